@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FALIGN_BACKEND_H
+#define FALIGN_BACKEND_H
+
+/** @file backend.h
+ *  @brief What multiplies matrices: built in, CBLAS, or the caller's own. */
+
+#include "falign/status.h"
+
+FALIGN_BEGIN
+
+/** A matrix multiplier. The library's own are permanent: destroying them does nothing. */
+typedef struct falign_backend falign_backend;
+
+/** C = alpha op(A) op(B) + beta C in row-major order, op(X) = X or X^T.
+ *  op(A) is m x k, op(B) k x n, C m x n; lda, ldb, ldc are the strides of A, B, C as stored.
+ *  With beta = 0, C is written without being read (it may hold NaN). Called from several threads at once with
+ *  disjoint C. A non-zero return is a falign_status and ends the step. */
+typedef falign_status (*falign_sgemm_fn)(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n,
+                                         size_t k, float alpha, const float *a, size_t lda, const float *b, size_t ldb,
+                                         float beta, float *c, size_t ldc);
+/** As falign_sgemm_fn, in double precision. */
+typedef falign_status (*falign_dgemm_fn)(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n,
+                                         size_t k, double alpha, const double *a, size_t lda, const double *b,
+                                         size_t ldb, double beta, double *c, size_t ldc);
+
+/** A caller's backend. */
+typedef struct falign_backend_table {
+  size_t size;                 /**< sizeof(falign_backend_table) */
+  const char *name;            /**< required; copied */
+  falign_sgemm_fn sgemm;       /**< required */
+  falign_dgemm_fn dgemm;       /**< required */
+  void (*destroy)(void *user); /**< optional: called once when the last reference is gone */
+} falign_backend_table;
+
+/** Makes a backend of the caller's functions. It is accepted only after it reproduces known products on small
+ *  awkward shapes, strides and transposes, and beta = 0 over NaN.
+ *  @return FALIGN_INVALID naming a missing entry or the product that came out wrong (`user` is then not destroyed),
+ *  FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_backend_create(const falign_backend_table *table, void *user,
+                                                              falign_backend **out);
+FALIGN_API void falign_backend_destroy(falign_backend *backend);
+
+/** How many backends this build has, and the name of each ("builtin", "cblas"); NULL beyond the last. */
+FALIGN_API size_t falign_backend_count(void);
+FALIGN_API const char *falign_backend_name_at(size_t index);
+
+/** Finds a backend of this build by name; "auto" gives the one that is best here.
+ *  @return FALIGN_UNSUPPORTED listing what this build has. */
+FALIGN_API FALIGN_CHECKED falign_status falign_backend_find(const char *name, falign_backend **out);
+
+/** The backend's name. */
+FALIGN_API const char *falign_backend_name(const falign_backend *backend);
+
+/** What stands behind it, such as the BLAS's name and version, and the threads that the BLAS itself uses (1 where
+ *  it cannot be asked). Static storage. */
+FALIGN_API const char *falign_backend_detail(const falign_backend *backend);
+FALIGN_API int32_t falign_backend_own_threads(const falign_backend *backend);
+
+/** C = alpha op(A) op(B) + beta C; see falign_sgemm_fn.
+ *  @return FALIGN_INVALID for a stride that is too short, FALIGN_UNSUPPORTED where a size is beyond the BLAS. */
+FALIGN_API FALIGN_CHECKED falign_status falign_backend_gemm_f32(const falign_backend *backend, int32_t transpose_a,
+                                                                int32_t transpose_b, size_t m, size_t n, size_t k,
+                                                                float alpha, const float *a, size_t lda, const float *b,
+                                                                size_t ldb, float beta, float *c, size_t ldc);
+FALIGN_API FALIGN_CHECKED falign_status falign_backend_gemm_f64(const falign_backend *backend, int32_t transpose_a,
+                                                                int32_t transpose_b, size_t m, size_t n, size_t k,
+                                                                double alpha, const double *a, size_t lda,
+                                                                const double *b, size_t ldb, double beta, double *c,
+                                                                size_t ldc);
+
+FALIGN_END
+
+#endif

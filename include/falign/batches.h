@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FALIGN_BATCHES_H
+#define FALIGN_BATCHES_H
+
+/** @file batches.h
+ *  @brief A dataset as one run sees it: its order, its labels, its targets, cut into batches. */
+
+#include "falign/code.h"
+#include "falign/dataset.h"
+
+FALIGN_BEGIN
+
+/** Batches of a dataset. Keeps references to the dataset and the code. */
+typedef struct falign_batches falign_batches;
+
+/** Orders of the data. */
+typedef int32_t falign_order;
+enum {
+  FALIGN_ORDER_NONE = 0, /**< the dataset's own */
+  FALIGN_ORDER_ONCE = 1, /**< one permutation for the whole run (the paper's "no shuffling") */
+  FALIGN_ORDER_EPOCH = 2 /**< a new permutation for each epoch (the paper's "shuffling") */
+};
+
+/** Cuts a dataset into batches of `size` rows; the last is smaller where size does not divide the points.
+ *  @param code desired outputs of the categories; NULL for a dataset with targets of its own
+ *  @return FALIGN_INVALID for a size of 0 or above the points, FALIGN_SHAPE where code and dataset do not fit,
+ *  FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_batches_create(const falign_dataset *dataset, const falign_code *code,
+                                                              size_t size, falign_batches **out);
+FALIGN_API void falign_batches_destroy(falign_batches *batches);
+
+/** Label smoothing: a target c becomes c + s (1 - 2 c), so ones become 1 - s and zeros s (Note 6; s = 0.05).
+ *  @return FALIGN_INVALID unless 0 <= s <= 0.5. */
+FALIGN_API FALIGN_CHECKED falign_status falign_batches_set_smoothing(falign_batches *batches, double smoothing);
+
+/** Replaces the labels of a randomly chosen fraction of the points by uniform random categories, so that a tenth of
+ *  ten categories stay right by chance (Fig. 6). The stream is (seed, FALIGN_RNG_LABELS, 0, run).
+ *  @return FALIGN_INVALID unless 0 <= fraction <= 1, FALIGN_UNSUPPORTED without labels, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_batches_shuffle_labels(falign_batches *batches, double fraction,
+                                                                      uint64_t seed, uint32_t run);
+
+/** Chooses the order. The permutation of epoch e comes from the stream (seed, FALIGN_RNG_ORDER, e, run). */
+FALIGN_API FALIGN_CHECKED falign_status falign_batches_set_order(falign_batches *batches, falign_order order,
+                                                                 uint64_t seed, uint32_t run);
+
+/** Batches in an epoch. */
+FALIGN_API uint64_t falign_batches_count(const falign_batches *batches);
+/** Points in an epoch; rows of a full batch; numbers of an input row and of a target row. */
+FALIGN_API size_t falign_batches_points(const falign_batches *batches);
+FALIGN_API size_t falign_batches_size(const falign_batches *batches);
+FALIGN_API size_t falign_batches_input_width(const falign_batches *batches);
+FALIGN_API size_t falign_batches_target_width(const falign_batches *batches);
+/** The code; NULL for a dataset with targets of its own. Borrowed. */
+FALIGN_API const falign_code *falign_batches_code(const falign_batches *batches);
+/** Rows of the batch of iteration k (counted from 0 over all epochs). */
+FALIGN_API size_t falign_batches_rows(const falign_batches *batches, uint64_t k);
+
+/** Which points the batch of iteration k holds, and the labels it gives them: falign_batches_rows() numbers each.
+ *  The outputs that are NULL are not written. @return FALIGN_UNSUPPORTED for labels where there are none. */
+FALIGN_API FALIGN_CHECKED falign_status falign_batches_points_of(falign_batches *batches, uint64_t k, uint32_t *points,
+                                                                 uint32_t *labels);
+
+/** Copies inputs (rows x input width) and targets (rows x target width) of the batch of iteration k, contiguous, to
+ *  arrays that hold a full batch. The outputs that are NULL are not written. */
+FALIGN_API FALIGN_CHECKED falign_status falign_batches_get_f32(falign_batches *batches, uint64_t k, float *x, float *y);
+FALIGN_API FALIGN_CHECKED falign_status falign_batches_get_f64(falign_batches *batches, uint64_t k, double *x,
+                                                               double *y);
+
+/** Adds what the run has drawn for its data (the code, shuffled labels, the order of the epoch of iteration k) to a
+ *  set of tensors: "code", "labels", "order"; and takes it back into batches made with the same dataset, size,
+ *  smoothing and order. The code is kept in double precision.
+ *  @return FALIGN_FORMAT or FALIGN_SHAPE where the set does not fit; nothing is then changed. FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_batches_export(falign_batches *batches, uint64_t k,
+                                                              struct falign_tensors *tensors);
+FALIGN_API FALIGN_CHECKED falign_status falign_batches_import(falign_batches *batches, uint64_t k,
+                                                              const struct falign_tensors *tensors);
+
+FALIGN_END
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FALIGN_CODE_H
+#define FALIGN_CODE_H
+
+/** @file code.h
+ *  @brief The desired output of each category, such as mutually exclusive n-hot codes (section 4.4). */
+
+#include "falign/status.h"
+
+FALIGN_BEGIN
+
+struct falign_tensors;
+
+/** One row of desired outputs a category. Never changed after it is made. */
+typedef struct falign_code falign_code;
+
+/** Draws mutually exclusive n-hot codes: each category gets `hot` ones among the `width` outputs, no output in two
+ *  categories (section 4.4). The stream is (seed, FALIGN_RNG_CODE, 0, run).
+ *  @return FALIGN_INVALID where hot * categories exceeds width or a count is 0, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_code_create_n_hot(uint32_t categories, size_t width, size_t hot,
+                                                                 uint64_t seed, uint32_t run, falign_code **out);
+
+/** Copies a categories x width matrix. @return FALIGN_INVALID naming a number that is not finite. */
+FALIGN_API FALIGN_CHECKED falign_status falign_code_create(const double *code, size_t categories, size_t width,
+                                                           size_t stride, falign_code **out);
+
+/** Makes a code of the tensor "code" of a set, in either precision; and adds it to a set in the given precision.
+ *  @return FALIGN_INVALID where the set has none or a number is not finite, FALIGN_SHAPE where it is not
+ *  two-dimensional, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_code_import(const struct falign_tensors *tensors, falign_code **out);
+FALIGN_API FALIGN_CHECKED falign_status falign_code_export(const falign_code *code, falign_precision precision,
+                                                           struct falign_tensors *tensors);
+FALIGN_API void falign_code_destroy(falign_code *code);
+
+FALIGN_API uint32_t falign_code_categories(const falign_code *code);
+FALIGN_API size_t falign_code_width(const falign_code *code);
+/** The row of one category (width numbers) in the code's own storage; NULL beyond the last. */
+FALIGN_API const double *falign_code_row(const falign_code *code, uint32_t category);
+
+/** The category whose code has the largest dot product with each row of activities; the first of several. */
+FALIGN_API FALIGN_CHECKED falign_status falign_code_decode_f32(const falign_code *code, const float *y, size_t rows,
+                                                               size_t cols, size_t stride, uint32_t *categories);
+FALIGN_API FALIGN_CHECKED falign_status falign_code_decode_f64(const falign_code *code, const double *y, size_t rows,
+                                                               size_t cols, size_t stride, uint32_t *categories);
+
+FALIGN_END
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FALIGN_CONFIG_H
+#define FALIGN_CONFIG_H
+
+/** @file config.h
+ *  @brief The configuration of a run: named values, written as JSON beside its table and kept in its checkpoint. */
+
+#include "falign/tensors.h"
+
+FALIGN_BEGIN
+
+/** Named values in the order in which they were first set. */
+typedef struct falign_config falign_config;
+
+/** An empty configuration. All of this file returns FALIGN_UNSUPPORTED in a build without files. */
+FALIGN_API FALIGN_CHECKED falign_status falign_config_create(falign_config **out);
+FALIGN_API void falign_config_destroy(falign_config *config);
+
+/** Sets a value, replacing one of the same name.
+ *  @return FALIGN_INVALID for an empty name, a real that is not finite or an integer beyond 2^53; FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_config_set_text(falign_config *config, const char *name,
+                                                               const char *value);
+FALIGN_API FALIGN_CHECKED falign_status falign_config_set_real(falign_config *config, const char *name, double value);
+FALIGN_API FALIGN_CHECKED falign_status falign_config_set_integer(falign_config *config, const char *name,
+                                                                  int64_t value);
+
+/** Succeeds if both hold the same names with the same values, in any order; else FALIGN_INVALID with a message that
+ *  names the first field that differs and both its values. */
+FALIGN_API FALIGN_CHECKED falign_status falign_config_match(const falign_config *a, const falign_config *b);
+
+/** Writes a JSON object, as falign_tensors_write() writes; reads one whose values are texts and numbers.
+ *  @return FALIGN_IO, FALIGN_FORMAT, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_config_write(const falign_config *config, const char *path);
+FALIGN_API FALIGN_CHECKED falign_status falign_config_read(const char *path, falign_config **out);
+
+/** Keeps the configuration as the note "config" of a set of tensors; and makes one of it.
+ *  @return FALIGN_FORMAT where the set has none. */
+FALIGN_API FALIGN_CHECKED falign_status falign_config_export(const falign_config *config, falign_tensors *tensors);
+FALIGN_API FALIGN_CHECKED falign_status falign_config_import(const falign_tensors *tensors, falign_config **out);
+
+FALIGN_END
+
+#endif

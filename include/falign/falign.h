@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FALIGN_FALIGN_H
+#define FALIGN_FALIGN_H
+
+/** @file falign.h
+ *  @brief All of libfalign. */
+
+#include "falign/backend.h"
+#include "falign/batches.h"
+#include "falign/code.h"
+#include "falign/config.h"
+#include "falign/dataset.h"
+#include "falign/export.h"
+#include "falign/metric.h"
+#include "falign/network.h"
+#include "falign/norm.h"
+#include "falign/rng.h"
+#include "falign/rule.h"
+#include "falign/status.h"
+#include "falign/table.h"
+#include "falign/tensors.h"
+#include "falign/trace.h"
+#include "falign/trainer.h"
+#include "falign/version.h"
+
+#endif

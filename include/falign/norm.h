@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FALIGN_NORM_H
+#define FALIGN_NORM_H
+
+/** @file norm.h
+ *  @brief What holds the weights after each step: weight normalization (section 2.3.8). */
+
+#include "falign/rule.h"
+
+FALIGN_BEGIN
+
+/** A weight normalization. It has no state of its own beyond its settings; several trainers may share one. */
+typedef struct falign_norm falign_norm;
+
+/** A caller's normalization. */
+typedef struct falign_norm_table {
+  size_t size;      /**< sizeof(falign_norm_table) */
+  const char *name; /**< required; copied */
+  /** Required: changes W[l] in place (falign_network_weights_f32() or _f64()). Called after each update for
+   *  l = 0..d-1 in turn, on the thread that runs the step. A failure ends the step with FALIGN_CALLBACK. */
+  falign_status (*apply)(void *user, falign_network *network, uint32_t l);
+  void (*destroy)(void *user); /**< optional: called once when the last reference is gone */
+} falign_norm_table;
+
+/** Leaves W as it is (for use with falign_norm_match_feedback()). */
+FALIGN_API FALIGN_CHECKED falign_status falign_norm_create_none(falign_norm **out);
+
+/** Scales each column of each W[l], the input weights of a neuron, to norm gamma (eq. 13).
+ *  @param gamma positive numbers: one for all; or d, one for each W[l]; or n[1] + ... + n[d], one for each neuron,
+ *  layer after layer. Which of them fits the network is checked when it is applied.
+ *  @return FALIGN_INVALID for a gamma that is not positive and finite, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_norm_create_columns(const double *gamma, size_t count,
+                                                                   falign_norm **out);
+
+/** Scales each W[l] as a whole to Frobenius norm gamma; one number for all, or d, one for each W[l]. */
+FALIGN_API FALIGN_CHECKED falign_status falign_norm_create_matrices(const double *gamma, size_t count,
+                                                                    falign_norm **out);
+
+/** A caller's normalization. @return FALIGN_INVALID naming a missing entry; `user` is then not destroyed. */
+FALIGN_API FALIGN_CHECKED falign_status falign_norm_create_custom(const falign_norm_table *table, void *user,
+                                                                  falign_norm **out);
+FALIGN_API void falign_norm_destroy(falign_norm *norm);
+
+/** "none", "columns", "matrices" or the caller's name. */
+FALIGN_API const char *falign_norm_name(const falign_norm *norm);
+
+/** From now on also scales B[l] to the Frobenius norm of W[l], l = 1..d-1, after W was normalized. For rules with
+ *  layer-wise feedback only: with others falign_norm_apply() returns FALIGN_UNSUPPORTED. */
+FALIGN_API void falign_norm_match_feedback(falign_norm *norm, int32_t on);
+
+/** Normalizes now. The trainer does this after each update; the caller does it once at the start, as the paper does.
+ *  @param rule whose B[l] follow W[l]; may be NULL unless falign_norm_match_feedback() is on
+ *  @return FALIGN_SHAPE where the number of gammas does not fit the network; FALIGN_INVALID naming a column or
+ *  matrix whose norm is 0 (it has no direction to keep), FALIGN_DIVERGED one whose norm is not finite. A layer whose
+ *  scaling fails is left as it was. */
+FALIGN_API FALIGN_CHECKED falign_status falign_norm_apply(const falign_norm *norm, falign_network *network,
+                                                          falign_rule *rule);
+
+FALIGN_END
+
+#endif

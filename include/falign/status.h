@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FALIGN_STATUS_H
+#define FALIGN_STATUS_H
+
+/** @file status.h
+ *  @brief What a call returns, and what went wrong in words.
+ *
+ *  Conventions of the whole interface:
+ *  - Argument order: the object first, then inputs, then outputs. A matrix is followed by its rows, columns and
+ *    stride (elements from one row's start to the next, at least the columns); an array by its length; a callback
+ *    by its user pointer, which every callback receives as its first argument.
+ *  - A function that can fail returns a falign_status. On failure its outputs are untouched and nothing is leaked;
+ *    falign_last_error() tells what was wrong, with names and numbers.
+ *  - Objects are opaque and counted: falign_X_create() gives the caller one reference, falign_X_destroy() gives it
+ *    back (NULL is fine). An object that uses another keeps a reference of its own, so any order of destruction is
+ *    safe.
+ *  - Matrices are row-major; rows are data points. Arrays belong to the caller and are copied, unless stated.
+ *  - Different objects may be used from different threads at once. One object belongs to one thread at a time;
+ *    calls that take only const objects may run side by side.
+ *  - The library never prints, exits, reads the environment, or changes signal handlers, locale or BLAS settings. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "falign/export.h"
+
+FALIGN_BEGIN
+
+/** The outcome of a call: FALIGN_OK or one of the codes below. */
+typedef int32_t falign_status;
+
+/** The codes. Numbers are fixed; new ones are appended. */
+enum {
+  FALIGN_OK = 0,          /**< Done. */
+  FALIGN_INVALID = 1,     /**< An argument is out of its range. */
+  FALIGN_SHAPE = 2,       /**< A matrix or network has the wrong shape or precision. */
+  FALIGN_MEMORY = 3,      /**< An allocation failed, or a size overflows. */
+  FALIGN_IO = 4,          /**< A file could not be opened, read or written. */
+  FALIGN_FORMAT = 5,      /**< A file's content is not what its format demands. */
+  FALIGN_DIVERGED = 6,    /**< A weight, bias, activation, update or loss stopped being finite. */
+  FALIGN_UNSUPPORTED = 7, /**< This build, rule or object cannot do that. */
+  FALIGN_CANCELLED = 8,   /**< A callback or falign_trainer_cancel() asked to stop. */
+  FALIGN_CALLBACK = 9     /**< A user's function reported failure. */
+};
+
+/** The name of a code, such as "FALIGN_SHAPE"; "unknown status" for a number that is none. Static storage. */
+FALIGN_API const char *falign_status_name(falign_status status);
+
+/** What went wrong in the last call that failed on this thread, in words; "" before the first. The text is
+ *  overwritten by the next failure on the same thread. Successful calls leave it as it is. */
+FALIGN_API const char *falign_last_error(void);
+
+/** Sets the message that falign_last_error() returns on this thread (cut at 1023 bytes), so that a callback which
+ *  returns a failure can say why. NULL clears it. */
+FALIGN_API void falign_set_last_error(const char *message);
+
+/** Precision of an object's numbers. */
+typedef int32_t falign_precision;
+enum {
+  FALIGN_F32 = 1, /**< IEEE single */
+  FALIGN_F64 = 2  /**< IEEE double */
+};
+
+FALIGN_END
+
+#endif

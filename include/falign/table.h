@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FALIGN_TABLE_H
+#define FALIGN_TABLE_H
+
+/** @file table.h
+ *  @brief Measured values as a tidy CSV table: run,iteration,epoch,layer,order,metric,value. */
+
+#include "falign/tensors.h"
+
+FALIGN_BEGIN
+
+/** Rows of measured values. */
+typedef struct falign_table falign_table;
+
+/** An empty table. Reals are written with 9 digits for FALIGN_F32 and 17 for FALIGN_F64.
+ *  @param condition name of a leading text column, such as "condition"; NULL for none
+ *  @return FALIGN_INVALID, FALIGN_MEMORY; FALIGN_UNSUPPORTED in a build without files. */
+FALIGN_API FALIGN_CHECKED falign_status falign_table_create(falign_precision precision, const char *condition,
+                                                            falign_table **out);
+FALIGN_API void falign_table_destroy(falign_table *table);
+
+/** What the next rows say in the leading column and in the column `run`; run -1 leaves it empty. */
+FALIGN_API FALIGN_CHECKED falign_status falign_table_set_condition(falign_table *table, const char *value);
+FALIGN_API void falign_table_set_run(falign_table *table, int64_t run);
+
+/** Adds a row. A negative iteration, layer or order and a NaN epoch leave their fields empty.
+ *  @param metric name without comma, quote or line break
+ *  @return FALIGN_INVALID, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_table_add(falign_table *table, int64_t iteration, double epoch,
+                                                         int64_t layer, int64_t order, const char *metric,
+                                                         double value);
+
+FALIGN_API size_t falign_table_rows(const falign_table *table);
+
+/** Reads row i back. Empty fields come as -1 (epoch: NaN). `condition` and `metric` stay in the table's own storage
+ *  (condition: NULL without such a column). The outputs that are NULL are not written. */
+FALIGN_API FALIGN_CHECKED falign_status falign_table_row(const falign_table *table, size_t i, const char **condition,
+                                                         int64_t *run, int64_t *iteration, double *epoch,
+                                                         int64_t *layer, int64_t *order, const char **metric,
+                                                         double *value);
+
+/** Writes the rows as CSV, as falign_tensors_write() writes. An undefined value is `nan`. */
+FALIGN_API FALIGN_CHECKED falign_status falign_table_write(const falign_table *table, const char *path);
+
+/** Writes mean, standard deviation (n-1; nan for one run) and n over the runs of all rows that agree in everything
+ *  but the run: iteration,epoch,layer,order,metric,mean,sd,n with the leading column if there is one. Values that
+ *  are NaN are left out and not counted. */
+FALIGN_API FALIGN_CHECKED falign_status falign_table_write_summary(const falign_table *table, const char *path);
+
+/** Adds the rows to a set of tensors ("table.*"), and takes them back: for checkpoints. The table that takes them
+ *  must have been made with the same leading column; its rows are replaced.
+ *  @return FALIGN_FORMAT, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_table_export(const falign_table *table, falign_tensors *tensors);
+FALIGN_API FALIGN_CHECKED falign_status falign_table_import(falign_table *table, const falign_tensors *tensors);
+
+FALIGN_END
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FALIGN_TENSORS_H
+#define FALIGN_TENSORS_H
+
+/** @file tensors.h
+ *  @brief Named arrays and notes, in memory and as safetensors files. */
+
+#include "falign/status.h"
+
+FALIGN_BEGIN
+
+/** A set of tensors with different names, in the order in which they were added, and notes (name and text). */
+typedef struct falign_tensors falign_tensors;
+
+/** Element types. */
+typedef int32_t falign_dtype;
+enum {
+  FALIGN_DTYPE_F32 = 1, /**< as FALIGN_F32 */
+  FALIGN_DTYPE_F64 = 2, /**< as FALIGN_F64 */
+  FALIGN_DTYPE_I64 = 3, /**< signed 64-bit integers */
+  FALIGN_DTYPE_U8 = 4   /**< bytes */
+};
+
+/** An empty set. */
+FALIGN_API FALIGN_CHECKED falign_status falign_tensors_create(falign_tensors **out);
+FALIGN_API void falign_tensors_destroy(falign_tensors *tensors);
+
+/** Copies a contiguous row-major array into the set.
+ *  @param dims sizes of the `rank` dimensions (0..8), the slowest first
+ *  @return FALIGN_INVALID for a name that is empty, is there already or is "__metadata__", for an unknown dtype or a
+ *  rank above 8; FALIGN_MEMORY (a size that overflows included). */
+FALIGN_API FALIGN_CHECKED falign_status falign_tensors_add(falign_tensors *tensors, const char *name,
+                                                           falign_dtype dtype, const size_t *dims, size_t rank,
+                                                           const void *data);
+
+/** How many tensors; the name of each (NULL beyond the last); and whether a name is there. */
+FALIGN_API size_t falign_tensors_count(const falign_tensors *tensors);
+FALIGN_API const char *falign_tensors_name_at(const falign_tensors *tensors, size_t index);
+FALIGN_API int32_t falign_tensors_has(const falign_tensors *tensors, const char *name);
+
+/** Views a tensor. `data` and `dims` stay in the set's own storage until it is destroyed. The outputs that are NULL
+ *  are not written. @return FALIGN_INVALID for a name that is not there. */
+FALIGN_API FALIGN_CHECKED falign_status falign_tensors_view(const falign_tensors *tensors, const char *name,
+                                                            falign_dtype *dtype, const size_t **dims, size_t *rank,
+                                                            const void **data);
+
+/** Copies an F32 or F64 tensor with the given dimensions, converted, to `out`.
+ *  @return FALIGN_INVALID for a name that is not there or a number that is not finite, FALIGN_SHAPE naming both
+ *  shapes, FALIGN_FORMAT for another dtype. On failure `out` is untouched. */
+FALIGN_API FALIGN_CHECKED falign_status falign_tensors_read_f32(const falign_tensors *tensors, const char *name,
+                                                                const size_t *dims, size_t rank, float *out);
+FALIGN_API FALIGN_CHECKED falign_status falign_tensors_read_f64(const falign_tensors *tensors, const char *name,
+                                                                const size_t *dims, size_t rank, double *out);
+
+/** Sets a note (an entry of the file's __metadata__), replacing one of the same name; and reads one: NULL where
+ *  there is none. */
+FALIGN_API FALIGN_CHECKED falign_status falign_tensors_set_note(falign_tensors *tensors, const char *name,
+                                                                const char *text);
+FALIGN_API const char *falign_tensors_note(const falign_tensors *tensors, const char *name);
+
+/** Writes a safetensors file: to a temporary file beside the target, renamed when all of it is on disk; on failure
+ *  an existing file stays as it was. A target that exists and is no regular file (a device, a pipe) is written
+ *  directly. @return FALIGN_IO with the path and the system's reason; FALIGN_UNSUPPORTED in a build without files. */
+FALIGN_API FALIGN_CHECKED falign_status falign_tensors_write(const falign_tensors *tensors, const char *path);
+
+/** Reads a safetensors file. Nothing in it is trusted: header length, names, dtypes, shapes and offsets are checked
+ *  against each other and against the file's size. @return FALIGN_IO, FALIGN_FORMAT, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_tensors_read(const char *path, falign_tensors **out);
+
+FALIGN_END
+
+#endif

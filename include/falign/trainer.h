@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FALIGN_TRAINER_H
+#define FALIGN_TRAINER_H
+
+/** @file trainer.h
+ *  @brief The loop: forward, rule, updates, metrics look, apply, normalize.
+ *
+ *  Iterations count updates from 0; everything that is called k is a function of the weights before update k. */
+
+#include "falign/metric.h"
+
+FALIGN_BEGIN
+
+/** Trains a network by a rule. Keeps references to all objects it is given. */
+typedef struct falign_trainer falign_trainer;
+
+/** Binds a network, a rule made for a network of its shape, and a learning rate. The trainer starts with no
+ *  normalization, the backend "auto" and one thread.
+ *  @param eta enters once: dW[l] = eta L[l]^T delta[l+1] (section 4.1)
+ *  @return FALIGN_SHAPE where rule and network do not fit, FALIGN_INVALID for an eta that is negative or not finite,
+ *  FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_create(falign_network *network, falign_rule *rule, double eta,
+                                                              falign_trainer **out);
+FALIGN_API void falign_trainer_destroy(falign_trainer *trainer);
+
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_eta(falign_trainer *trainer, double eta);
+FALIGN_API double falign_trainer_eta(const falign_trainer *trainer);
+
+/** Normalizes with `norm` after each update from now on (NULL: not at all). It is not applied now: see
+ *  falign_norm_apply(). */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_norm(falign_trainer *trainer, const falign_norm *norm);
+
+/** Multiplies with `backend` from now on. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_backend(falign_trainer *trainer,
+                                                                   const falign_backend *backend);
+FALIGN_API const falign_backend *falign_trainer_backend(const falign_trainer *trainer);
+
+/** Uses so many threads, the caller's among them. Results do not depend on it, bit for bit.
+ *  @return FALIGN_INVALID for 0 or more than 1024, FALIGN_UNSUPPORTED for more than 1 in a build without threads,
+ *  FALIGN_MEMORY where the threads cannot be had. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_threads(falign_trainer *trainer, uint32_t threads);
+FALIGN_API uint32_t falign_trainer_threads(const falign_trainer *trainer);
+
+/** Keeps in the trace of each step what FALIGN_NEEDS_... names (DW and DB are always there). */
+FALIGN_API void falign_trainer_keep(falign_trainer *trainer, int32_t needs);
+
+/** Borrowed: the network and the rule. */
+FALIGN_API falign_network *falign_trainer_network(const falign_trainer *trainer);
+FALIGN_API falign_rule *falign_trainer_rule(const falign_trainer *trainer);
+/** Updates made so far. */
+FALIGN_API uint64_t falign_trainer_iteration(const falign_trainer *trainer);
+/** ||W[l]||_F at iteration 0 (NaN before the first step of a trainer, and for l >= d). */
+FALIGN_API double falign_trainer_start_norm(const falign_trainer *trainer, uint32_t l);
+
+/** One update on a batch of `rows` inputs x (rows x n[0]) with targets y (rows x n[d]), in the network's precision.
+ *  The loss is squared error, 1/2 sum (y - L[d])^2 (section 2.3.1).
+ *  @return FALIGN_SHAPE, FALIGN_INVALID naming an input that is not finite, FALIGN_DIVERGED with iteration and layer
+ *  where the network itself stops being finite, FALIGN_CALLBACK, FALIGN_MEMORY. After a failure before the update the
+ *  network is as it was and the iteration is not counted. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_step_f32(falign_trainer *trainer, const float *x, size_t rows,
+                                                                size_t x_cols, size_t x_stride, const float *y,
+                                                                size_t y_cols, size_t y_stride);
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_step_f64(falign_trainer *trainer, const double *x, size_t rows,
+                                                                size_t x_cols, size_t x_stride, const double *y,
+                                                                size_t y_cols, size_t y_stride);
+
+/** One update with imposed signals: L[0] = x (rows x n[0]) and delta[d] = delta (rows x n[d]), which is used as it
+ *  is, not multiplied by f' (the open-loop network of Fig. 1B). There is no loss. @return as falign_trainer_step_f64().
+ */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_impose_f32(falign_trainer *trainer, const float *x, size_t rows,
+                                                                  size_t x_cols, size_t x_stride, const float *delta,
+                                                                  size_t delta_cols, size_t delta_stride);
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_impose_f64(falign_trainer *trainer, const double *x, size_t rows,
+                                                                  size_t x_cols, size_t x_stride, const double *delta,
+                                                                  size_t delta_cols, size_t delta_stride);
+
+/** What happened in the last step; NULL before the first and after a step that failed. Borrowed. */
+FALIGN_API const falign_trace *falign_trainer_trace(const falign_trainer *trainer);
+
+/** Updates until falign_trainer_iteration() is `until`, taking for each iteration k the batch k of `batches`.
+ *  Observers look before each update. Goes on where the last call stopped.
+ *  @return as falign_trainer_step_f64(); FALIGN_CANCELLED when asked to stop, between two updates. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_run(falign_trainer *trainer, falign_batches *batches,
+                                                           uint64_t until);
+
+/** L[d] for `rows` inputs x, written to y (rows x n[d]). */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_forward_f32(falign_trainer *trainer, const float *x, size_t rows,
+                                                                   size_t x_cols, size_t x_stride, float *y,
+                                                                   size_t y_cols, size_t y_stride);
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_forward_f64(falign_trainer *trainer, const double *x,
+                                                                   size_t rows, size_t x_cols, size_t x_stride,
+                                                                   double *y, size_t y_cols, size_t y_stride);
+
+/** Loss (1/2 sum E^2 over all points) and share of wrongly decoded points (0 to 1; NaN without a code) of `batches`,
+ *  without training. The outputs that are NULL are not written. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_evaluate(const falign_trainer *trainer, falign_batches *batches,
+                                                                double *loss, double *error);
+
+/** Measures `metric` before each update k of which `every` is a divisor, and sends its values to `sink`. It also
+ *  looks when falign_trainer_step_f32() and the like are called. @return FALIGN_INVALID for every = 0. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_observe(falign_trainer *trainer, falign_metric *metric,
+                                                               uint64_t every, falign_value_fn sink, void *user);
+/** As falign_trainer_observe(), at the given iterations. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_observe_at(falign_trainer *trainer, falign_metric *metric,
+                                                                  const uint64_t *iterations, size_t count,
+                                                                  falign_value_fn sink, void *user);
+/** Lets all observers that need only the weights look now, whatever the iteration: after the last update. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_measure(falign_trainer *trainer);
+
+/** Called by falign_trainer_run() after each update, on its thread, with the updates made so far and `until`. A
+ *  result other than 0 cancels the run. NULL removes it. */
+typedef int32_t (*falign_progress_fn)(void *user, uint64_t iteration, uint64_t until);
+FALIGN_API void falign_trainer_set_progress(falign_trainer *trainer, falign_progress_fn progress, void *user);
+
+/** Asks a run to stop after the update that it is at; from any thread or signal handler. The request is taken by the
+ *  run that is going on, or by the next. */
+FALIGN_API void falign_trainer_cancel(falign_trainer *trainer);
+
+/** Adds all that a run's future depends on (network, rule, iteration, starting norms) to a set of tensors; and takes
+ *  it back, so that the run goes on with bitwise the same numbers. The batches' own state is in
+ *  falign_batches_export().
+ *  @return FALIGN_FORMAT where something is missing, FALIGN_SHAPE, FALIGN_MEMORY. On failure nothing is changed but
+ *  what a caller's rule itself changed. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_export(const falign_trainer *trainer,
+                                                              struct falign_tensors *tensors);
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_import(falign_trainer *trainer,
+                                                              const struct falign_tensors *tensors);
+
+FALIGN_END
+
+#endif

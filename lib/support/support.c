@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/support.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "falign/version.h"
+
+static _Thread_local char last_error[1024];
+
+const char *falign_version(void) { return FALIGN_VERSION_STRING; }
+
+const char *falign_last_error(void) { return last_error; }
+
+void falign_set_last_error(const char *message) {
+  if (message == last_error) return;
+  snprintf(last_error, sizeof last_error, "%s", message ? message : "");
+}
+
+falign_status fal_fail(falign_status status, const char *format, ...) {
+  char message[sizeof last_error]; /* an argument may be the last message itself */
+  va_list args;
+  va_start(args, format);
+  vsnprintf(message, sizeof message, format, args);
+  va_end(args);
+  memcpy(last_error, message, sizeof message);
+  return status;
+}
+
+falign_status fal_fail_memory(const char *what, size_t count, size_t size) {
+  return fal_fail(FALIGN_MEMORY, "no memory for %s (%zu x %zu bytes)", what, count, size);
+}
+
+const char *falign_status_name(falign_status status) {
+  switch (status) {
+    case FALIGN_OK: return "FALIGN_OK";
+    case FALIGN_INVALID: return "FALIGN_INVALID";
+    case FALIGN_SHAPE: return "FALIGN_SHAPE";
+    case FALIGN_MEMORY: return "FALIGN_MEMORY";
+    case FALIGN_IO: return "FALIGN_IO";
+    case FALIGN_FORMAT: return "FALIGN_FORMAT";
+    case FALIGN_DIVERGED: return "FALIGN_DIVERGED";
+    case FALIGN_UNSUPPORTED: return "FALIGN_UNSUPPORTED";
+    case FALIGN_CANCELLED: return "FALIGN_CANCELLED";
+    case FALIGN_CALLBACK: return "FALIGN_CALLBACK";
+    default: return "unknown status";
+  }
+}
+
+bool fal_mul(size_t a, size_t b, size_t *product) {
+  if (b != 0 && a > SIZE_MAX / b) return false;
+  *product = a * b;
+  return true;
+}
+
+void *fal_alloc(size_t count, size_t size) {
+  size_t bytes;
+  if (!fal_mul(count, size, &bytes) || bytes > PTRDIFF_MAX) return NULL;
+  return malloc(bytes ? bytes : 1);
+}
+
+void *fal_zalloc(size_t count, size_t size) {
+  size_t bytes;
+  if (!fal_mul(count, size, &bytes) || bytes > PTRDIFF_MAX) return NULL;
+  return calloc(bytes ? bytes : 1, 1);
+}
+
+char *fal_strdup(const char *text) {
+  size_t length = strlen(text) + 1;
+  char *copy = fal_alloc(length, 1);
+  if (copy) memcpy(copy, text, length);
+  return copy;
+}
+
+void fal_refs_init(fal_refs *refs) { atomic_init(refs, 1); }
+
+void fal_refs_keep(fal_refs *refs) { atomic_fetch_add_explicit(refs, 1, memory_order_relaxed); }
+
+bool fal_refs_drop(fal_refs *refs) { return atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1; }
+
+size_t fal_element(falign_precision precision) {
+  if (precision == FALIGN_F32) return sizeof(float);
+  if (precision == FALIGN_F64) return sizeof(double);
+  return 0;
+}
+
+/* "W[2]", or "X" for a negative index. */
+static const char *label(char *text, size_t size, const char *name, int64_t index) {
+  if (index < 0) {
+    snprintf(text, size, "%s", name);
+  } else {
+    snprintf(text, size, "%s[%lld]", name, (long long)index);
+  }
+  return text;
+}
+
+falign_status fal_check_matrix(const char *name, int64_t index, const void *data, size_t rows, size_t cols,
+                               size_t stride, size_t want_rows, size_t want_cols) {
+  char text[64];
+  label(text, sizeof text, name, index);
+  if (!data) return fal_fail(FALIGN_INVALID, "%s is NULL", text);
+  if (rows != want_rows || cols != want_cols)
+    return fal_fail(FALIGN_SHAPE, "%s is %zu x %zu, got %zu x %zu", text, want_rows, want_cols, rows, cols);
+  if (stride < cols) return fal_fail(FALIGN_SHAPE, "%s has %zu columns, but its stride is %zu", text, cols, stride);
+  return FALIGN_OK;
+}
+
+static double element_at(const void *data, falign_precision precision, size_t at) {
+  return precision == FALIGN_F32 ? (double)((const float *)data)[at] : ((const double *)data)[at];
+}
+
+falign_status fal_check_finite(const char *name, int64_t index, const void *data, falign_precision precision,
+                               size_t rows, size_t cols, size_t stride) {
+  for (size_t i = 0; i < rows; i++) {
+    for (size_t j = 0; j < cols; j++) {
+      double value = element_at(data, precision, i * stride + j);
+      if (isfinite(value)) continue;
+      char text[64];
+      return fal_fail(FALIGN_INVALID, "%s has %g in row %zu, column %zu", label(text, sizeof text, name, index), value,
+                      i, j);
+    }
+  }
+  return FALIGN_OK;
+}
+
+void fal_copy_matrix(void *to, falign_precision to_precision, size_t to_stride, const void *from,
+                     falign_precision from_precision, size_t from_stride, size_t rows, size_t cols) {
+  size_t element = fal_element(to_precision);
+  for (size_t i = 0; i < rows; i++) {
+    if (to_precision == from_precision) {
+      memcpy((char *)to + i * to_stride * element, (const char *)from + i * from_stride * element, cols * element);
+      continue;
+    }
+    for (size_t j = 0; j < cols; j++) {
+      double value = element_at(from, from_precision, i * from_stride + j);
+      if (to_precision == FALIGN_F32) {
+        ((float *)to)[i * to_stride + j] = (float)value;
+      } else {
+        ((double *)to)[i * to_stride + j] = value;
+      }
+    }
+  }
+}

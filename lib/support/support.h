@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAL_SUPPORT_H
+#define FAL_SUPPORT_H
+
+/* What every folder of the library uses: failures, memory, reference counts, matrices as arguments.
+ * Names that other translation units see but the public does not begin with fal_. */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "falign/status.h"
+
+#if defined(__GNUC__)
+#define FAL_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#else
+#define FAL_PRINTF(format, first)
+#endif
+
+/* Returns the status of a call that failed to the caller. */
+#define FAL_TRY(call)                                       \
+  do {                                                      \
+    falign_status fal_try_status = (call);                  \
+    if (fal_try_status != FALIGN_OK) return fal_try_status; \
+  } while (0)
+
+/* Sets this thread's message and returns `status`. */
+falign_status fal_fail(falign_status status, const char *format, ...) FAL_PRINTF(2, 3);
+/* The message of an allocation of `count` elements of `size` bytes that failed. */
+falign_status fal_fail_memory(const char *what, size_t count, size_t size);
+
+/* count * size bytes, at least one; NULL where the product overflows or memory is short. Released with free(). */
+void *fal_alloc(size_t count, size_t size);
+/* The same, filled with zeros. */
+void *fal_zalloc(size_t count, size_t size);
+char *fal_strdup(const char *text);
+/* a * b; false where it overflows. */
+bool fal_mul(size_t a, size_t b, size_t *product);
+
+/* A count of references, the first member of each shared object. */
+typedef atomic_uint fal_refs;
+void fal_refs_init(fal_refs *refs);
+void fal_refs_keep(fal_refs *refs);
+/* True when the last reference was given back. */
+bool fal_refs_drop(fal_refs *refs);
+
+/* Bytes of one number; 0 for a number that is no precision. */
+size_t fal_element(falign_precision precision);
+
+/* Checks an argument "W[2]" of rows x cols against the shape it must have, its stride, and NULL. */
+falign_status fal_check_matrix(const char *name, int64_t index, const void *data, size_t rows, size_t cols,
+                               size_t stride, size_t want_rows, size_t want_cols);
+/* Fails, naming row and column, where a matrix holds a number that is not finite. */
+falign_status fal_check_finite(const char *name, int64_t index, const void *data, falign_precision precision,
+                               size_t rows, size_t cols, size_t stride);
+/* Copies a matrix, converting between precisions. */
+void fal_copy_matrix(void *to, falign_precision to_precision, size_t to_stride, const void *from,
+                     falign_precision from_precision, size_t from_stride, size_t rows, size_t cols);
+
+#endif
