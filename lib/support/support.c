@@ -20,18 +20,13 @@ void falign_set_last_error(const char *message) {
   snprintf(last_error, sizeof last_error, "%s", message ? message : "");
 }
 
-falign_status fal_fail(falign_status status, const char *format, ...) {
+void fal_message(const char *format, ...) {
   char message[sizeof last_error]; /* an argument may be the last message itself */
   va_list args;
   va_start(args, format);
   vsnprintf(message, sizeof message, format, args);
   va_end(args);
   memcpy(last_error, message, sizeof message);
-  return status;
-}
-
-falign_status fal_fail_memory(const char *what, size_t count, size_t size) {
-  return fal_fail(FALIGN_MEMORY, "no memory for %s (%zu x %zu bytes)", what, count, size);
 }
 
 const char *falign_status_name(falign_status status) {
@@ -114,10 +109,15 @@ static double element_at(const void *data, falign_precision precision, size_t at
 
 falign_status fal_check_finite(const char *name, int64_t index, const void *data, falign_precision precision,
                                size_t rows, size_t cols, size_t stride) {
+  return fal_check_finite_as(name, index, data, precision, precision, rows, cols, stride);
+}
+
+falign_status fal_check_finite_as(const char *name, int64_t index, const void *data, falign_precision precision,
+                                  falign_precision as, size_t rows, size_t cols, size_t stride) {
   for (size_t i = 0; i < rows; i++) {
     for (size_t j = 0; j < cols; j++) {
       double value = element_at(data, precision, i * stride + j);
-      if (isfinite(value)) continue;
+      if (as == FALIGN_F32 ? isfinite((float)value) : isfinite(value)) continue;
       char text[64];
       return fal_fail(FALIGN_INVALID, "%s has %g in row %zu, column %zu", label(text, sizeof text, name, index), value,
                       i, j);

@@ -13,9 +13,9 @@
 #include "falign/status.h"
 
 #if defined(__GNUC__)
-#define FAL_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define FAL_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
-#define FAL_PRINTF(format, first)
+#define FAL_PRINTF(text, first)
 #endif
 
 /* Returns the status of a call that failed to the caller. */
@@ -25,10 +25,12 @@
     if (fal_try_status != FALIGN_OK) return fal_try_status; \
   } while (0)
 
-/* Sets this thread's message and returns `status`. */
-falign_status fal_fail(falign_status status, const char *format, ...) FAL_PRINTF(2, 3);
-/* The message of an allocation of `count` elements of `size` bytes that failed. */
-falign_status fal_fail_memory(const char *what, size_t count, size_t size);
+/* Sets this thread's message and is `status`: a constant there tells compilers that it is a failure. */
+#define fal_fail(status, ...) (fal_message(__VA_ARGS__), status)
+/* The failure of an allocation of `count` elements of `size` bytes. */
+#define fal_fail_memory(what, count, size) \
+  fal_fail(FALIGN_MEMORY, "no memory for %s (%zu x %zu bytes)", what, (size_t)(count), (size_t)(size))
+void fal_message(const char *format, ...) FAL_PRINTF(1, 2);
 
 /* count * size bytes, at least one; NULL where the product overflows or memory is short. Released with free(). */
 void *fal_alloc(size_t count, size_t size);
@@ -54,6 +56,9 @@ falign_status fal_check_matrix(const char *name, int64_t index, const void *data
 /* Fails, naming row and column, where a matrix holds a number that is not finite. */
 falign_status fal_check_finite(const char *name, int64_t index, const void *data, falign_precision precision,
                                size_t rows, size_t cols, size_t stride);
+/* The same for numbers that are about to be converted to the precision `as`. */
+falign_status fal_check_finite_as(const char *name, int64_t index, const void *data, falign_precision precision,
+                                  falign_precision as, size_t rows, size_t cols, size_t stride);
 /* Copies a matrix, converting between precisions. */
 void fal_copy_matrix(void *to, falign_precision to_precision, size_t to_stride, const void *from,
                      falign_precision from_precision, size_t from_stride, size_t rows, size_t cols);

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "curve.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct sample {
+  int64_t iteration;
+  double epoch, value;
+} sample;
+
+/* Reads row i; whether it belongs to the curve. */
+static falign_status read_sample(const falign_table *table, size_t i, const char *condition, const char *metric,
+                                 int64_t layer, sample *out, bool *belongs) {
+  const char *row_condition, *row_metric;
+  int64_t row_layer, row_order;
+  TRY(falign_table_row(table, i, &row_condition, NULL, &out->iteration, &out->epoch, &row_layer, &row_order,
+                       &row_metric, &out->value));
+  *belongs = row_layer == layer && row_order < 0 && !isnan(out->value) && strcmp(row_metric, metric) == 0 &&
+             (condition == NULL || strcmp(row_condition, condition) == 0);
+  return FALIGN_OK;
+}
+
+static int by_iteration(const void *a, const void *b) {
+  int64_t left = ((const sample *)a)->iteration, right = ((const sample *)b)->iteration;
+  return (left > right) - (left < right);
+}
+
+static curve_point average(const sample *samples, size_t count) {
+  double sum = 0, squares = 0;
+  for (size_t i = 0; i < count; i++) sum += samples[i].value;
+  double mean = sum / (double)count;
+  for (size_t i = 0; i < count; i++) squares += (samples[i].value - mean) * (samples[i].value - mean);
+  double sd = count > 1 ? sqrt(squares / (double)(count - 1)) : NAN;
+  return (curve_point){(double)samples[0].iteration, samples[0].epoch, mean, sd, count};
+}
+
+static void average_groups(const sample *samples, size_t count, curve *out) {
+  for (size_t first = 0, next; first < count; first = next) {
+    next = first + 1;
+    while (next < count && samples[next].iteration == samples[first].iteration) next++;
+    out->points[out->count++] = average(samples + first, next - first);
+  }
+}
+
+falign_status curve_gather(const falign_table *table, const char *condition, const char *metric, int64_t layer,
+                           curve *out) {
+  size_t rows = falign_table_rows(table), count = 0;
+  sample *samples = calloc(rows + 1, sizeof *samples);
+  falign_status status = samples == NULL ? fail(FALIGN_MEMORY, "out of memory") : FALIGN_OK;
+  for (size_t i = 0; i < rows && status == FALIGN_OK; i++) {
+    bool belongs = false;
+    status = read_sample(table, i, condition, metric, layer, &samples[count], &belongs);
+    count += belongs;
+  }
+  *out = (curve){0};
+  if (status == FALIGN_OK) out->points = calloc(count + 1, sizeof *out->points);
+  if (status == FALIGN_OK && out->points == NULL) status = fail(FALIGN_MEMORY, "out of memory");
+  if (status == FALIGN_OK) {
+    qsort(samples, count, sizeof *samples, by_iteration);
+    average_groups(samples, count, out);
+  }
+  free(samples);
+  return status;
+}
+
+void curve_free(curve *curve) {
+  free(curve->points);
+  *curve = (struct curve){0};
+}
+
+falign_status curve_print_last(const falign_table *table, const char *condition, const char *metric, int64_t layer) {
+  curve all;
+  char name[128], spread[32] = "";
+  TRY(curve_gather(table, condition, metric, layer, &all));
+  if (all.count > 0) {
+    const curve_point *last = &all.points[all.count - 1];
+    if (layer >= 0) snprintf(name, sizeof name, "%s, layer %d", metric, (int)layer);
+    if (layer < 0) snprintf(name, sizeof name, "%s", metric);
+    if (last->runs > 1) snprintf(spread, sizeof spread, "+- %.3g", last->sd);
+    fprintf(stderr, "  %-16s%-24s %10.5g %-10s  iteration %.0f, %zu run%s\n", condition ? condition : "", name,
+            last->mean, spread, last->iteration, last->runs, last->runs == 1 ? "" : "s");
+  }
+  curve_free(&all);
+  return FALIGN_OK;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KIT_ERRORS_H
+#define KIT_ERRORS_H
+
+/* One way for all failures: a function returns a status and leaves the words in falign_last_error(). */
+
+#include <falign/falign.h>
+
+/* Hands the status of a call that failed on to the caller. */
+#define TRY(call)                                   \
+  do {                                              \
+    falign_status try_status = (call);              \
+    if (try_status != FALIGN_OK) return try_status; \
+  } while (0)
+
+/* Says in printf()'s way what went wrong, and returns `status`. */
+__attribute__((format(printf, 2, 3))) falign_status fail(falign_status status, const char *format, ...);
+
+/* Prints what went wrong; the exit code of a failure is 1, that of wrong usage 2. */
+int exit_failed(const char *program);
+int exit_wrong_usage(const char *program);
+
+#endif

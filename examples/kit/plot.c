@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _POSIX_C_SOURCE 200809L
+#include "plot.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "output.h"
+
+/* Dashes tell the lines apart without colour; the colours are told apart by colour-blind readers too. */
+static const struct {
+  int dash;
+  const char *colour;
+} styles[] = {{1, "#d55e00"}, {2, "#0072b2"}, {3, "#009e73"}, {4, "#cc79a7"}, {5, "#000000"}};
+enum { STYLES = sizeof styles / sizeof styles[0] };
+
+static bool ends_in(const char *text, const char *ending) {
+  size_t length = strlen(text), tail = strlen(ending);
+  return length > tail && strcmp(text + length - tail, ending) == 0;
+}
+
+bool plot_can_write(const char *path) { return ends_in(path, ".svg") || ends_in(path, ".png"); }
+
+falign_status plot_add(plot_panel *panel, const falign_table *table, const char *condition, const char *metric,
+                       int64_t layer, const char *title, size_t style) {
+  if (panel->count == PLOT_LINES) return FALIGN_OK;
+  plot_line *line = &panel->lines[panel->count];
+  TRY(curve_gather(table, condition, metric, layer, &line->data));
+  if (line->data.count < 2) {
+    curve_free(&line->data);
+    return FALIGN_OK;
+  }
+  snprintf(line->title, sizeof line->title, "%s", title);
+  line->style = style % STYLES;
+  panel->count++;
+  return FALIGN_OK;
+}
+
+void plot_free(plot_panel *panel) {
+  for (size_t i = 0; i < panel->count; i++) curve_free(&panel->lines[i].data);
+  panel->count = 0;
+}
+
+static void print_data(FILE *script, const plot_panel *panel, size_t i) {
+  const curve *data = &panel->lines[i].data;
+  fprintf(script, "$line%zu << END\n", i);
+  for (size_t k = 0; k < data->count; k++) {
+    const curve_point *point = &data->points[k];
+    fprintf(script, "%.9g %.9g %.9g\n", panel->by_epoch ? point->epoch : point->iteration, point->mean, point->sd);
+  }
+  fputs("END\n", script);
+}
+
+static void print_line(FILE *script, const plot_line *line, size_t i) {
+  const char *colour = styles[line->style].colour;
+  if (line->data.points[0].runs > 1) {
+    fprintf(script, "$line%zu using 1:($2-$3):($2+$3) with filledcurves fc rgb '%s' ", i, colour);
+    fputs("fs transparent solid 0.2 noborder notitle, ", script);
+  }
+  fprintf(script, "$line%zu using 1:2 with lines lw 2 dt %d lc rgb '%s' title '%s'", i, styles[line->style].dash, colour,
+          line->title);
+}
+
+static void print_panel(FILE *script, const plot_panel *panel) {
+  for (size_t i = 0; i < panel->count; i++) print_data(script, panel, i);
+  fprintf(script, "set title '%s'\nset xlabel '%s'\nset ylabel '%s'\n", panel->title, panel->x_label, panel->y_label);
+  for (size_t i = 0; i < panel->count; i++) {
+    fputs(i == 0 ? "plot " : ", ", script);
+    print_line(script, &panel->lines[i], i);
+  }
+  fputs("\n", script);
+}
+
+/* The script goes into a temporary file, and the picture comes back through a pipe: gnuplot itself does not notice a
+ * disk that is full. */
+static falign_status print_script(FILE *script, const plot_panel *panels, size_t count, const char *path) {
+  size_t used = 0;
+  for (size_t i = 0; i < count; i++) used += panels[i].count > 0;
+  if (used == 0) return fail(FALIGN_INVALID, "nothing to plot: no curve has two points");
+  fprintf(script, "set terminal %s size %zu,420 font 'sans,12' background rgb 'white'\n",
+          ends_in(path, ".svg") ? "svg" : "pngcairo", 600 * used);
+  fprintf(script, "set grid\nset key box opaque\nset multiplot layout 1,%zu\n", used);
+  for (size_t i = 0; i < count; i++) {
+    if (panels[i].count > 0) print_panel(script, &panels[i]);
+  }
+  fputs("unset multiplot\n", script);
+  return fflush(script) == 0 && !ferror(script) ? FALIGN_OK : fail(FALIGN_IO, "temporary file: %s", strerror(errno));
+}
+
+static falign_status copy_picture(FILE *from, const char *path) {
+  char block[4096], *picture = NULL;
+  size_t size = 0;
+  FILE *memory = open_memstream(&picture, &size);
+  if (memory == NULL) return fail(FALIGN_MEMORY, "out of memory");
+  for (size_t n; (n = fread(block, 1, sizeof block, from)) > 0;) fwrite(block, 1, n, memory);
+  falign_status status = fclose(memory) == 0 ? FALIGN_OK : fail(FALIGN_MEMORY, "out of memory");
+  if (status == FALIGN_OK && size > 0) status = output_bytes(path, picture, size);
+  free(picture);
+  return status;
+}
+
+static falign_status run_gnuplot(FILE *script, const char *path) {
+  char command[64];
+  rewind(script);
+  snprintf(command, sizeof command, "gnuplot <&%d", fileno(script));
+  FILE *gnuplot = popen(command, "r");
+  if (gnuplot == NULL) return fail(FALIGN_IO, "cannot start gnuplot: %s", strerror(errno));
+  falign_status status = copy_picture(gnuplot, path);
+  int result = pclose(gnuplot);
+  if (WIFEXITED(result) && WEXITSTATUS(result) == 127) {
+    return fail(FALIGN_IO, "%s was not drawn: gnuplot is not installed (Debian: apt-get install gnuplot-nox)", path);
+  }
+  if (result != 0) return fail(FALIGN_IO, "%s was not drawn: gnuplot failed", path);
+  return status;
+}
+
+falign_status plot_write(const plot_panel *panels, size_t count, const char *path) {
+  FILE *script = tmpfile();
+  if (script == NULL) return fail(FALIGN_IO, "temporary file: %s", strerror(errno));
+  falign_status status = print_script(script, panels, count, path);
+  if (status == FALIGN_OK) status = run_gnuplot(script, path);
+  fclose(script);
+  return status;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* RTLD_DEFAULT, sched_getaffinity() */
+#include "process.h"
+
+#include <dlfcn.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+void process_one_blas_thread(void) {
+  void (*set_openblas)(int);
+  void (*set_blis)(int64_t);
+  void *openblas = dlsym(RTLD_DEFAULT, "openblas_set_num_threads");
+  void *blis = dlsym(RTLD_DEFAULT, "bli_thread_set_num_threads");
+  if (openblas != NULL) {
+    memcpy(&set_openblas, &openblas, sizeof set_openblas);
+    set_openblas(1);
+  }
+  if (blis != NULL) {
+    memcpy(&set_blis, &blis, sizeof set_blis);
+    set_blis(1);
+  }
+}
+
+uint32_t process_cores(void) {
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+#ifdef __linux__
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) cores = CPU_COUNT(&allowed);
+#endif
+  return cores < 1 ? 1 : cores > 1024 ? 1024 : (uint32_t)cores;
+}
+
+static _Atomic(falign_trainer *) running;
+static volatile sig_atomic_t signalled;
+
+static void on_signal(int number) {
+  (void)number;
+  signalled = 1;
+  falign_trainer *trainer = atomic_load(&running);
+  if (trainer != NULL) falign_trainer_cancel(trainer);
+}
+
+void process_cancel_on_signal(falign_trainer *trainer) {
+  struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+  atomic_store(&running, trainer);
+  if (signalled && trainer != NULL) falign_trainer_cancel(trainer); /* it came between two trainers */
+  if (!signalled) {
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+  }
+}

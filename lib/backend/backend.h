@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAL_BACKEND_H
+#define FAL_BACKEND_H
+
+#include "falign/backend.h"
+#include "support/support.h"
+
+struct falign_backend {
+  fal_refs refs;
+  bool permanent; /* one of the library's own */
+  const char *name;
+  falign_sgemm_fn sgemm;
+  falign_dgemm_fn dgemm;
+  const char *(*detail)(void);  /* may be NULL */
+  int32_t (*own_threads)(void); /* may be NULL */
+  void *user;
+  void (*destroy)(void *user);
+};
+
+extern const falign_backend fal_backend_builtin;
+#ifdef FAL_CBLAS
+extern const falign_backend fal_backend_cblas;
+#endif
+
+void fal_backend_keep(const falign_backend *backend);
+
+falign_status fal_builtin_gemm_f32(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n, size_t k,
+                                   float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
+                                   float *c, size_t ldc);
+falign_status fal_builtin_gemm_f64(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n, size_t k,
+                                   double alpha, const double *a, size_t lda, const double *b, size_t ldb, double beta,
+                                   double *c, size_t ldc);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rule/rule.h"
+#include "support/real.h"
+#include "trace/trace.h"
+
+/* out = delta P, with P of n x cols, or stored as its transpose. */
+static falign_status send_back(const falign_trace *trace, const void *delta, size_t n, const void *p, bool transposed,
+                               size_t cols, real *out) {
+  return REAL(falign_backend_gemm)(trace->backend, 0, transposed, trace->rows, cols, n, 1, delta, n, p,
+                                   transposed ? n : cols, 0, out, cols);
+}
+
+/* BP: delta[l+1] W[l]^T (eq. 19). */
+falign_status REAL(fal_signal_bp)(void *user, const falign_rule *rule, const falign_network *network,
+                                  const falign_trace *trace, uint32_t l, real *out) {
+  (void)user, (void)rule;
+  const size_t *n = network->widths;
+  return send_back(trace, trace->deltas[l + 1], n[l + 1], fal_weights(network, l), true, n[l], out);
+}
+
+/* FA: delta[l+1] B[l] (eq. 21). */
+falign_status REAL(fal_signal_fa)(void *user, const falign_rule *rule, const falign_network *network,
+                                  const falign_trace *trace, uint32_t l, real *out) {
+  (void)user;
+  const size_t *n = network->widths;
+  return send_back(trace, trace->deltas[l + 1], n[l + 1], rule->feedback[l], false, n[l], out);
+}
+
+/* DFA: delta[d] F[l] (eq. 6). */
+falign_status REAL(fal_signal_dfa)(void *user, const falign_rule *rule, const falign_network *network,
+                                   const falign_trace *trace, uint32_t l, real *out) {
+  (void)user;
+  const size_t *n = network->widths;
+  uint32_t d = network->layers;
+  return send_back(trace, trace->deltas[d], n[d], rule->feedback[l], false, n[l], out);
+}

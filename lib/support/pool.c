@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/pool.h"
+
+#include <stdlib.h>
+
+#ifdef FAL_THREADS
+#include <pthread.h>
+#include <string.h>
+
+typedef struct {
+  fal_pool *pool;
+  pthread_t thread;
+  uint32_t number; /* 1..threads-1; the caller is worker 0 */
+} worker;
+
+struct fal_pool {
+  pthread_mutex_t lock;
+  pthread_cond_t work_is_there, work_is_done;
+  uint64_t round; /* counts calls of fal_pool_run(); a worker does each round once */
+  uint32_t busy;  /* workers that have not finished the round */
+  bool closing;
+  size_t tasks;
+  atomic_size_t next;
+  fal_task_fn work;
+  void *arg;
+  uint32_t started; /* workers that run */
+  worker workers[];
+};
+
+static void do_tasks(fal_pool *pool, uint32_t number) {
+  for (;;) {
+    size_t task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
+    if (task >= pool->tasks) return;
+    pool->work(pool->arg, task, number);
+  }
+}
+
+static void *work_rounds(void *arg) {
+  worker *self = arg;
+  fal_pool *pool = self->pool;
+  uint64_t done = 0;
+  pthread_mutex_lock(&pool->lock);
+  for (;;) {
+    while (pool->round == done && !pool->closing) pthread_cond_wait(&pool->work_is_there, &pool->lock);
+    if (pool->closing) break;
+    done = pool->round;
+    pthread_mutex_unlock(&pool->lock);
+    do_tasks(pool, self->number);
+    pthread_mutex_lock(&pool->lock);
+    if (--pool->busy == 0) pthread_cond_signal(&pool->work_is_done);
+  }
+  pthread_mutex_unlock(&pool->lock);
+  return NULL;
+}
+
+falign_status fal_pool_create(uint32_t threads, fal_pool **out) {
+  uint32_t others = threads - 1;
+  fal_pool *pool = fal_zalloc(1, sizeof *pool + others * sizeof *pool->workers);
+  if (!pool) return fal_fail_memory("threads", others, sizeof *pool->workers);
+  pthread_mutex_init(&pool->lock, NULL);
+  pthread_cond_init(&pool->work_is_there, NULL);
+  pthread_cond_init(&pool->work_is_done, NULL);
+  for (uint32_t i = 0; i < others; i++) {
+    worker *next = &pool->workers[i];
+    next->pool = pool;
+    next->number = i + 1;
+    int error = pthread_create(&next->thread, NULL, work_rounds, next);
+    if (error) {
+      fal_pool_destroy(pool);
+      return fal_fail(FALIGN_MEMORY, "cannot start thread %u of %u: %s", i + 2, threads, strerror(error));
+    }
+    pool->started++;
+  }
+  *out = pool;
+  return FALIGN_OK;
+}
+
+void fal_pool_destroy(fal_pool *pool) {
+  if (!pool) return;
+  pthread_mutex_lock(&pool->lock);
+  pool->closing = true;
+  pthread_cond_broadcast(&pool->work_is_there);
+  pthread_mutex_unlock(&pool->lock);
+  for (uint32_t i = 0; i < pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
+  pthread_cond_destroy(&pool->work_is_done);
+  pthread_cond_destroy(&pool->work_is_there);
+  pthread_mutex_destroy(&pool->lock);
+  free(pool);
+}
+
+static void run_on_all(fal_pool *pool, size_t tasks, fal_task_fn work, void *arg) {
+  pthread_mutex_lock(&pool->lock);
+  pool->work = work;
+  pool->arg = arg;
+  pool->tasks = tasks;
+  atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+  pool->busy = pool->started;
+  pool->round++;
+  pthread_cond_broadcast(&pool->work_is_there);
+  pthread_mutex_unlock(&pool->lock);
+  do_tasks(pool, 0);
+  pthread_mutex_lock(&pool->lock);
+  while (pool->busy > 0) pthread_cond_wait(&pool->work_is_done, &pool->lock);
+  pthread_mutex_unlock(&pool->lock);
+}
+
+#else
+
+falign_status fal_pool_create(uint32_t threads, fal_pool **out) {
+  (void)out;
+  return fal_fail(FALIGN_UNSUPPORTED, "%u threads: this build has none", threads);
+}
+
+void fal_pool_destroy(fal_pool *pool) { (void)pool; }
+
+#endif
+
+void fal_pool_run(fal_pool *pool, size_t tasks, fal_task_fn work, void *arg) {
+#ifdef FAL_THREADS
+  if (pool && tasks > 1) {
+    run_on_all(pool, tasks, work, arg);
+    return;
+  }
+#endif
+  for (size_t task = 0; task < tasks; task++) work(arg, task, 0);
+}

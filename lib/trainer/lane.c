@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <float.h>
+#include <string.h>
+
+#include "network/activation.h"
+#include "support/real.h"
+#include "trainer/trainer.h"
+
+#if defined(FAL_REAL_F32)
+#define REAL_MAX FLT_MAX
+#else
+#define REAL_MAX DBL_MAX
+#endif
+
+#define gemm REAL(falign_backend_gemm)
+
+/* Aims the worker's view at `count` rows from `first` on and loads L[0] and, with `target`, Y*. */
+static falign_trace *load(const fal_pass *pass, uint32_t number, size_t first, size_t count, bool target) {
+  fal_worker *worker = &pass->trainer->work->workers[number];
+  falign_trace *block = &worker->block;
+  const fal_rows_in *in = &pass->in;
+  size_t inputs = block->network->widths[0], outputs = block->network->widths[block->network->layers];
+  if (pass->keep) {
+    fal_trace_aim(block, &pass->trainer->work->whole, first, count);
+  } else {
+    fal_trace_aim(block, &worker->scratch, 0, count);
+  }
+  block->first_row = first;
+  void *own_target = (void *)block->target;
+  if (in->batches) {
+    fal_batches_gather(in->batches, in->k, first, count, REAL_PRECISION, block->outputs[0], target ? own_target : NULL);
+    return block;
+  }
+  const real *x = (const real *)in->x + first * in->x_stride;
+  const real *y = target ? (const real *)in->y + first * in->y_stride : NULL;
+  if (pass->keep) {
+    fal_copy_matrix(block->outputs[0], REAL_PRECISION, inputs, x, REAL_PRECISION, in->x_stride, count, inputs);
+    if (y) fal_copy_matrix(own_target, REAL_PRECISION, outputs, y, REAL_PRECISION, in->y_stride, count, outputs);
+    return block;
+  }
+  block->outputs[0] = (void *)x;
+  block->input_stride = in->x_stride;
+  block->target = y;
+  block->target_stride = in->y_stride;
+  return block;
+}
+
+/* Z[l] = L[l-1] W[l-1] + b[l], L[l] = f(Z[l]). */
+static falign_status forward(const falign_trace *block, fal_lane *lane) {
+  const falign_network *network = block->network;
+  const size_t *n = network->widths;
+  for (uint32_t l = 1; l <= network->layers; l++) {
+    FAL_TRY(gemm(block->backend, 0, 0, block->rows, n[l], n[l - 1], 1, block->outputs[l - 1],
+                 l == 1 ? block->input_stride : n[l - 1], fal_weights(network, l - 1), n[l], 0, block->states[l],
+                 n[l]));
+    const real *b = network->biases ? fal_bias(network, l) : NULL;
+    if (!REAL(fal_activate)(&network->activation[l], b, block->states[l], block->outputs[l], block->rows, n[l])) {
+      lane->bad_layer = l;
+      return FALIGN_DIVERGED;
+    }
+  }
+  return FALIGN_OK;
+}
+
+/* E = Y* - Y, to `error` unless it is NULL; returns the loss, 1/2 sum E^2. */
+static double squared_error(const falign_trace *block, real *error) {
+  uint32_t d = block->network->layers;
+  size_t cols = block->network->widths[d];
+  const real *target = block->target, *output = block->outputs[d];
+  double sum = 0;
+  for (size_t i = 0; i < block->rows; i++, target += block->target_stride, output += cols) {
+    for (size_t j = 0; j < cols; j++) {
+      real e = target[j] - output[j];
+      sum += (double)e * (double)e;
+      if (error) *error++ = e;
+    }
+  }
+  return sum / 2;
+}
+
+static void times_derivative(const falign_trace *block, uint32_t l, real *delta) {
+  REAL(fal_times_derivative)
+  (&block->network->activation[l], delta, block->states[l], block->outputs[l], delta,
+   block->rows * block->network->widths[l]);
+}
+
+/* delta[d] = E o f'(Z[d]) (eqs. 18, 20), or as imposed. */
+static void output_delta(const fal_pass *pass, const falign_trace *block, fal_lane *lane) {
+  uint32_t d = block->network->layers;
+  size_t cols = block->network->widths[d];
+  if (pass->imposed) {
+    fal_copy_matrix(block->deltas[d], REAL_PRECISION, cols, block->target, REAL_PRECISION, block->target_stride,
+                    block->rows, cols);
+    return;
+  }
+  lane->loss += squared_error(block, block->deltas[d]);
+  times_derivative(block, d, block->deltas[d]);
+}
+
+/* delta[l] = the rule's signal o f'(Z[l]), from the last hidden layer down. */
+static falign_status hidden_deltas(const falign_rule *rule, const falign_trace *block) {
+  for (uint32_t l = block->network->layers - 1; l >= 1; l--) {
+    falign_status status = rule->table.REAL(signal)(rule->user, rule, block->network, block, l, block->deltas[l]);
+    if (status != FALIGN_OK)
+      return fal_fail(FALIGN_CALLBACK, "rule %s failed at layer %u: %s", rule->table.name, l, falign_last_error());
+    times_derivative(block, l, block->deltas[l]);
+  }
+  return FALIGN_OK;
+}
+
+/* What BP would send (eq. 19), from the same forward pass. */
+static falign_status bp_deltas(const falign_trace *block) {
+  const falign_network *network = block->network;
+  uint32_t d = network->layers;
+  memcpy(block->bp_deltas[d], block->deltas[d], block->rows * network->widths[d] * sizeof(real));
+  falign_trace bp = *block; /* in which the deltas are BP's */
+  bp.deltas = block->bp_deltas;
+  for (uint32_t l = d - 1; l >= 1; l--) {
+    FAL_TRY(REAL(fal_signal_bp)(NULL, NULL, network, &bp, l, bp.deltas[l]));
+    times_derivative(&bp, l, bp.deltas[l]);
+  }
+  return FALIGN_OK;
+}
+
+static void sum_columns(const real *delta, size_t rows, size_t cols, real eta, bool fresh, real *db) {
+  if (fresh) memset(db, 0, cols * sizeof *db);
+  for (size_t i = 0; i < rows; i++, delta += cols) {
+    for (size_t j = 0; j < cols; j++) db[j] += eta * delta[j];
+  }
+}
+
+/* dW[l] = eta L[l]^T delta[l+1] (eqs. 1, 22), db[l] = eta 1^T delta[l] (eq. 23), added to what is there unless
+ * `fresh`. */
+static falign_status add_updates(const falign_trace *block, void *const *deltas, bool fresh, real *update) {
+  const falign_network *network = block->network;
+  const size_t *n = network->widths;
+  real eta = (real)block->eta;
+  for (uint32_t l = 0; l < network->layers; l++) {
+    FAL_TRY(gemm(block->backend, 1, 0, n[l], n[l + 1], block->rows, eta, block->outputs[l],
+                 l == 0 ? block->input_stride : n[l], deltas[l + 1], n[l + 1], fresh ? 0 : 1, update + network->w_at[l],
+                 n[l + 1]));
+    if (network->biases) sum_columns(deltas[l + 1], block->rows, n[l + 1], eta, fresh, update + network->b_at[l + 1]);
+  }
+  return FALIGN_OK;
+}
+
+/* The sum that a lane adds to. */
+static real *lane_sum(const fal_sums *sums, size_t lane, size_t parameters) {
+  return lane == 0 ? sums->update : (real *)sums->partial + (lane - 1) * parameters;
+}
+
+static falign_status train_block(const fal_pass *pass, const falign_trace *block, size_t number, bool fresh) {
+  const falign_trainer *trainer = pass->trainer;
+  fal_work *work = trainer->work;
+  size_t parameters = trainer->network->parameter_count;
+  FAL_TRY(forward(block, &work->lanes[number]));
+  output_delta(pass, block, &work->lanes[number]);
+  FAL_TRY(hidden_deltas(trainer->rule, block));
+  FAL_TRY(add_updates(block, block->deltas, fresh, lane_sum(&work->sums, number, parameters)));
+  if (!pass->bp) return FALIGN_OK;
+  FAL_TRY(bp_deltas(block));
+  return add_updates(block, block->bp_deltas, fresh, lane_sum(&work->bp_sums, number, parameters));
+}
+
+/* Messages are kept by thread: takes this thread's to where the caller's finds it. */
+static void keep_message(fal_lane *lane, falign_status status) {
+  lane->status = status;
+  if (status == FALIGN_OK) return;
+  size_t length = strlen(falign_last_error());
+  if (length >= sizeof lane->message) length = sizeof lane->message - 1;
+  memcpy(lane->message, falign_last_error(), length);
+  lane->message[length] = 0;
+}
+
+/* Blocks first..first+length-1 belong to a lane. */
+static void lane_blocks(const fal_pass *pass, size_t lane, size_t *first, size_t *length) {
+  const fal_work *work = pass->trainer->work;
+  fal_part(work->block_count, work->lane_count, lane, first, length);
+}
+
+static falign_trace *load_block(const fal_pass *pass, uint32_t worker, size_t block, bool target) {
+  size_t first, rows;
+  fal_part(pass->in.rows, pass->trainer->work->block_count, block, &first, &rows);
+  return load(pass, worker, first, rows, target);
+}
+
+void REAL(fal_train_lane)(void *arg, size_t lane, uint32_t worker) {
+  const fal_pass *pass = arg;
+  fal_lane *result = &pass->trainer->work->lanes[lane];
+  size_t first, length;
+  falign_status status = FALIGN_OK;
+  lane_blocks(pass, lane, &first, &length);
+  falign_set_last_error(NULL);
+  for (size_t i = 0; i < length && status == FALIGN_OK; i++) {
+    falign_trace *block = load_block(pass, worker, first + i, true);
+    status = train_block(pass, block, lane, i == 0);
+  }
+  keep_message(result, status);
+}
+
+static uint64_t count_wrong(const fal_pass *pass, const falign_trace *block) {
+  const falign_code *code = falign_batches_code(pass->in.batches);
+  uint32_t d = block->network->layers, decoded[FAL_BLOCK];
+  size_t cols = block->network->widths[d];
+  if (!code || REAL(falign_code_decode)(code, block->outputs[d], block->rows, cols, cols, decoded)) return 0;
+  uint64_t wrong = 0;
+  for (size_t i = 0; i < block->rows; i++)
+    wrong += decoded[i] != fal_batches_label(pass->in.batches, pass->in.k, block->first_row + i);
+  return wrong;
+}
+
+void REAL(fal_evaluate_lane)(void *arg, size_t lane, uint32_t worker) {
+  const fal_pass *pass = arg;
+  fal_lane *result = &pass->trainer->work->lanes[lane];
+  size_t first, length;
+  falign_status status = FALIGN_OK;
+  lane_blocks(pass, lane, &first, &length);
+  for (size_t i = 0; i < length && status == FALIGN_OK; i++) {
+    falign_trace *block = load_block(pass, worker, first + i, true);
+    status = forward(block, result);
+    if (status != FALIGN_OK) break;
+    result->loss += squared_error(block, NULL);
+    result->wrong += count_wrong(pass, block);
+  }
+  keep_message(result, status);
+}
+
+void REAL(fal_forward_lane)(void *arg, size_t lane, uint32_t worker) {
+  const fal_pass *pass = arg;
+  fal_lane *result = &pass->trainer->work->lanes[lane];
+  size_t first, length;
+  falign_status status = FALIGN_OK;
+  lane_blocks(pass, lane, &first, &length);
+  for (size_t i = 0; i < length && status == FALIGN_OK; i++) {
+    falign_trace *block = load_block(pass, worker, first + i, false);
+    status = forward(block, result);
+    uint32_t d = block->network->layers;
+    size_t cols = block->network->widths[d];
+    if (status != FALIGN_OK) break;
+    fal_copy_matrix((real *)pass->y_out + block->first_row * pass->y_out_stride, REAL_PRECISION, pass->y_out_stride,
+                    block->outputs[d], REAL_PRECISION, cols, block->rows, cols);
+  }
+  keep_message(result, status);
+}
+
+bool REAL(fal_sum_lanes)(const real *w, real *update, const real *partial, size_t partials, size_t count) {
+  enum { PIECE = 1024 }; /* numbers that stay in cache while all lanes are added, in their order */
+  int bad = 0;
+  for (size_t at = 0; at < count; at += PIECE) {
+    size_t end = count - at < PIECE ? count : at + PIECE;
+    for (size_t p = 0; p < partials; p++) {
+      const real *more = partial + p * count;
+      for (size_t i = at; i < end; i++) update[i] += more[i];
+    }
+    for (size_t i = at; i < end; i++) {
+      real next = w[i] + update[i];
+      bad |= !(next >= -REAL_MAX && next <= REAL_MAX);
+    }
+  }
+  return bad == 0;
+}
+
+void REAL(fal_apply)(real *w, const real *update, size_t count) {
+  for (size_t i = 0; i < count; i++) w[i] += update[i];
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "norm/norm.h"
+#include "trainer/trainer.h"
+
+void fal_part(size_t count, size_t parts, size_t i, size_t *first, size_t *length) {
+  size_t each = count / parts, longer = count % parts;
+  *first = i * each + (i < longer ? i : longer);
+  *length = each + (i < longer);
+}
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* How many partial sums: a matter of the shapes alone, so that results do not depend on the threads. */
+static size_t count_lanes(const falign_network *network, size_t blocks) {
+  size_t bytes = network->parameter_count * fal_element(network->precision);
+  size_t fit = FAL_LANES_BYTES / bytes;
+  return least(least(blocks, FAL_LANES), fit > 0 ? fit : 1);
+}
+
+falign_status fal_plan(const falign_trainer *trainer, size_t rows, bool bp) {
+  fal_work *work = trainer->work;
+  work->block_count = (rows + FAL_BLOCK - 1) / FAL_BLOCK;
+  work->lane_count = count_lanes(trainer->network, work->block_count);
+  size_t first, longest;
+  fal_part(rows, work->block_count, 0, &first, &longest);
+  for (uint32_t i = 0; i < work->threads; i++) {
+    fal_worker *worker = &work->workers[i];
+    FAL_TRY(fal_trace_reserve(&worker->scratch, longest, bp));
+    worker->block.iteration = trainer->iteration;
+    worker->block.eta = trainer->eta;
+    worker->block.backend = trainer->backend;
+  }
+  for (size_t i = 0; i < work->lane_count; i++) {
+    work->lanes[i].status = FALIGN_OK;
+    work->lanes[i].bad_layer = 0;
+    work->lanes[i].loss = 0;
+    work->lanes[i].wrong = 0;
+  }
+  return FALIGN_OK;
+}
+
+static falign_status allocate(void **buffer, size_t count, size_t element) {
+  void *room = fal_alloc(count, element);
+  if (!room) return fal_fail_memory("updates", count, element);
+  free(*buffer);
+  *buffer = room;
+  return FALIGN_OK;
+}
+
+static falign_status reserve_sums(const falign_trainer *trainer, fal_sums *sums) {
+  size_t count = trainer->network->parameter_count, element = fal_element(trainer->network->precision);
+  size_t others = trainer->work->lane_count - 1;
+  if (!sums->update) FAL_TRY(allocate(&sums->update, count, element));
+  if (others <= sums->partials) return FALIGN_OK;
+  FAL_TRY(allocate(&sums->partial, others * count, element)); /* at most FAL_LANES_BYTES */
+  sums->partials = others;
+  return FALIGN_OK;
+}
+
+/* An input that is not finite is the caller's mistake and told as such; it is looked for only after a failure. */
+static falign_status blame_input(const falign_trainer *trainer, const fal_rows_in *in, const char *y_name) {
+  const falign_network *network = trainer->network;
+  if (in->batches) return FALIGN_OK;
+  FAL_TRY(fal_check_finite("x", -1, in->x, network->precision, in->rows, network->widths[0], in->x_stride));
+  if (!y_name) return FALIGN_OK;
+  return fal_check_finite(y_name, -1, in->y, network->precision, in->rows, network->widths[network->layers],
+                          in->y_stride);
+}
+
+static falign_status diverged(const falign_trainer *trainer, const char *what, uint32_t l) {
+  return fal_fail(FALIGN_DIVERGED, "diverged at iteration %llu, layer %u: %s[%u] is not finite",
+                  (unsigned long long)trainer->iteration, l, what, l);
+}
+
+falign_status fal_lanes_status(const falign_trainer *trainer, const fal_rows_in *in, const char *y_name) {
+  const fal_work *work = trainer->work;
+  for (size_t i = 0; i < work->lane_count; i++) {
+    const fal_lane *lane = &work->lanes[i];
+    if (lane->status == FALIGN_OK) continue;
+    if (lane->bad_layer == 0) return fal_fail(lane->status, "%s", lane->message);
+    FAL_TRY(blame_input(trainer, in, y_name));
+    return diverged(trainer, "Z", lane->bad_layer);
+  }
+  return FALIGN_OK;
+}
+
+static double number(falign_precision precision, const void *numbers, size_t i) {
+  return precision == FALIGN_F32 ? (double)((const float *)numbers)[i] : ((const double *)numbers)[i];
+}
+
+/* Finds the parameter that would not be finite after the update. */
+static falign_status blame_update(const falign_trainer *trainer, const fal_rows_in *in, const char *y_name) {
+  const falign_network *network = trainer->network;
+  double limit = network->precision == FALIGN_F32 ? (double)FLT_MAX : DBL_MAX;
+  FAL_TRY(blame_input(trainer, in, y_name));
+  for (size_t i = 0; i < network->parameter_count; i++) {
+    double next =
+        number(network->precision, network->parameters, i) + number(network->precision, trainer->work->sums.update, i);
+    if (fabs(next) <= limit) continue;
+    uint32_t l = 0;
+    while (l + 1 < network->layers && network->w_at[l + 1] <= i) l++;
+    return i < network->b_at[l + 1] ? diverged(trainer, "W", l) : diverged(trainer, "b", l + 1);
+  }
+  return diverged(trainer, "W", 0);
+}
+
+/* Sums up the lanes; false where a parameter would not be finite after the update. */
+static bool sum_lanes(const falign_trainer *trainer, const fal_sums *sums) {
+  const falign_network *network = trainer->network;
+  size_t others = trainer->work->lane_count - 1, count = network->parameter_count;
+  return network->precision == FALIGN_F32
+             ? fal_sum_lanes_f32(network->parameters, sums->update, sums->partial, others, count)
+             : fal_sum_lanes_f64(network->parameters, sums->update, sums->partial, others, count);
+}
+
+static double sum_losses(const fal_work *work) {
+  double loss = 0;
+  for (size_t i = 0; i < work->lane_count; i++) loss += work->lanes[i].loss;
+  return loss;
+}
+
+/* Lets observers, the rule and the caller see the step. `needs` is what they asked for. */
+static void publish(const falign_trainer *trainer, const fal_pass *pass, int32_t needs, double loss) {
+  fal_work *work = trainer->work;
+  falign_trace *last = &work->last;
+  fal_trace_blank(last);
+  if (pass->keep) fal_trace_aim(last, &work->whole, 0, pass->in.rows);
+  if (pass->imposed) last->target = NULL;
+  last->rows = pass->in.rows;
+  last->iteration = trainer->iteration;
+  last->eta = trainer->eta;
+  last->loss = pass->imposed ? (double)NAN : loss;
+  last->backend = trainer->backend;
+  last->update = work->sums.update;
+  if (!(needs & FALIGN_NEEDS_BP)) return;
+  last->bp_update = pass->bp ? work->bp_sums.update : work->sums.update;
+  if (!pass->bp) memcpy(last->bp_deltas, last->deltas, (trainer->network->layers + 1) * sizeof *last->deltas);
+}
+
+static falign_status apply_update(falign_trainer *trainer) {
+  falign_network *network = trainer->network;
+  const void *update = trainer->work->sums.update;
+  if (network->precision == FALIGN_F32) {
+    fal_apply_f32(network->parameters, update, network->parameter_count);
+  } else {
+    fal_apply_f64(network->parameters, update, network->parameter_count);
+  }
+  return trainer->norm ? falign_norm_apply(trainer->norm, network, trainer->rule) : FALIGN_OK;
+}
+
+static falign_status adapt_rule(falign_trainer *trainer) {
+  falign_rule *rule = trainer->rule;
+  if (!rule->table.adapt) return FALIGN_OK;
+  falign_set_last_error(NULL);
+  if (rule->table.adapt(rule->user, rule, trainer->network, &trainer->work->last) == FALIGN_OK) return FALIGN_OK;
+  return fal_fail(FALIGN_CALLBACK, "rule %s failed to adapt: %s", rule->table.name, falign_last_error());
+}
+
+/* Forward, deltas and updates of all rows; the network is not changed. */
+static falign_status compute(falign_trainer *trainer, fal_pass *pass, double *loss) {
+  fal_work *work = trainer->work;
+  const char *y_name = pass->imposed ? "delta" : "y";
+  FAL_TRY(fal_plan(trainer, pass->in.rows, pass->bp));
+  FAL_TRY(reserve_sums(trainer, &work->sums));
+  if (pass->bp) FAL_TRY(reserve_sums(trainer, &work->bp_sums));
+  if (pass->keep) FAL_TRY(fal_trace_reserve(&work->whole, pass->in.rows, pass->bp));
+  bool f32 = trainer->network->precision == FALIGN_F32;
+  fal_pool *pool = trainer->rule->table.concurrent ? work->pool : NULL;
+  fal_pool_run(pool, work->lane_count, f32 ? fal_train_lane_f32 : fal_train_lane_f64, pass);
+  FAL_TRY(fal_lanes_status(trainer, &pass->in, y_name));
+  if (!sum_lanes(trainer, &work->sums)) return blame_update(trainer, &pass->in, y_name);
+  if (pass->bp) sum_lanes(trainer, &work->bp_sums);
+  *loss = sum_losses(work);
+  if (isfinite(*loss)) return FALIGN_OK;
+  FAL_TRY(blame_input(trainer, &pass->in, y_name));
+  return fal_fail(FALIGN_DIVERGED, "diverged at iteration %llu, layer %u: the loss is %g",
+                  (unsigned long long)trainer->iteration, trainer->network->layers, *loss);
+}
+
+/* Observers look at W[k] and what the step will add to it; then it is added. */
+static falign_status finish(falign_trainer *trainer) {
+  fal_work *work = trainer->work;
+  work->phase = FAL_LOOKING;
+  FAL_TRY(fal_observe(trainer, &work->last));
+  work->phase = FAL_APPLYING;
+  FAL_TRY(apply_update(trainer));
+  FAL_TRY(adapt_rule(trainer));
+  trainer->iteration++;
+  return FALIGN_OK;
+}
+
+falign_status fal_step(falign_trainer *trainer, const fal_rows_in *in, bool imposed) {
+  fal_work *work = trainer->work;
+  fal_phase before;
+  FAL_TRY(fal_enter(trainer, FAL_COMPUTING, &before));
+  int32_t needs = trainer->keep | fal_observers_need(trainer);
+  if (trainer->rule->table.adapt && trainer->rule->table.needs_activity) needs |= FALIGN_NEEDS_ACTIVITY;
+  fal_pass pass = {.trainer = trainer,
+                   .in = *in,
+                   .imposed = imposed,
+                   .bp = (needs & FALIGN_NEEDS_BP) && !fal_rule_is_bp(trainer->rule),
+                   .keep = (needs & FALIGN_NEEDS_ACTIVITY) != 0};
+  double loss;
+  work->last_valid = false;
+  fal_note_start(trainer);
+  falign_status status = compute(trainer, &pass, &loss);
+  if (status == FALIGN_OK) {
+    publish(trainer, &pass, needs, loss);
+    status = finish(trainer);
+  }
+  work->last_valid = status == FALIGN_OK;
+  work->phase = before;
+  return status;
+}

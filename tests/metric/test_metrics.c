@@ -1,0 +1,685 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "suite.h"
+
+/* Every value is compared with plain loops over weights and traces as the public interface gives them. */
+
+enum { D = 4, ROWS = 9, STEPS = 3, MOST = 64 }; /* no matrix here has more than MOST numbers */
+static const size_t n[D + 1] = {6, 5, 7, 4, 3};
+static const falign_activation activations[D + 1] = {0, FALIGN_TANH_RELU, FALIGN_TANH, FALIGN_LOGISTIC, FALIGN_RELU};
+
+/* What a sink received. */
+typedef struct {
+  uint64_t iteration;
+  char metric[32];
+  int64_t layer, order;
+  double value;
+} entry;
+
+typedef struct {
+  entry entries[4096];
+  size_t count;
+} journal;
+
+static falign_status record(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
+                            double value) {
+  journal *log = user;
+  ck_assert(log->count < sizeof log->entries / sizeof log->entries[0]);
+  entry *e = &log->entries[log->count++];
+  *e = (entry){.iteration = iteration, .layer = layer, .order = order, .value = value};
+  snprintf(e->metric, sizeof e->metric, "%s", metric);
+  return FALIGN_OK;
+}
+
+static size_t entries_of(const journal *log, const char *metric) {
+  size_t count = 0;
+  for (size_t i = 0; i < log->count; i++) count += strcmp(log->entries[i].metric, metric) == 0;
+  return count;
+}
+
+/* The one value of that metric, layer and order. */
+static double value_of(const journal *log, const char *metric, int64_t layer, int64_t order) {
+  const entry *found = NULL;
+  for (size_t i = 0; i < log->count; i++) {
+    const entry *e = &log->entries[i];
+    if (strcmp(e->metric, metric) != 0 || e->layer != layer || e->order != order) continue;
+    ck_assert_msg(!found, "%s of layer %d came twice", metric, (int)layer);
+    found = e;
+  }
+  ck_assert_msg(found != NULL, "%s of layer %d, order %d did not come", metric, (int)layer, (int)order);
+  return found->value;
+}
+
+typedef struct {
+  falign_precision precision;
+  falign_network *network;
+  falign_rule *rule;
+  falign_trainer *trainer;
+  double x[ROWS * 6], y[ROWS * 7]; /* Y* takes as many of y as the output needs */
+  float x_f32[ROWS * 6], y_f32[ROWS * 7];
+  journal log;
+  double start_norm[D];
+} lab;
+
+static void open_lab(lab *b, falign_precision precision, const char *rule, uint32_t layers, int32_t biases) {
+  *b = (lab){.precision = precision};
+  ok(falign_network_create(precision, layers, n, biases, &b->network));
+  for (uint32_t l = 1; l <= layers; l++) ok(falign_network_set_activation(b->network, l, activations[l]));
+  ok(falign_network_draw(b->network, 1.5, 0.5, 7, 0));
+  ok(falign_rule_create_named(rule, b->network, &b->rule));
+  ok(falign_rule_draw(b->rule, 0.5, 7, 0));
+  ok(falign_trainer_create(b->network, b->rule, 0.01, &b->trainer));
+  falign_rng *rng;
+  ok(falign_rng_create(7, FALIGN_RNG_USER, 0, 0, &rng));
+  falign_rng_normal_f64(rng, 1, b->x, sizeof b->x / sizeof b->x[0]);
+  falign_rng_normal_f64(rng, 1, b->y, sizeof b->y / sizeof b->y[0]);
+  for (size_t i = 0; i < sizeof b->x / sizeof b->x[0]; i++) b->x_f32[i] = (float)b->x[i];
+  for (size_t i = 0; i < sizeof b->y / sizeof b->y[0]; i++) b->y_f32[i] = (float)b->y[i];
+  falign_rng_destroy(rng);
+}
+
+static void close_lab(lab *b) {
+  falign_trainer_destroy(b->trainer);
+  falign_rule_destroy(b->rule);
+  falign_network_destroy(b->network);
+}
+
+static falign_status step(lab *b) {
+  size_t in = n[0], out = n[falign_network_layers(b->network)];
+  if (b->precision == FALIGN_F32)
+    return falign_trainer_step_f32(b->trainer, b->x_f32, ROWS, in, in, b->y_f32, out, out);
+  return falign_trainer_step_f64(b->trainer, b->x, ROWS, in, in, b->y, out, out);
+}
+
+static void observe(lab *b, const char *name) {
+  falign_metric *metric;
+  ok(falign_metric_create(name, &metric));
+  ck_assert_str_eq(falign_metric_name(metric), name);
+  ok(falign_trainer_observe(b->trainer, metric, 1, record, &b->log));
+  falign_metric_destroy(metric);
+}
+
+static void observe_all(lab *b) {
+  for (size_t i = 0; i < falign_metric_count(); i++) observe(b, falign_metric_name_at(i));
+}
+
+/* A contiguous matrix in double precision. */
+typedef struct {
+  size_t rows, cols;
+  double at[MOST];
+} matrix;
+
+static matrix weights(const lab *b, uint32_t l) {
+  matrix w = {n[l], n[l + 1], {0}};
+  ok(falign_network_get_weights_f64(b->network, l, w.at, w.rows, w.cols, w.cols));
+  return w;
+}
+
+static matrix transposed(const matrix *a) {
+  matrix t = {a->cols, a->rows, {0}};
+  for (size_t i = 0; i < t.rows; i++)
+    for (size_t j = 0; j < t.cols; j++) t.at[i * t.cols + j] = a->at[j * a->cols + i];
+  return t;
+}
+
+/* B[l]^T or F[l]^T */
+static matrix feedback(const lab *b, uint32_t l) {
+  matrix f = {falign_rule_feedback(b->rule) == FALIGN_FEEDBACK_DIRECT ? n[D] : n[l + 1], n[l], {0}};
+  ok(falign_rule_get_feedback_f64(b->rule, l, f.at, f.rows, f.cols, f.cols));
+  return transposed(&f);
+}
+
+static matrix kept(const lab *b, falign_quantity quantity, uint32_t l) {
+  const falign_trace *trace = falign_trainer_trace(b->trainer);
+  matrix out = {0};
+  size_t stride;
+  const float *f32 = NULL;
+  const double *f64 = NULL;
+  if (b->precision == FALIGN_F32) {
+    ok(falign_trace_view_f32(trace, quantity, l, &f32, &out.rows, &out.cols, &stride));
+  } else {
+    ok(falign_trace_view_f64(trace, quantity, l, &f64, &out.rows, &out.cols, &stride));
+  }
+  ck_assert(out.rows * out.cols <= MOST);
+  for (size_t i = 0; i < out.rows; i++)
+    for (size_t j = 0; j < out.cols; j++)
+      out.at[i * out.cols + j] = f32 ? (double)f32[i * stride + j] : f64[i * stride + j];
+  return out;
+}
+
+/* Growing sums over the pairs of numbers of one or more matrices. */
+typedef struct {
+  long double aa, bb, ab;
+} sums;
+
+static void add_pair(sums *s, const matrix *a, const matrix *b) {
+  ck_assert(a->rows == b->rows && a->cols == b->cols);
+  for (size_t i = 0; i < a->rows * a->cols; i++) {
+    s->aa += (long double)a->at[i] * a->at[i];
+    s->bb += (long double)b->at[i] * b->at[i];
+    s->ab += (long double)a->at[i] * b->at[i];
+  }
+}
+
+static double norm_of(const matrix *a) {
+  sums s = {0};
+  add_pair(&s, a, a);
+  return (double)sqrtl(s.aa);
+}
+
+/* The three metrics whose names end in `pair`. acosl() loses half the digits near 0. */
+static void check_sums(const lab *b, const char *pair, int64_t layer, const sums *s) {
+  char name[32];
+  long double cosine = s->ab / sqrtl(s->aa * s->bb);
+  if (cosine > 1) cosine = 1;
+  snprintf(name, sizeof name, "angle_%s", pair);
+  near(value_of(&b->log, name, layer, -1), (double)(acosl(cosine) * 180 / acosl(-1)), 2e-7);
+  snprintf(name, sizeof name, "cos_%s", pair);
+  near(value_of(&b->log, name, layer, -1), (double)cosine, 1e-13);
+  snprintf(name, sizeof name, "inner_%s", pair);
+  near(value_of(&b->log, name, layer, -1), (double)s->ab, 1e-13 * (double)sqrtl(s->aa * s->bb));
+}
+
+static void check_pair(const lab *b, const char *pair, int64_t layer, const matrix *left, const matrix *right) {
+  sums s = {0};
+  add_pair(&s, left, right);
+  check_sums(b, pair, layer, &s);
+}
+
+static void check_count(const lab *b, const char *pair, size_t want) {
+  static const char *const kinds[] = {"angle", "cos", "inner"};
+  for (size_t i = 0; i < 3; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "%s_%s", kinds[i], pair);
+    ck_assert_msg(entries_of(&b->log, name) == want, "%s: %zu values, not %zu", name, entries_of(&b->log, name), want);
+  }
+}
+
+static matrix product(const matrix *a, const matrix *b) {
+  matrix c = {a->rows, b->cols, {0}};
+  for (size_t i = 0; i < c.rows; i++)
+    for (size_t j = 0; j < c.cols; j++)
+      for (size_t m = 0; m < a->cols; m++) c.at[i * c.cols + j] += a->at[i * a->cols + m] * b->at[m * b->cols + j];
+  return c;
+}
+
+static void check_layer_feedback(const lab *b, const matrix *w, bool applies) {
+  check_count(b, "w_b", applies ? D - 1 : 0);
+  check_count(b, "w_b_all", applies ? 1 : 0);
+  check_count(b, "dw_b", applies ? D - 1 : 0);
+  if (!applies) return;
+  sums all = {0};
+  for (uint32_t l = 1; l < D; l++) {
+    matrix back = feedback(b, l), dw = kept(b, FALIGN_DW, l);
+    check_pair(b, "w_b", l, &w[l], &back);
+    check_pair(b, "dw_b", l, &dw, &back);
+    add_pair(&all, &w[l], &back);
+  }
+  check_sums(b, "w_b_all", -1, &all);
+}
+
+static void check_direct_feedback(const lab *b, const matrix *w, bool applies) {
+  check_count(b, "w_f", applies ? D - 1 : 0);
+  if (!applies) return;
+  matrix through = w[D - 1];
+  for (uint32_t l = D - 1; l >= 1; l--) {
+    if (l < D - 1) through = product(&w[l], &through);
+    matrix back = feedback(b, l);
+    check_pair(b, "w_f", l, &through, &back);
+  }
+}
+
+static void check_updates(const lab *b, const matrix *w) {
+  check_count(b, "dw_bp", D);
+  check_count(b, "db_bp", D);
+  check_count(b, "dw_w", D);
+  for (uint32_t l = 0; l < D; l++) {
+    matrix dw = kept(b, FALIGN_DW, l), dw_bp = kept(b, FALIGN_DW_BP, l);
+    matrix db = kept(b, FALIGN_DB, l + 1), db_bp = kept(b, FALIGN_DB_BP, l + 1);
+    check_pair(b, "dw_bp", l, &dw, &dw_bp);
+    check_pair(b, "db_bp", l + 1, &db, &db_bp);
+    check_pair(b, "dw_w", l, &dw, &w[l]);
+    near(value_of(&b->log, "norm_dw", l, -1), norm_of(&dw), 1e-13 * norm_of(&dw));
+    near(value_of(&b->log, "norm_w", l, -1), norm_of(&w[l]), 1e-13 * norm_of(&w[l]));
+    near(value_of(&b->log, "norm_w_ratio", l, -1), norm_of(&w[l]) / b->start_norm[l], 1e-12);
+  }
+  ck_assert(entries_of(&b->log, "norm_dw") == D && entries_of(&b->log, "norm_w") == D);
+  ck_assert(entries_of(&b->log, "norm_w_ratio") == D);
+}
+
+static double derivative(falign_activation activation, double z) {
+  switch (activation) {
+    case FALIGN_TANH_RELU: return z > 0 ? 1 - tanh(z) * tanh(z) : 0;
+    case FALIGN_RELU: return z > 0;
+    case FALIGN_TANH: return 1 - tanh(z) * tanh(z);
+    case FALIGN_LOGISTIC: return 1 / (1 + exp(-z)) / (1 + exp(z));
+    default: return 1;
+  }
+}
+
+static void check_activity(const lab *b) {
+  double saturated_somewhere = 0;
+  for (uint32_t l = 0; l <= D; l++) {
+    matrix outputs = kept(b, FALIGN_L, l);
+    near(value_of(&b->log, "norm_l", l, -1), norm_of(&outputs), 1e-13 * norm_of(&outputs));
+    if (l == 0) continue;
+    matrix delta = kept(b, FALIGN_DELTA, l), z = kept(b, FALIGN_Z, l);
+    near(value_of(&b->log, "norm_delta", l, -1), norm_of(&delta), 1e-13 * norm_of(&delta));
+    for (size_t i = 0; i < ROWS; i++) {
+      matrix row = {1, n[l], {0}};
+      memcpy(row.at, delta.at + i * n[l], n[l] * sizeof row.at[0]);
+      near(value_of(&b->log, "norm_delta_point", l, (int64_t)i), norm_of(&row), 1e-13 * norm_of(&row));
+    }
+    double saturated = 0;
+    for (size_t i = 0; i < ROWS * n[l]; i++) saturated += derivative(activations[l], z.at[i]) <= 0.01;
+    near(value_of(&b->log, "saturated", l, -1), saturated / (double)(ROWS * n[l]), 1e-15);
+    saturated_somewhere += saturated > 0 && saturated < (double)(ROWS * n[l]);
+  }
+  ck_assert(saturated_somewhere >= 2);
+  ck_assert(entries_of(&b->log, "norm_l") == D + 1 && entries_of(&b->log, "norm_delta") == D);
+  ck_assert(entries_of(&b->log, "norm_delta_point") == D * ROWS && entries_of(&b->log, "saturated") == D);
+
+  matrix y = kept(b, FALIGN_L, D), target = kept(b, FALIGN_TARGET, D);
+  double loss = 0;
+  for (size_t i = 0; i < ROWS * n[D]; i++) loss += (target.at[i] - y.at[i]) * (target.at[i] - y.at[i]) / 2;
+  near(value_of(&b->log, "loss", -1, -1), loss, (b->precision == FALIGN_F32 ? 1e-5 : 1e-13) * loss);
+  ck_assert(entries_of(&b->log, "loss") == 1);
+}
+
+static const char *const rules[] = {"bp", "fa", "dfa"};
+static const falign_precision precisions[] = {FALIGN_F32, FALIGN_F64};
+
+START_TEST(every_metric_of_every_rule) {
+  const char *rule = rules[_i % 3];
+  lab b;
+  open_lab(&b, precisions[_i / 3], rule, D, 1);
+  observe_all(&b);
+  falign_trainer_keep(b.trainer, FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP);
+  for (uint32_t l = 0; l < D; l++) {
+    matrix w = weights(&b, l);
+    b.start_norm[l] = norm_of(&w);
+  }
+  for (uint64_t k = 0; k < STEPS; k++) {
+    matrix w[D];
+    for (uint32_t l = 0; l < D; l++) w[l] = weights(&b, l);
+    b.log.count = 0;
+    ok(step(&b));
+    for (size_t i = 0; i < b.log.count; i++) ck_assert(b.log.entries[i].iteration == k);
+    check_layer_feedback(&b, w, strcmp(rule, "fa") == 0);
+    check_direct_feedback(&b, w, strcmp(rule, "dfa") == 0);
+    check_updates(&b, w);
+    check_activity(&b);
+    if (k == 0) near(value_of(&b.log, "norm_w_ratio", 2, -1), 1, 0);
+    for (uint32_t l = 0; strcmp(rule, "bp") == 0 && l < D; l++) {
+      near(value_of(&b.log, "angle_dw_bp", l, -1), 0, 0);
+      near(value_of(&b.log, "angle_db_bp", l + 1, -1), 0, 0);
+      near(value_of(&b.log, "cos_dw_bp", l, -1), 1, 0);
+    }
+  }
+  close_lab(&b);
+}
+END_TEST
+
+START_TEST(layers_come_in_order) {
+  lab b;
+  open_lab(&b, FALIGN_F64, "dfa", D, 1);
+  observe(&b, "angle_w_f");
+  observe(&b, "norm_delta");
+  ok(step(&b));
+  int64_t layers[D - 1 + D];
+  ck_assert(b.log.count == D - 1 + D);
+  for (size_t i = 0; i < b.log.count; i++) layers[i] = b.log.entries[i].layer;
+  for (int64_t i = 0; i < D - 1; i++) ck_assert(layers[i] == i + 1);
+  for (int64_t i = 0; i < D; i++) ck_assert(layers[D - 1 + i] == i + 1);
+  close_lab(&b);
+}
+END_TEST
+
+START_TEST(what_does_not_apply_yields_nothing) {
+  lab b;
+  open_lab(&b, FALIGN_F64, rules[_i], 1, 0);
+  observe_all(&b);
+  ok(step(&b));
+  static const char *const absent[] = {"w_b", "w_b_all", "dw_b", "w_f", "db_bp"};
+  for (size_t i = 0; i < 5; i++) check_count(&b, absent[i], 0);
+  check_count(&b, "dw_bp", 1);
+  ck_assert(entries_of(&b.log, "norm_l") == 2 && entries_of(&b.log, "norm_w") == 1);
+  close_lab(&b);
+}
+END_TEST
+
+START_TEST(undefined_angle_is_nan) {
+  lab b;
+  open_lab(&b, FALIGN_F32, "fa", D, 1);
+  const double zeros[MOST] = {0};
+  ok(falign_rule_set_feedback_f64(b.rule, 2, zeros, n[3], n[2], n[2]));
+  observe(&b, "angle_w_b");
+  observe(&b, "cos_w_b");
+  observe(&b, "inner_w_b");
+  ok(step(&b));
+  ck_assert(isnan(value_of(&b.log, "angle_w_b", 2, -1)) && isnan(value_of(&b.log, "cos_w_b", 2, -1)));
+  ck_assert(value_of(&b.log, "inner_w_b", 2, -1) == 0 && !isnan(value_of(&b.log, "angle_w_b", 1, -1)));
+  close_lab(&b);
+}
+END_TEST
+
+START_TEST(no_loss_with_imposed_signals) {
+  lab b;
+  open_lab(&b, FALIGN_F64, "fa", D, 1);
+  observe_all(&b);
+  ok(falign_trainer_impose_f64(b.trainer, b.x, ROWS, n[0], n[0], b.y, n[D], n[D]));
+  ck_assert(isnan(value_of(&b.log, "loss", -1, -1)));
+  check_count(&b, "dw_bp", D);
+  close_lab(&b);
+}
+END_TEST
+
+static void square(void *user, const double *z, double *out, size_t count) {
+  (void)user;
+  for (size_t i = 0; i < count; i++) out[i] = z[i] * z[i] / 20;
+}
+
+static void square_derivative(void *user, const double *z, double *out, size_t count) {
+  (void)user;
+  for (size_t i = 0; i < count; i++) out[i] = z[i] / 10;
+}
+
+START_TEST(saturated_with_a_custom_activation) {
+  lab b;
+  open_lab(&b, precisions[_i], "fa", D, 1);
+  ok(falign_network_set_custom_activation(b.network, 2, square, square_derivative, NULL));
+  ok(falign_network_set_activation(b.network, 4, FALIGN_LINEAR));
+  falign_trainer_keep(b.trainer, FALIGN_NEEDS_ACTIVITY);
+  observe(&b, "saturated");
+  ok(step(&b));
+  matrix z = kept(&b, FALIGN_Z, 2);
+  double saturated = 0;
+  for (size_t i = 0; i < ROWS * n[2]; i++) saturated += z.at[i] / 10 <= 0.01;
+  near(value_of(&b.log, "saturated", 2, -1), saturated / (double)(ROWS * n[2]), 1e-15);
+  near(value_of(&b.log, "saturated", 4, -1), 0, 0);
+  close_lab(&b);
+}
+END_TEST
+
+START_TEST(measurement_without_a_step) {
+  lab b;
+  open_lab(&b, FALIGN_F64, "fa", D, 1);
+  observe_all(&b);
+  for (size_t i = 0; i < STEPS; i++) ok(step(&b));
+  b.log.count = 0;
+  ok(falign_trainer_measure(b.trainer));
+  size_t seen = 0;
+  for (size_t i = 0; i < falign_metric_count(); i++) {
+    falign_metric *metric;
+    ok(falign_metric_create(falign_metric_name_at(i), &metric));
+    size_t count = entries_of(&b.log, falign_metric_name(metric));
+    if (falign_metric_needs(metric) != 0) ck_assert(count == 0);
+    seen += count;
+    falign_metric_destroy(metric);
+  }
+  ck_assert(seen == b.log.count);
+  check_count(&b, "w_b", D - 1);
+  check_count(&b, "w_b_all", 1);
+  ck_assert(entries_of(&b.log, "norm_w") == D && entries_of(&b.log, "norm_w_ratio") == D);
+  for (size_t i = 0; i < b.log.count; i++) ck_assert(b.log.entries[i].iteration == STEPS);
+  matrix w = weights(&b, 2), back = feedback(&b, 2);
+  check_pair(&b, "w_b", 2, &w, &back);
+  close_lab(&b);
+}
+END_TEST
+
+/* A caller's metric that remembers how it was called. */
+typedef struct {
+  const falign_trainer *trainer;
+  uint64_t iterations[8];
+  bool traced[8];
+  size_t calls, destroyed;
+  uint64_t fail_at;
+} witness;
+
+static falign_status testify(void *user, const falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+                             void *emit_user) {
+  witness *w = user;
+  ck_assert(trainer == w->trainer && w->calls < 8);
+  uint64_t k = falign_trainer_iteration(trainer);
+  if (trace) ck_assert(falign_trace_iteration(trace) == k);
+  w->iterations[w->calls] = k;
+  w->traced[w->calls++] = trace != NULL;
+  if (k == w->fail_at) {
+    falign_set_last_error("the witness is gone");
+    return FALIGN_CALLBACK;
+  }
+  return emit(emit_user, k, "testimony", 3, 5, (double)k + 0.5);
+}
+
+static void bury(void *user) { ((witness *)user)->destroyed++; }
+
+static const falign_metric_table testimony = {
+    .size = sizeof testimony, .name = "testimony", .needs = FALIGN_NEEDS_STEP, .measure = testify, .destroy = bury};
+
+START_TEST(custom_metric_at_chosen_iterations) {
+  lab b;
+  open_lab(&b, FALIGN_F64, "fa", D, 1);
+  witness w[2] = {{.trainer = b.trainer, .fail_at = 100}, {.trainer = b.trainer, .fail_at = 100}};
+  falign_metric_table weights_only = testimony;
+  weights_only.needs = 0;
+  falign_metric *metrics[2];
+  ok(falign_metric_create_custom(&testimony, &w[0], &metrics[0]));
+  ok(falign_metric_create_custom(&weights_only, &w[1], &metrics[1]));
+  ck_assert(falign_metric_needs(metrics[0]) == FALIGN_NEEDS_STEP && falign_metric_needs(metrics[1]) == 0);
+  const uint64_t chosen[] = {1, 3};
+  ok(falign_trainer_observe_at(b.trainer, metrics[0], chosen, 2, record, &b.log));
+  ok(falign_trainer_observe(b.trainer, metrics[1], 2, record, &b.log));
+  for (size_t i = 0; i < 5; i++) ok(step(&b));
+  ok(falign_trainer_measure(b.trainer));
+
+  ck_assert(w[0].calls == 2 && w[0].iterations[0] == 1 && w[0].iterations[1] == 3);
+  ck_assert(w[0].traced[0] && w[0].traced[1]);
+  ck_assert(w[1].calls == 4 && w[1].iterations[1] == 2 && w[1].iterations[2] == 4 && w[1].iterations[3] == 5);
+  ck_assert(!w[1].traced[3]);
+  ck_assert(b.log.count == 6);
+  for (size_t i = 0; i < 6; i++) {
+    const entry *e = &b.log.entries[i];
+    ck_assert_str_eq(e->metric, "testimony");
+    ck_assert(e->layer == 3 && e->order == 5 && e->value == (double)e->iteration + 0.5);
+  }
+  falign_metric_destroy(metrics[0]);
+  falign_metric_destroy(metrics[1]);
+  ck_assert(w[0].destroyed == 0); /* the trainer's reference */
+  close_lab(&b);
+  ck_assert(w[0].destroyed == 1 && w[1].destroyed == 1);
+}
+END_TEST
+
+START_TEST(failure_of_a_custom_metric_ends_the_step) {
+  lab b;
+  open_lab(&b, FALIGN_F64, "fa", D, 1);
+  witness w = {.trainer = b.trainer, .fail_at = 1};
+  falign_metric *metric;
+  ok(falign_metric_create_custom(&testimony, &w, &metric));
+  ok(falign_trainer_observe(b.trainer, metric, 1, record, &b.log));
+  falign_metric_destroy(metric);
+  ok(step(&b));
+  matrix before = weights(&b, 1);
+  fails(FALIGN_CALLBACK, "the witness is gone", step(&b));
+  matrix after = weights(&b, 1);
+  ck_assert(memcmp(&before, &after, sizeof before) == 0);
+  ck_assert(falign_trainer_iteration(b.trainer) == 1);
+  w.fail_at = 100;
+  ok(step(&b));
+  ck_assert(falign_trainer_iteration(b.trainer) == 2);
+  close_lab(&b);
+  ck_assert(w.destroyed == 1);
+}
+END_TEST
+
+static falign_status refuse(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
+                            double value) {
+  (void)iteration, (void)metric, (void)order, (void)value;
+  size_t *calls = user;
+  ++*calls;
+  if (layer < 2) return FALIGN_OK;
+  falign_set_last_error("the sink is full");
+  return FALIGN_CALLBACK;
+}
+
+/* The first value that the sink refuses is the last that it gets. */
+START_TEST(failure_of_a_sink_ends_the_step) {
+  static const char *const names[] = {"angle_w_b", "norm_w", "norm_delta_point", "angle_w_f"};
+  const size_t calls_until[] = {2, 3, ROWS + 1, 2};
+  lab b;
+  open_lab(&b, FALIGN_F64, strcmp(names[_i], "angle_w_f") == 0 ? "dfa" : "fa", D, 1);
+  falign_metric *metric;
+  ok(falign_metric_create(names[_i], &metric));
+  size_t calls = 0;
+  ok(falign_trainer_observe(b.trainer, metric, 1, refuse, &calls));
+  falign_metric_destroy(metric);
+  fails(FALIGN_CALLBACK, "the sink is full", step(&b));
+  ck_assert(calls == calls_until[_i]);
+  close_lab(&b);
+}
+END_TEST
+
+/* The category of the largest dot product with the code. */
+static uint32_t decode(const falign_code *code, const double *y) {
+  uint32_t best = 0;
+  double most = -INFINITY;
+  for (uint32_t c = 0; c < falign_code_categories(code); c++) {
+    double sum = 0;
+    for (size_t j = 0; j < falign_code_width(code); j++) sum += falign_code_row(code, c)[j] * y[j];
+    if (sum > most) {
+      most = sum;
+      best = c;
+    }
+  }
+  return best;
+}
+
+START_TEST(test_error_by_own_decoding) {
+  enum { POINTS = 103, WIDTH = 12, CATEGORIES = 5, OUTPUTS = 10 };
+  const size_t widths[] = {WIDTH, 8, OUTPUTS};
+  falign_dataset *parts[2];
+  falign_code *code;
+  falign_batches *train, *test;
+  for (falign_part part = FALIGN_TRAIN; part <= FALIGN_TEST; part++)
+    ok(falign_dataset_create_synthetic(POINTS, WIDTH, CATEGORIES, 0.5, 0, part, 3, &parts[part - FALIGN_TRAIN]));
+  ok(falign_code_create_n_hot(CATEGORIES, OUTPUTS, 2, 3, 0, &code));
+  ok(falign_batches_create(parts[0], code, 20, &train));
+  ok(falign_batches_create(parts[1], code, 20, &test));
+  falign_network *network;
+  falign_rule *rule;
+  falign_trainer *trainer;
+  ok(falign_network_create(FALIGN_F64, 2, widths, 1, &network));
+  ok(falign_network_draw(network, 0.3, 0.1, 3, 0));
+  ok(falign_rule_create_bp(network, &rule));
+  ok(falign_trainer_create(network, rule, 0.01, &trainer));
+  static journal log;
+  falign_metric *metric;
+  ok(falign_metric_create_test_error(test, &metric));
+  ck_assert_str_eq(falign_metric_name(metric), "test_error");
+  ck_assert(falign_metric_needs(metric) == 0);
+  ok(falign_trainer_observe(trainer, metric, 30, record, &log));
+  falign_metric_destroy(metric);
+  falign_batches_destroy(test); /* the metric keeps it */
+
+  static double x[POINTS * WIDTH], y[POINTS * OUTPUTS];
+  ok(falign_dataset_get_f64(parts[1], 0, POINTS, x, WIDTH, WIDTH));
+  const uint32_t *labels = falign_dataset_labels(parts[1]);
+  double wrong[3] = {0};
+  for (uint64_t i = 0; i < 3; i++) {
+    if (i > 0) ok(falign_trainer_run(trainer, train, 30 * i));
+    ok(falign_trainer_forward_f64(trainer, x, POINTS, WIDTH, WIDTH, y, OUTPUTS, OUTPUTS));
+    for (size_t p = 0; p < POINTS; p++) wrong[i] += decode(code, y + p * OUTPUTS) != labels[p];
+  }
+  ok(falign_trainer_measure(trainer));
+  ck_assert(log.count == 3);
+  for (uint64_t i = 0; i < 3; i++) {
+    ck_assert(log.entries[i].iteration == 30 * i && log.entries[i].layer == -1 && log.entries[i].order == -1);
+    near(log.entries[i].value, 100 * wrong[i] / POINTS, 1e-12);
+  }
+  ck_assert(wrong[2] > 0 && wrong[2] < wrong[0]);
+
+  falign_trainer_destroy(trainer);
+  falign_rule_destroy(rule);
+  falign_network_destroy(network);
+  falign_batches_destroy(train);
+  falign_code_destroy(code);
+  falign_dataset_destroy(parts[0]);
+  falign_dataset_destroy(parts[1]);
+}
+END_TEST
+
+START_TEST(listing) {
+  ck_assert(falign_metric_count() == 7 * 3 + 8);
+  for (size_t i = 0; i < falign_metric_count(); i++) {
+    const char *name = falign_metric_name_at(i), *description = falign_metric_description_at(i);
+    ck_assert(name && description && strlen(description) > 0 && strchr(description, '\n') == NULL);
+    ck_assert_str_ne(name, "test_error");
+    for (size_t j = 0; j < i; j++) ck_assert_str_ne(name, falign_metric_name_at(j));
+  }
+  ck_assert_str_eq(falign_metric_name_at(0), "angle_w_b");
+  ck_assert_str_eq(falign_metric_description_at(0), "angle of W[l] with B[l]^T, degrees");
+  ck_assert(!falign_metric_name_at(falign_metric_count()) && !falign_metric_description_at(SIZE_MAX));
+
+  falign_metric *metric = NULL;
+  fails(FALIGN_UNSUPPORTED, "\"angle_w_c\"", falign_metric_create("angle_w_c", &metric));
+  fails(FALIGN_UNSUPPORTED, "falign_metric_create_test_error", falign_metric_create("test_error", &metric));
+  fails(FALIGN_INVALID, "name", falign_metric_create(NULL, &metric));
+  fails(FALIGN_INVALID, "out", falign_metric_create("loss", NULL));
+  fails(FALIGN_INVALID, "test", falign_metric_create_test_error(NULL, &metric));
+  ck_assert(metric == NULL);
+  falign_metric_destroy(NULL);
+}
+END_TEST
+
+START_TEST(custom_tables) {
+  witness w = {0};
+  falign_metric *metric = NULL;
+  falign_metric_table table = testimony;
+  fails(FALIGN_INVALID, "table is NULL", falign_metric_create_custom(NULL, &w, &metric));
+  fails(FALIGN_INVALID, "out is NULL", falign_metric_create_custom(&table, &w, NULL));
+  table.size = sizeof table - 1;
+  fails(FALIGN_INVALID, "size", falign_metric_create_custom(&table, &w, &metric));
+  table = testimony;
+  table.name = NULL;
+  fails(FALIGN_INVALID, "name", falign_metric_create_custom(&table, &w, &metric));
+  table = testimony;
+  table.measure = NULL;
+  fails(FALIGN_INVALID, "measure", falign_metric_create_custom(&table, &w, &metric));
+  table = testimony;
+  table.needs = 8;
+  fails(FALIGN_INVALID, "needs", falign_metric_create_custom(&table, &w, &metric));
+  ck_assert(metric == NULL && w.destroyed == 0);
+
+  char name[] = "copied";
+  table = testimony;
+  table.size = sizeof table + 8; /* a newer caller's */
+  table.name = name;
+  ok(falign_metric_create_custom(&table, &w, &metric));
+  name[0] = '?';
+  ck_assert_str_eq(falign_metric_name(metric), "copied");
+  falign_metric_destroy(metric);
+  ck_assert(w.destroyed == 1);
+
+  table.destroy = NULL;
+  ok(falign_metric_create_custom(&table, NULL, &metric));
+  falign_metric_destroy(metric);
+}
+END_TEST
+
+static void add_tests(TCase *tests) {
+  tcase_add_loop_test(tests, every_metric_of_every_rule, 0, 6);
+  tcase_add_test(tests, layers_come_in_order);
+  tcase_add_loop_test(tests, what_does_not_apply_yields_nothing, 0, 3);
+  tcase_add_test(tests, undefined_angle_is_nan);
+  tcase_add_test(tests, no_loss_with_imposed_signals);
+  tcase_add_loop_test(tests, saturated_with_a_custom_activation, 0, 2);
+  tcase_add_test(tests, measurement_without_a_step);
+  tcase_add_test(tests, custom_metric_at_chosen_iterations);
+  tcase_add_test(tests, failure_of_a_custom_metric_ends_the_step);
+  tcase_add_loop_test(tests, failure_of_a_sink_ends_the_step, 0, 4);
+  tcase_add_test(tests, test_error_by_own_decoding);
+  tcase_add_test(tests, listing);
+  tcase_add_test(tests, custom_tables);
+}
+
+int main(void) { return run_suite("metrics", add_tests); }
