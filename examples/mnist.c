@@ -29,6 +29,7 @@ typedef struct experiment {
   falign_table *table;
   progress progress;
   double test_error; /* the last one */
+  uint32_t threads;
 } experiment;
 
 /* One run: what is drawn anew for it, and what is bound to that. */
@@ -75,10 +76,11 @@ static falign_status describe_numbers(const experiment *e, falign_config *config
 /* Everything, for the file beside the table. */
 static falign_status describe_all(const experiment *e, falign_config *config) {
   TRY(falign_config_set_text(config, "program", "mnist"));
-  TRY(falign_config_set_text(config, "libfalign", falign_version()));
+  TRY(falign_config_set_text(config, "version", falign_version()));
   TRY(describe_numbers(e, config));
   TRY(settings_describe_rest(&e->set, config));
   TRY(falign_config_set_text(config, "data", e->directory));
+  TRY(falign_config_set_integer(config, "threads", e->threads));
   TRY(falign_config_set_text(config, "backend-detail", falign_backend_detail(e->backend)));
   return falign_config_set_integer(config, "backend-threads", falign_backend_own_threads(e->backend));
 }
@@ -272,12 +274,20 @@ static falign_status observe_all(experiment *e, run *r) {
   return FALIGN_OK;
 }
 
-static falign_status make_trainer(const experiment *e, run *r) {
+/* Uses the threads asked for; else one for each core, where this build of the library has threads. */
+static falign_status set_threads(experiment *e, run *r) {
+  uint64_t asked = e->set.threads;
+  falign_status status = falign_trainer_set_threads(r->trainer, asked > 0 ? (uint32_t)asked : process_cores());
+  e->threads = falign_trainer_threads(r->trainer);
+  return status == FALIGN_UNSUPPORTED && asked == 0 ? FALIGN_OK : status;
+}
+
+static falign_status make_trainer(experiment *e, run *r) {
   const settings *s = &e->set;
   TRY(falign_trainer_create(r->network, r->rule, s->eta, &r->trainer));
   TRY(falign_trainer_set_norm(r->trainer, r->norm));
   TRY(falign_trainer_set_backend(r->trainer, e->backend));
-  return falign_trainer_set_threads(r->trainer, (uint32_t)s->threads);
+  return set_threads(e, r);
 }
 
 /* Draws, loads and normalizes what a run starts from. */
@@ -399,8 +409,8 @@ static falign_status write_table(const experiment *e) {
   falign_config *config;
   TRY(falign_config_create(&config));
   falign_status status = describe_all(e, config);
-  const results results = {.table = e->table, .config = config, .precision = settings_precision(&e->set)};
-  if (status == FALIGN_OK) status = output_table(&results, e->set.out);
+  const results rows = {.table = e->table, .config = config, .precision = settings_precision(&e->set)};
+  if (status == FALIGN_OK) status = output_table(&rows, e->set.out);
   falign_config_destroy(config);
   return status;
 }

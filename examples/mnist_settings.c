@@ -8,14 +8,13 @@
 
 #include "kit/options.h"
 #include "kit/plot.h"
-#include "kit/process.h"
 
 enum { DEFAULT_EPOCHS = 100 };
 #define NOT_GIVEN UINT64_MAX
 
 static void print_metrics(void) {
-  puts("\nMetrics, measured before each update k of which --log-every is a divisor; those of the weights alone also "
-       "after the last update:");
+  puts("\nMetrics, measured before each update k of which --log-every is a divisor; those of the weights\n"
+       "alone also after the last update:");
   printf("  %-20s %s\n", "test_error", "share of the test set that is decoded wrongly, percent; at epoch starts");
   for (size_t i = 0; i < falign_metric_count(); i++) {
     printf("  %-20s %s\n", falign_metric_name_at(i), falign_metric_description_at(i));
@@ -25,71 +24,67 @@ static void print_metrics(void) {
   puts("\n\nExit code: 0; 1 after a failure; 2 after wrong usage.");
 }
 
-/* clang-format off */
+#define NEXT_EPOCH "; default: the batches of an epoch"
+
 static int parse_options(settings *s, int argc, char **argv) {
   const uint64_t many = 1000000000;
   const option options[] = {
-      {"data", "DIR", NULL, "directory with the four IDX files, plain or gz; default: $FALIGN_MNIST_DIR, else the "
-       "user's data directory, else the system's Fashion-MNIST", option_text, &s->data},
-      {"rule", "bp|fa|dfa", "fa", "how the error travels back", option_choice, &s->rule},
-      {"norm", "none|columns", "none", "weight normalization, at the start and after each update",
-       option_choice, &s->norm},
-      {"gamma", "X", "1", "norm of each neuron's input weights with --norm columns", option_real, &s->gamma,
-       .low = DBL_MIN, .high = DBL_MAX},
-      {"normalize-feedback", "yes|no", NULL, "scale the columns of the feedback matrices to gamma at the start; "
-       "default: yes with --norm columns, else no", option_choice, &s->normalize_feedback},
-      {"eta", "X", "0.0005", "learning rate", option_real, &s->eta, .high = DBL_MAX},
-      {"epochs", "N", NULL, "passes over the training set; default: 100", option_count, &s->epochs, .most = many},
-      {"iterations", "N", NULL, "updates, in place of --epochs", option_count, &s->iterations, .most = many * many / 1000},
-      {"batch", "N", "1000", "data points in a batch", option_count, &s->batch, .least = 1, .most = many},
-      {"hidden", "N,N,...|none", "50,50,50,50", "widths of at most 63 hidden layers; the output has 50",
-       option_text, &s->hidden},
-      {"activation", "tanh-relu|relu|tanh|logistic|linear", "tanh-relu", "activation of all layers",
-       option_choice, &s->activation},
-      {"hot", "N", "5", "ones in the code of each category", option_count, &s->hot,
-       .least = 1, .most = OUTPUTS / CATEGORIES},
-      {"image-size", "N", "15", "width and height to which images are resized", option_count, &s->image_size,
-       .least = 1, .most = 256},
-      {"init-sd", "X", "0.1", "standard deviation of drawn W, b, B and F", option_real, &s->init_sd, .high = DBL_MAX},
-      {"shuffle", "none|once|epoch", "none", "order of the training set: the file's, one for each run, or a new one "
-       "for each epoch", option_choice, &s->shuffle},
-      {"label-shuffle", "X", "0", "fraction of the training labels that are replaced by random ones",
-       option_real, &s->label_shuffle, .high = 1},
-      {"label-smoothing", "X", "0", "training targets: ones become 1 - X, zeros X", option_real, &s->label_smoothing,
-       .high = 0.5},
-      {"runs", "N", "1", "runs, each with random numbers of its own", option_count, &s->runs,
-       .least = 1, .most = 1000000},
-      {"seed", "N", "1", "seed of all random numbers", option_count, &s->seed, .most = UINT64_MAX},
-      {"precision", "f32|f64", "f32", "single or double precision", option_choice, &s->precision},
-      {"backend", "NAME", "auto", "what multiplies matrices; see below", option_text, &s->backend},
-      {"threads", "N", NULL, "threads, of which results do not depend; default: the cores available",
-       option_count, &s->threads, .least = 1, .most = 1024},
-      {"log-every", "N", NULL, "iterations from one measurement to the next; default: the batches of an epoch",
-       option_count, &s->log_every, .least = 1, .most = many},
-      {"metrics", "LIST|all", "test_error,loss,angle_w_b", "what is measured, separated by commas; see below",
-       option_text, &s->metrics},
-      {"out", "FILE.csv", NULL, "where the values go; FILE.json gets the configuration, FILE.summary.csv means and "
-       "standard deviations over the runs; default: standard output", option_text, &s->out},
-      {"plot", "FILE.svg|FILE.png", NULL, "plot of test error and angles, drawn by gnuplot", option_text, &s->plot},
-      {"load", "FILE", NULL, "safetensors file with W.l, b.l, B.l or F.l and code to start from; what it lacks is "
-       "drawn", option_text, &s->load},
-      {"save", "FILE", NULL, "safetensors file for the same after the last update", option_text, &s->save},
-      {"checkpoint", "FILE", NULL, "file in which the whole state is kept while training", option_text, &s->checkpoint},
-      {"checkpoint-every", "N", NULL, "iterations from one checkpoint to the next; default: the batches of an epoch",
-       option_count, &s->checkpoint_every, .least = 1, .most = many},
-      {"resume", "FILE", NULL, "checkpoint to go on from, up to the given epochs or iterations",
-       option_text, &s->resume},
+      OPTION_TEXT("data", "DIR", NULL, &s->data,
+                  "directory of the four IDX files, plain or gz; default: $FALIGN_MNIST_DIR, else the user's data "
+                  "directory, else the system's Fashion-MNIST"),
+      OPTION_CHOICE("rule", "bp|fa|dfa", "fa", &s->rule, "how the error travels back"),
+      OPTION_CHOICE("norm", "none|columns", "none", &s->norm,
+                    "weight normalization, at the start and after each update"),
+      OPTION_REAL("gamma", "1", &s->gamma, DBL_MIN, DBL_MAX, "norm of each neuron's input weights with --norm columns"),
+      OPTION_CHOICE("normalize-feedback", "yes|no", NULL, &s->normalize_feedback,
+                    "scale the columns of the feedback matrices to gamma at the start; default: yes with --norm "
+                    "columns, else no"),
+      OPTION_REAL("eta", "0.0005", &s->eta, 0, DBL_MAX, "learning rate"),
+      OPTION_COUNT("epochs", NULL, &s->epochs, 0, many, "passes over the training set; default: 100"),
+      OPTION_COUNT("iterations", NULL, &s->iterations, 0, many * many / 1000, "updates, in place of --epochs"),
+      OPTION_COUNT("batch", "1000", &s->batch, 1, many, "data points in a batch"),
+      OPTION_TEXT("hidden", "N,N,...|none", "50,50,50,50", &s->hidden,
+                  "widths of at most 63 hidden layers; the output has 50"),
+      OPTION_CHOICE("activation", "tanh-relu|relu|tanh|logistic|linear", "tanh-relu", &s->activation,
+                    "activation of all layers"),
+      OPTION_COUNT("hot", "5", &s->hot, 1, OUTPUTS / CATEGORIES, "ones in the code of each category"),
+      OPTION_COUNT("image-size", "15", &s->image_size, 1, 256, "width and height to which images are resized"),
+      OPTION_REAL("init-sd", "0.1", &s->init_sd, 0, DBL_MAX, "standard deviation of drawn W, b, B and F"),
+      OPTION_CHOICE("shuffle", "none|once|epoch", "none", &s->shuffle,
+                    "order of the training set: the file's, one for each run, or a new one for each epoch"),
+      OPTION_REAL("label-shuffle", "0", &s->label_shuffle, 0, 1, "fraction of training labels replaced by random ones"),
+      OPTION_REAL("label-smoothing", "0", &s->label_smoothing, 0, 0.5, "training targets: ones become 1 - X, zeros X"),
+      OPTION_COUNT("runs", "1", &s->runs, 1, 1000000, "runs, each with random numbers of its own"),
+      OPTION_COUNT("seed", "1", &s->seed, 0, UINT64_MAX, "seed of all random numbers"),
+      OPTION_CHOICE("precision", "f32|f64", "f32", &s->precision, "single or double precision"),
+      OPTION_TEXT("backend", "NAME", "auto", &s->backend, "what multiplies matrices; see below"),
+      OPTION_COUNT("threads", NULL, &s->threads, 1, 1024,
+                   "threads, on which results do not depend; default: the cores available"),
+      OPTION_COUNT("log-every", NULL, &s->log_every, 1, many, "iterations between measurements" NEXT_EPOCH),
+      OPTION_TEXT("metrics", "LIST|all", "test_error,loss,angle_w_b", &s->metrics,
+                  "what is measured, separated by commas; see below"),
+      OPTION_TEXT(
+          "out", "FILE.csv", NULL, &s->out,
+          "where the values go; FILE.json gets the configuration, FILE.summary.csv means and standard deviations "
+          "over the runs; default: standard output"),
+      OPTION_TEXT("plot", "FILE.svg|FILE.png", NULL, &s->plot, "plot of test error and angles, drawn by gnuplot"),
+      OPTION_TEXT("load", "FILE", NULL, &s->load,
+                  "safetensors file with W.l, b.l, B.l or F.l and code to start from; what it lacks is drawn"),
+      OPTION_TEXT("save", "FILE", NULL, &s->save, "safetensors file for the same after the last update"),
+      OPTION_TEXT("checkpoint", "FILE", NULL, &s->checkpoint, "file that keeps the whole state while training"),
+      OPTION_COUNT("checkpoint-every", NULL, &s->checkpoint_every, 1, many,
+                   "iterations between checkpoints" NEXT_EPOCH),
+      OPTION_TEXT("resume", "FILE", NULL, &s->resume, "checkpoint to go on from, up to the given epochs or iterations"),
   };
-  const program program = {
+  const program mnist = {
       .name = "mnist",
       .about = "Trains a deep network on MNIST by backpropagation, feedback alignment or direct feedback alignment.",
       .options = options,
       .count = sizeof options / sizeof options[0],
       .more = print_metrics,
   };
-  return options_parse(&program, argc, argv);
+  return options_parse(&mnist, argc, argv);
 }
-/* clang-format on */
 
 /* Sets n[1..d] from --hidden. */
 static falign_status parse_widths(settings *s) {
@@ -176,7 +171,6 @@ falign_status settings_plan(settings *s, const falign_dataset *train) {
   s->total = s->iterations == NOT_GIVEN ? s->epochs * s->per_epoch : s->iterations;
   if (s->log_every == 0) s->log_every = s->per_epoch;
   if (s->checkpoint_every == 0) s->checkpoint_every = s->per_epoch;
-  if (s->threads == 0) s->threads = process_cores();
   return FALIGN_OK;
 }
 
@@ -228,9 +222,9 @@ falign_status settings_describe_rest(const settings *s, falign_config *config) {
   TRY(falign_config_set_real(config, "gamma", s->gamma));
   TRY(falign_config_set_integer(config, "outputs", OUTPUTS));
   TRY(falign_config_set_integer(config, "iterations", (int64_t)s->total));
+  TRY(falign_config_set_real(config, "epochs", (double)s->total / (double)s->per_epoch));
   TRY(falign_config_set_integer(config, "batches-per-epoch", (int64_t)s->per_epoch));
   TRY(falign_config_set_integer(config, "runs", (int64_t)s->runs));
-  TRY(falign_config_set_integer(config, "threads", (int64_t)s->threads));
   TRY(falign_config_set_integer(config, "log-every", (int64_t)s->log_every));
   TRY(falign_config_set_text(config, "metrics", s->metrics));
   TRY(describe_path(config, "load", s->load));

@@ -33,18 +33,18 @@ typedef struct experiment {
 } experiment;
 
 /* Signals that are imposed on a layer. */
-typedef struct signal {
+typedef struct signals {
   falign_rng *rng;
   float f32[SIGNAL];
   double f64[SIGNAL];
-} signal;
+} signals;
 
 typedef struct run {
   uint32_t number;
   falign_network *network;
   falign_rule *rule;
   falign_trainer *trainer;
-  signal input, error; /* L[0] and delta[2] */
+  signals input, error; /* L[0] and delta[2] */
 } run;
 
 /* How the signals of a run come about. */
@@ -89,12 +89,12 @@ static falign_status make_network(const experiment *e, run *r) {
 
 /* ---- The signals ---- */
 
-static void draw(signal *s, falign_precision precision) {
+static void draw(signals *s, falign_precision precision) {
   if (precision == FALIGN_F32) falign_rng_normal_f32(s->rng, 1, s->f32, SIGNAL);
   if (precision == FALIGN_F64) falign_rng_normal_f64(s->rng, 1, s->f64, SIGNAL);
 }
 
-static falign_status impose(const experiment *e, run *r, const signal *x, const signal *delta) {
+static falign_status impose(const experiment *e, run *r, const signals *x, const signals *delta) {
   if (e->precision == FALIGN_F32) {
     return falign_trainer_impose_f32(r->trainer, x->f32, BATCH, INPUTS, INPUTS, delta->f32, OUTPUTS, OUTPUTS);
   }
@@ -175,7 +175,7 @@ static falign_status describe(const settings *s, falign_config *config) {
   char seed[32];
   snprintf(seed, sizeof seed, "%" PRIu64, s->seed);
   TRY(falign_config_set_text(config, "program", "open_loop"));
-  TRY(falign_config_set_text(config, "libfalign", falign_version()));
+  TRY(falign_config_set_text(config, "version", falign_version()));
   TRY(falign_config_set_text(config, "condition", s->condition));
   TRY(falign_config_set_real(config, "eta", s->eta));
   TRY(falign_config_set_integer(config, "iterations", (int64_t)s->iterations));
@@ -192,8 +192,8 @@ static falign_status write_table(const experiment *e) {
   falign_config *config;
   TRY(falign_config_create(&config));
   falign_status status = describe(&e->set, config);
-  const results results = {e->table, config, e->precision, "condition"};
-  if (status == FALIGN_OK) status = output_table(&results, e->set.out);
+  const results rows = {e->table, config, e->precision, "condition"};
+  if (status == FALIGN_OK) status = output_table(&rows, e->set.out);
   falign_config_destroy(config);
   return status;
 }
@@ -240,35 +240,35 @@ static int run_experiment(experiment *e) {
   return finish(e, status);
 }
 
-/* clang-format off */
 static int parse_command_line(settings *s, int argc, char **argv) {
   const option options[] = {
-      {"condition", "constant|crosscorrelated|independent|all", "all", "constant: L[0] and delta[2] are drawn once; "
-       "crosscorrelated: L[0] is drawn anew for each iteration and delta[2] = L[0]; independent: both are drawn anew",
-       option_choice, &s->condition},
-      {"eta", "X", "0.002", "learning rate; the paper's text has 0.002, the authors' program 0.0004",
-       option_real, &s->eta, .high = DBL_MAX},
-      {"iterations", "N", "1500", "updates", option_count, &s->iterations, .most = 1000000000},
-      {"runs", "N", "10", "runs, each with random numbers of its own", option_count, &s->runs,
-       .least = 1, .most = 1000000},
-      {"seed", "N", "1", "seed of all random numbers", option_count, &s->seed, .most = UINT64_MAX},
-      {"precision", "f32|f64", "f32", "single or double precision", option_choice, &s->precision},
-      {"out", "FILE.csv", NULL, "where the angles go; FILE.json gets the configuration, FILE.summary.csv means and "
-       "standard deviations over the runs; default: standard output", option_text, &s->out},
-      {"plot", "FILE.svg|FILE.png", NULL, "plot of the angles, drawn by gnuplot", option_text, &s->plot},
+      OPTION_CHOICE(
+          "condition", "constant|crosscorrelated|independent|all", "all", &s->condition,
+          "constant: L[0] and delta[2] are drawn once; crosscorrelated: L[0] is drawn anew for each iteration "
+          "and delta[2] = L[0]; independent: both are drawn anew"),
+      OPTION_REAL("eta", "0.002", &s->eta, 0, DBL_MAX,
+                  "learning rate; the paper's text has 0.002, the authors' program 0.0004"),
+      OPTION_COUNT("iterations", "1500", &s->iterations, 0, 1000000000, "updates"),
+      OPTION_COUNT("runs", "10", &s->runs, 1, 1000000, "runs, each with random numbers of its own"),
+      OPTION_COUNT("seed", "1", &s->seed, 0, UINT64_MAX, "seed of all random numbers"),
+      OPTION_CHOICE("precision", "f32|f64", "f32", &s->precision, "single or double precision"),
+      OPTION_TEXT(
+          "out", "FILE.csv", NULL, &s->out,
+          "where the angles go; FILE.json gets the configuration, FILE.summary.csv means and standard deviations "
+          "over the runs; default: standard output"),
+      OPTION_TEXT("plot", "FILE.svg|FILE.png", NULL, &s->plot, "plot of the angles, drawn by gnuplot"),
   };
-  const program program = {
+  const program open_loop = {
       .name = "open_loop",
       .about = "Imposes signals on a 20-100-20 network and measures the angle of W[1] with B[1]^T (Fig. 1B).",
       .options = options,
       .count = sizeof options / sizeof options[0],
   };
-  int code = options_parse(&program, argc, argv);
+  int code = options_parse(&open_loop, argc, argv);
   if (code >= 0 || s->plot == NULL || plot_can_write(s->plot)) return code;
   fail(FALIGN_INVALID, "--plot '%s' does not end in .svg or .png", s->plot);
   return exit_wrong_usage("open_loop");
 }
-/* clang-format on */
 
 int main(int argc, char **argv) {
   experiment e = {.table = NULL};

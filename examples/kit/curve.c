@@ -67,9 +67,9 @@ falign_status curve_gather(const falign_table *table, const char *condition, con
   return status;
 }
 
-void curve_free(curve *curve) {
-  free(curve->points);
-  *curve = (struct curve){0};
+void curve_free(curve *c) {
+  free(c->points);
+  *c = (curve){0};
 }
 
 falign_status curve_print_last(const falign_table *table, const char *condition, const char *metric, int64_t layer) {
@@ -81,8 +81,9 @@ falign_status curve_print_last(const falign_table *table, const char *condition,
     if (layer >= 0) snprintf(name, sizeof name, "%s, layer %d", metric, (int)layer);
     if (layer < 0) snprintf(name, sizeof name, "%s", metric);
     if (last->runs > 1) snprintf(spread, sizeof spread, "+- %.3g", last->sd);
-    fprintf(stderr, "  %-16s%-24s %10.5g %-10s  iteration %.0f, %zu run%s\n", condition ? condition : "", name,
-            last->mean, spread, last->iteration, last->runs, last->runs == 1 ? "" : "s");
+    if (condition != NULL) fprintf(stderr, "  %-16s", condition);
+    fprintf(stderr, "  %-24s %10.5g %-10s  iteration %.0f, %zu run%s\n", name, last->mean, spread, last->iteration,
+            last->runs, last->runs == 1 ? "" : "s");
   }
   curve_free(&all);
   return FALIGN_OK;

@@ -20,7 +20,7 @@ typedef struct curve {
  * and undefined values are left out. */
 falign_status curve_gather(const falign_table *table, const char *condition, const char *metric, int64_t layer,
                            curve *out);
-void curve_free(curve *curve);
+void curve_free(curve *c);
 
 /* Prints the last point as a line on standard error; nothing where there is none. */
 falign_status curve_print_last(const falign_table *table, const char *condition, const char *metric, int64_t layer);

@@ -10,8 +10,8 @@
 #include "errors.h"
 
 typedef struct option option;
-/* Reads `text` into option->target. */
-typedef falign_status option_parser(const option *option, const char *text);
+/* Reads `text` into o->target. */
+typedef falign_status option_parser(const option *o, const char *text);
 
 struct option {
   const char *name;
@@ -29,6 +29,16 @@ option_parser option_choice; /* const char *: one of the choices */
 option_parser option_count;  /* uint64_t */
 option_parser option_real;   /* double */
 
+/* Entries of a table. */
+#define OPTION_TEXT(name, value, standard, target, help) \
+  { name, value, standard, help, option_text, target, 0, 0, 0, 0 }
+#define OPTION_CHOICE(name, choices, standard, target, help) \
+  { name, choices, standard, help, option_choice, target, 0, 0, 0, 0 }
+#define OPTION_COUNT(name, standard, target, least, most, help) \
+  { name, "N", standard, help, option_count, target, least, most, 0, 0 }
+#define OPTION_REAL(name, standard, target, low, high, help) \
+  { name, "X", standard, help, option_real, target, 0, 0, low, high }
+
 /* Copies the next item of a comma-separated list, cut to fit, and steps over it; false after the last. */
 enum { OPTION_ITEM_SIZE = 64 };
 bool option_next_item(const char **list, char item[OPTION_ITEM_SIZE]);
@@ -43,6 +53,6 @@ typedef struct program {
 
 /* Reads the command line, the last of several values of an option counting. Returns -1 to go on; else the exit code,
  * after --help, --version or wrong usage. */
-int options_parse(const program *program, int argc, char **argv);
+int options_parse(const program *p, int argc, char **argv);
 
 #endif

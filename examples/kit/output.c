@@ -16,11 +16,12 @@ static falign_status fail_to_write(const char *path) {
   return fail(FALIGN_IO, "cannot write %s: %s", path, strerror(errno));
 }
 
-/* A device, a pipe or the like: nothing is put beside it. */
+/* A device, a pipe or the like, also where it leads to a file: nothing is put beside it. */
 static bool is_special(const char *path) {
   struct stat info;
-  if (strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0) return true;
-  return stat(path, &info) == 0 && !S_ISREG(info.st_mode);
+  if (stat(path, &info) != 0) return false;
+  if (strncmp(path, "/dev/shm/", 9) == 0) return !S_ISREG(info.st_mode);
+  return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0 || !S_ISREG(info.st_mode);
 }
 
 static bool directory_is_writable(const char *path) {
@@ -60,17 +61,19 @@ static falign_status print_row(const falign_table *table, size_t i, int digits) 
   print_integer(layer);
   print_integer(order);
   printf("%s,", metric);
-  if (isnan(value)) puts("nan");
-  else printf("%.*g\n", digits, value);
+  if (isnan(value))
+    puts("nan");
+  else
+    printf("%.*g\n", digits, value);
   return FALIGN_OK;
 }
 
 /* The text of falign_table_write(), which takes a path: /dev/stdout would not do for every standard output. */
-static falign_status print_table(const results *results) {
-  int digits = results->precision == FALIGN_F32 ? 9 : 17;
-  if (results->condition != NULL) printf("%s,", results->condition);
+static falign_status print_table(const results *r) {
+  int digits = r->precision == FALIGN_F32 ? 9 : 17;
+  if (r->condition != NULL) printf("%s,", r->condition);
   puts("run,iteration,epoch,layer,order,metric,value");
-  for (size_t i = 0; i < falign_table_rows(results->table); i++) TRY(print_row(results->table, i, digits));
+  for (size_t i = 0; i < falign_table_rows(r->table); i++) TRY(print_row(r->table, i, digits));
   if (fflush(stdout) != 0 || ferror(stdout)) return fail_to_write("to standard output");
   return FALIGN_OK;
 }
@@ -84,20 +87,20 @@ static char *beside(const char *path, const char *ending) {
   return other;
 }
 
-static falign_status write_beside(const results *results, const char *path) {
+static falign_status write_beside(const results *r, const char *path) {
   char *json = beside(path, ".json"), *summary = beside(path, ".summary.csv");
   falign_status status = json == NULL || summary == NULL ? fail(FALIGN_MEMORY, "out of memory") : FALIGN_OK;
-  if (status == FALIGN_OK) status = falign_config_write(results->config, json);
-  if (status == FALIGN_OK) status = falign_table_write_summary(results->table, summary);
+  if (status == FALIGN_OK) status = falign_config_write(r->config, json);
+  if (status == FALIGN_OK) status = falign_table_write_summary(r->table, summary);
   free(json);
   free(summary);
   return status;
 }
 
-falign_status output_table(const results *results, const char *path) {
-  if (path == NULL) return print_table(results);
-  TRY(falign_table_write(results->table, path));
-  return is_special(path) ? FALIGN_OK : write_beside(results, path);
+falign_status output_table(const results *r, const char *path) {
+  if (path == NULL) return print_table(r);
+  TRY(falign_table_write(r->table, path));
+  return is_special(path) ? FALIGN_OK : write_beside(r, path);
 }
 
 falign_status output_bytes(const char *path, const void *bytes, size_t size) {

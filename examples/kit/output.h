@@ -19,7 +19,7 @@ typedef struct results {
 
 /* Writes the rows to the CSV file `path` (NULL: standard output), and beside it the configuration (FILE.json) and
  * means and standard deviations over the runs (FILE.summary.csv). A device or a pipe gets nothing beside it. */
-falign_status output_table(const results *results, const char *path);
+falign_status output_table(const results *r, const char *path);
 
 /* Writes bytes to a file. */
 falign_status output_bytes(const char *path, const void *bytes, size_t size);

@@ -11,12 +11,9 @@
 
 #include "output.h"
 
-/* Dashes tell the lines apart without colour; the colours are told apart by colour-blind readers too. */
-static const struct {
-  int dash;
-  const char *colour;
-} styles[] = {{1, "#d55e00"}, {2, "#0072b2"}, {3, "#009e73"}, {4, "#cc79a7"}, {5, "#000000"}};
-enum { STYLES = sizeof styles / sizeof styles[0] };
+/* Dashes tell the lines apart without colour; colour-blind readers tell the colours apart. */
+static const char *const colours[] = {"#d55e00", "#0072b2", "#009e73", "#cc79a7", "#000000", "#56b4e9"};
+enum { DASHES = 5, COLOURS = sizeof colours / sizeof colours[0] };
 
 static bool ends_in(const char *text, const char *ending) {
   size_t length = strlen(text), tail = strlen(ending);
@@ -35,7 +32,7 @@ falign_status plot_add(plot_panel *panel, const falign_table *table, const char 
     return FALIGN_OK;
   }
   snprintf(line->title, sizeof line->title, "%s", title);
-  line->style = style % STYLES;
+  line->style = style;
   panel->count++;
   return FALIGN_OK;
 }
@@ -56,18 +53,21 @@ static void print_data(FILE *script, const plot_panel *panel, size_t i) {
 }
 
 static void print_line(FILE *script, const plot_line *line, size_t i) {
-  const char *colour = styles[line->style].colour;
+  const char *colour = colours[line->style % COLOURS];
   if (line->data.points[0].runs > 1) {
     fprintf(script, "$line%zu using 1:($2-$3):($2+$3) with filledcurves fc rgb '%s' ", i, colour);
     fputs("fs transparent solid 0.2 noborder notitle, ", script);
   }
-  fprintf(script, "$line%zu using 1:2 with lines lw 2 dt %d lc rgb '%s' title '%s'", i, styles[line->style].dash, colour,
-          line->title);
+  fprintf(script, "$line%zu using 1:2 with lines lw 2.5 dt %d lc rgb '%s' title '%s'", i,
+          (int)(line->style % DASHES) + 1, colour, line->title);
 }
 
 static void print_panel(FILE *script, const plot_panel *panel) {
   for (size_t i = 0; i < panel->count; i++) print_data(script, panel, i);
-  fprintf(script, "set title '%s'\nset xlabel '%s'\nset ylabel '%s'\n", panel->title, panel->x_label, panel->y_label);
+  size_t runs = panel->lines[0].data.points[0].runs;
+  fprintf(script, "set title '%s", panel->title);
+  if (runs > 1) fprintf(script, ": mean and s.d. of %zu runs", runs);
+  fprintf(script, "'\nset xlabel '%s'\nset ylabel '%s'\n", panel->x_label, panel->y_label);
   for (size_t i = 0; i < panel->count; i++) {
     fputs(i == 0 ? "plot " : ", ", script);
     print_line(script, &panel->lines[i], i);
@@ -81,9 +81,12 @@ static falign_status print_script(FILE *script, const plot_panel *panels, size_t
   size_t used = 0;
   for (size_t i = 0; i < count; i++) used += panels[i].count > 0;
   if (used == 0) return fail(FALIGN_INVALID, "nothing to plot: no curve has two points");
-  fprintf(script, "set terminal %s size %zu,420 font 'sans,12' background rgb 'white'\n",
+  fprintf(script, "set terminal %s size %zu,480 dashlength 0.6 font 'sans,12' background rgb 'white'\n",
           ends_in(path, ".svg") ? "svg" : "pngcairo", 600 * used);
-  fprintf(script, "set grid\nset key box opaque\nset multiplot layout 1,%zu\n", used);
+  fprintf(script,
+          "set grid\nset autoscale xfix\nset key outside bottom center horizontal Left reverse height 1\nset multiplot "
+          "layout 1,%zu\n",
+          used);
   for (size_t i = 0; i < count; i++) {
     if (panels[i].count > 0) print_panel(script, &panels[i]);
   }

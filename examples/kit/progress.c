@@ -17,25 +17,25 @@ static void print_time_left(double seconds) {
   fprintf(stderr, ", %.0f:%02d left", (seconds - (double)((long)seconds % 60)) / 60, (int)((long)seconds % 60));
 }
 
-void progress_show(progress *progress, double done, const char *format, ...) {
+void progress_show(progress *p, double done, const char *format, ...) {
   const double interval = 0.2;
   if (!isatty(STDERR_FILENO)) return;
   double time = now();
-  if (progress->began == 0) {
-    progress->began = time;
-    progress->began_at = done;
+  if (p->began == 0) {
+    p->began = time;
+    p->began_at = done;
   }
-  if (time - progress->shown < interval) return;
-  progress->shown = time;
+  if (time - p->shown < interval) return;
+  p->shown = time;
   va_list arguments;
   va_start(arguments, format);
   fputs("\r\033[K", stderr);
   vfprintf(stderr, format, arguments);
   va_end(arguments);
-  double since = done - progress->began_at;
-  if (since > 0) print_time_left((time - progress->began) * (1 - done) / since);
+  double since = done - p->began_at;
+  if (since > 0) print_time_left((time - p->began) * (1 - done) / since);
 }
 
-void progress_end(const progress *progress) {
-  if (progress->shown != 0) fputs("\r\033[K", stderr);
+void progress_end(const progress *p) {
+  if (p->shown != 0) fputs("\r\033[K", stderr);
 }

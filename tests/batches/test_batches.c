@@ -139,6 +139,9 @@ START_TEST(order_once) {
   ck_assert(same_epochs(batches, 0, batches, 1000000000));
   ck_assert(!same_epochs(batches, 0, run, 0));
   for (uint64_t k = 0; k < COUNT; k++) check_content(batches, k, 0);
+  ok(falign_batches_set_order(batches, FALIGN_ORDER_ONCE, 8, 3));
+  points_of_epoch(batches, 0, points);
+  check_stream(points, 8, 0, 3);
   falign_batches_destroy(batches);
   falign_batches_destroy(run);
 }
@@ -254,25 +257,273 @@ START_TEST(label_shuffling) {
 }
 END_TEST
 
-/* Exactly round(fraction * points) labels are drawn: with very many categories none is kept by chance. */
+/* round(fraction * points) labels are drawn: with very many categories none is drawn as it was. */
 START_TEST(label_shuffling_counts) {
-  enum { MANY = 1000 };
-  const uint32_t categories = 1000000007;
-  double x[MANY] = {0};
-  uint32_t labels[MANY] = {0}, got[MANY];
-  falign_dataset *data = NULL;
-  falign_batches *batches = NULL;
-  const double one = 1;
-  falign_code *code = NULL;
-  fails(FALIGN_SHAPE, "needs a code",
-        falign_dataset_create_f64(x, MANY, 1, 1, labels, categories, &data) != FALIGN_OK
-            ? FALIGN_OK
-            : falign_batches_create(data, NULL, MANY, &batches));
-  ok(falign_code_create(&one, 1, 1, 1, &code));
-  fails(FALIGN_SHAPE, "the code has 1 categories, but the dataset has 1000000007",
-        falign_batches_create(data, code, MANY, &batches));
-  (void)got;
+  enum { MANY = 1000, KINDS = 100000 };
+  static const double rows[KINDS], x[MANY];
+  const uint32_t zeros[MANY] = {0};
+  const double fractions[] = {0.2504, 0.2506, 1};
+  const int want[] = {250, 251, MANY};
+  falign_dataset *data;
+  falign_code *code;
+  falign_batches *batches;
+  ok(falign_dataset_create_f64(x, MANY, 1, 1, zeros, KINDS, &data));
+  ok(falign_code_create(rows, KINDS, 1, 1, &code));
+  ok(falign_batches_create(data, code, MANY, &batches));
+  for (int i = 0; i < 3; i++) {
+    uint32_t labels[MANY];
+    int drawn = 0;
+    ok(falign_batches_shuffle_labels(batches, fractions[i], 1, 0));
+    ok(falign_batches_points_of(batches, 0, NULL, labels));
+    for (int j = 0; j < MANY; j++) drawn += labels[j] != 0;
+    ck_assert_int_eq(drawn, want[i]);
+  }
+  falign_batches_destroy(batches);
   falign_code_destroy(code);
   falign_dataset_destroy(data);
 }
 END_TEST
+
+START_TEST(bad_arguments) {
+  falign_dataset *data = make_data();
+  falign_code *code = make_code(1), *other;
+  falign_batches *batches = NULL;
+  uint32_t points[SIZE];
+  ok(falign_code_create_n_hot(CATEGORIES + 1, OUTPUTS, 1, 0, 0, &other));
+  fails(FALIGN_INVALID, "0 rows", falign_batches_create(data, code, 0, &batches));
+  fails(FALIGN_INVALID, "104 rows, but the dataset has 103", falign_batches_create(data, code, POINTS + 1, &batches));
+  fails(FALIGN_SHAPE, "the code has 5 categories, but the dataset has 4",
+        falign_batches_create(data, other, SIZE, &batches));
+  fails(FALIGN_SHAPE, "needs a code", falign_batches_create(data, NULL, SIZE, &batches));
+  fails(FALIGN_INVALID, "dataset is NULL", falign_batches_create(NULL, code, SIZE, &batches));
+  fails(FALIGN_INVALID, "out is NULL", falign_batches_create(data, code, SIZE, NULL));
+  ck_assert_ptr_null(batches);
+  ok(falign_batches_create(data, code, SIZE, &batches));
+  fails(FALIGN_INVALID, "order 3", falign_batches_set_order(batches, 3, 0, 0));
+  fails(FALIGN_INVALID, "order -1", falign_batches_set_order(batches, -1, 0, 0));
+  fails(FALIGN_INVALID, "batches is NULL", falign_batches_set_order(NULL, FALIGN_ORDER_ONCE, 0, 0));
+  fails(FALIGN_INVALID, "batches is NULL", falign_batches_set_smoothing(NULL, 0));
+  fails(FALIGN_INVALID, "batches is NULL", falign_batches_shuffle_labels(NULL, 0, 0, 0));
+  fails(FALIGN_INVALID, "batches is NULL", falign_batches_points_of(NULL, 0, points, NULL));
+  fails(FALIGN_INVALID, "batches is NULL", falign_batches_get_f32(NULL, 0, NULL, NULL));
+  fails(FALIGN_INVALID, "tensors is NULL", falign_batches_export(batches, 0, NULL));
+  fails(FALIGN_INVALID, "tensors is NULL", falign_batches_import(batches, 0, NULL));
+  falign_batches_destroy(batches);
+  falign_code_destroy(code);
+  falign_code_destroy(other);
+  falign_dataset_destroy(data);
+}
+END_TEST
+
+static bool same_content(falign_batches *a, falign_batches *b, uint64_t k) {
+  double x_a[SIZE * WIDTH] = {0}, y_a[SIZE * OUTPUTS] = {0}, x_b[SIZE * WIDTH] = {0}, y_b[SIZE * OUTPUTS] = {0};
+  ok(falign_batches_get_f64(a, k, x_a, y_a));
+  ok(falign_batches_get_f64(b, k, x_b, y_b));
+  return memcmp(x_a, x_b, sizeof x_a) == 0 && memcmp(y_a, y_b, sizeof y_a) == 0;
+}
+
+static falign_tensors *export(falign_batches *batches, uint64_t k) {
+  falign_tensors *set;
+  ok(falign_tensors_create(&set));
+  ok(falign_batches_export(batches, k, set));
+  return set;
+}
+
+/* What one run has drawn, put in the place of another's: labels, code and the order of that epoch. */
+START_TEST(round_trip) {
+  const uint64_t k = 2 * COUNT + 5;
+  falign_dataset *data = make_data();
+  falign_code *code = make_code(2);
+  falign_batches *from = make(FALIGN_ORDER_EPOCH, 1, 0), *to, *unchanged = make(FALIGN_ORDER_EPOCH, 5, 0);
+  ok(falign_batches_create(data, code, SIZE, &to));
+  ok(falign_batches_set_order(to, FALIGN_ORDER_EPOCH, 5, 0));
+  ok(falign_batches_shuffle_labels(from, 0.5, 9, 0));
+  falign_tensors *set = export(from, k);
+  ck_assert_uint_eq(falign_tensors_count(set), 3);
+  ck_assert(!same_content(from, to, k));
+  ok(falign_batches_import(to, k, set));
+  for (uint64_t at = 2 * COUNT; at < 3 * COUNT; at++) ck_assert(same_content(from, to, at));
+  ck_assert(same_epochs(to, 3, unchanged, 3));
+  ck_assert(same_epochs(to, 2, from, 2));
+  ck_assert_int_eq(changed_labels(to), changed_labels(from));
+  ok(falign_batches_set_order(to, FALIGN_ORDER_EPOCH, 5, 0));
+  ck_assert(same_epochs(to, 2, unchanged, 2));
+  falign_tensors_destroy(set);
+  falign_code_destroy(code);
+  falign_dataset_destroy(data);
+  falign_batches_destroy(from);
+  falign_batches_destroy(to);
+  falign_batches_destroy(unchanged);
+}
+END_TEST
+
+/* An order that is kept for the run is imported for all of its epochs; one's own order is not in the set. */
+START_TEST(round_trip_of_other_orders) {
+  falign_batches *from = make(FALIGN_ORDER_ONCE, 1, 0), *to = make(FALIGN_ORDER_ONCE, 2, 0);
+  falign_batches *none = make(FALIGN_ORDER_NONE, 0, 0);
+  falign_tensors *set = export(from, 40);
+  ok(falign_batches_import(to, 40, set));
+  ck_assert(same_epochs(to, 0, from, 0));
+  ck_assert(same_epochs(to, 7, from, 7));
+  falign_tensors *without = export(none, 0);
+  ck_assert_uint_eq(falign_tensors_count(without), 1);
+  ok(falign_batches_import(none, 0, without));
+  fails(FALIGN_FORMAT, "there is no \"order\"", falign_batches_import(to, 0, without));
+  fails(FALIGN_FORMAT, "there is an \"order\"", falign_batches_import(none, 0, set));
+  falign_tensors_destroy(set);
+  falign_tensors_destroy(without);
+  falign_batches_destroy(from);
+  falign_batches_destroy(to);
+  falign_batches_destroy(none);
+}
+END_TEST
+
+/* Without labels in the set the dataset's own are taken back. */
+START_TEST(import_without_labels) {
+  falign_batches *from = make(FALIGN_ORDER_ONCE, 1, 0), *to = make(FALIGN_ORDER_ONCE, 1, 0);
+  falign_tensors *set = export(from, 0);
+  ok(falign_batches_shuffle_labels(to, 1, 0, 0));
+  ck_assert_int_gt(changed_labels(to), 0);
+  ok(falign_batches_import(to, 0, set));
+  ck_assert_int_eq(changed_labels(to), 0);
+  falign_tensors_destroy(set);
+  falign_batches_destroy(from);
+  falign_batches_destroy(to);
+}
+END_TEST
+
+/* A failed export leaves the set as it was. */
+START_TEST(export_into_a_full_set) {
+  falign_batches *batches = make(FALIGN_ORDER_ONCE, 1, 0);
+  falign_tensors *set;
+  const int64_t one = 1;
+  ok(falign_tensors_create(&set));
+  ok(falign_tensors_add(set, "order", FALIGN_DTYPE_I64, NULL, 0, &one));
+  fails(FALIGN_INVALID, "order", falign_batches_export(batches, 0, set));
+  ck_assert_uint_eq(falign_tensors_count(set), 1);
+  falign_tensors_destroy(set);
+  falign_batches_destroy(batches);
+}
+END_TEST
+
+/* Parts of a set of tensors; those that are NULL are left out. */
+typedef struct {
+  const double *code;
+  size_t outputs;
+  const int64_t *labels, *order;
+  size_t labels_count, order_count;
+} parts;
+
+/* The parts are refused, and the batches stay as they were. */
+static void refused(falign_status want, const char *text, const parts *given) {
+  falign_batches *batches = make(FALIGN_ORDER_ONCE, 1, 0), *unchanged = make(FALIGN_ORDER_ONCE, 1, 0);
+  falign_tensors *set;
+  ok(falign_tensors_create(&set));
+  if (given->code) {
+    ok(falign_tensors_add(set, "code", FALIGN_DTYPE_F64, (size_t[]){CATEGORIES, given->outputs}, 2, given->code));
+  }
+  if (given->labels) ok(falign_tensors_add(set, "labels", FALIGN_DTYPE_I64, &given->labels_count, 1, given->labels));
+  if (given->order) ok(falign_tensors_add(set, "order", FALIGN_DTYPE_I64, &given->order_count, 1, given->order));
+  fails(want, text, falign_batches_import(batches, 0, set));
+  for (uint64_t k = 0; k < COUNT; k++) ck_assert(same_content(batches, unchanged, k));
+  falign_tensors_destroy(set);
+  falign_batches_destroy(batches);
+  falign_batches_destroy(unchanged);
+}
+
+START_TEST(bad_imports) {
+  double code[CATEGORIES * OUTPUTS] = {1}, infinite[CATEGORIES * OUTPUTS] = {INFINITY};
+  int64_t labels[POINTS] = {0}, order[POINTS], bad[POINTS];
+  for (int i = 0; i < POINTS; i++) order[i] = POINTS - 1 - i;
+  const parts good = {code, OUTPUTS, labels, order, POINTS, POINTS};
+  parts given = good;
+  given.code = NULL;
+  refused(FALIGN_FORMAT, "there is no \"code\"", &given);
+  given = good;
+  given.outputs = OUTPUTS - 1;
+  refused(FALIGN_SHAPE, "\"code\" is 4 x 9, got 4 x 8", &given);
+  given = good;
+  given.code = infinite;
+  refused(FALIGN_INVALID, "code", &given);
+  given = good;
+  given.labels_count--;
+  refused(FALIGN_SHAPE, "\"labels\" has 102 numbers, not 103", &given);
+  given = good;
+  given.order_count--;
+  refused(FALIGN_SHAPE, "\"order\" has 102 numbers, not 103", &given);
+  given = good;
+  given.labels = bad;
+  memcpy(bad, labels, sizeof bad);
+  bad[7] = CATEGORIES;
+  refused(FALIGN_FORMAT, "\"labels\" has 4 at index 7, outside 0..3", &given);
+  bad[7] = -1;
+  refused(FALIGN_FORMAT, "\"labels\" has -1 at index 7", &given);
+  bad[7] = 1ll << 32;
+  refused(FALIGN_FORMAT, "\"labels\" has 4294967296 at index 7", &given);
+  given = good;
+  given.order = bad;
+  memcpy(bad, order, sizeof bad);
+  bad[9] = POINTS;
+  refused(FALIGN_FORMAT, "\"order\" has 103 at index 9, outside 0..102", &given);
+  bad[9] = bad[3];
+  refused(FALIGN_FORMAT, "\"order\" has 99 twice, again at index 9", &given);
+}
+END_TEST
+
+START_TEST(bad_import_types) {
+  falign_batches *batches = make(FALIGN_ORDER_ONCE, 1, 0);
+  falign_tensors *set;
+  const double numbers[POINTS] = {0};
+  const int64_t square[POINTS] = {0};
+  ok(falign_tensors_create(&set));
+  ok(falign_code_export(falign_batches_code(batches), FALIGN_F32, set));
+  ok(falign_tensors_add(set, "order", FALIGN_DTYPE_F64, (size_t[]){POINTS}, 1, numbers));
+  fails(FALIGN_FORMAT, "\"order\" is not of 64-bit integers", falign_batches_import(batches, 0, set));
+  ok(falign_tensors_add(set, "labels", FALIGN_DTYPE_I64, (size_t[]){POINTS, 1}, 2, square));
+  fails(FALIGN_SHAPE, "\"labels\" has 2 dimensions", falign_batches_import(batches, 0, set));
+  falign_tensors_destroy(set);
+  falign_batches_destroy(batches);
+}
+END_TEST
+
+/* Batches of targets need no code, and take no labels. */
+START_TEST(import_of_regression) {
+  const double x[] = {1, 2, 3};
+  const int64_t labels[] = {0, 0, 0};
+  falign_dataset *data;
+  falign_batches *batches;
+  ok(falign_dataset_create_regression_f64(x, 3, 1, 1, x, 1, 1, &data));
+  ok(falign_batches_create(data, NULL, 2, &batches));
+  ok(falign_batches_set_order(batches, FALIGN_ORDER_EPOCH, 0, 0));
+  falign_tensors *set = export(batches, 1);
+  ck_assert_uint_eq(falign_tensors_count(set), 1);
+  ok(falign_batches_import(batches, 1, set));
+  ok(falign_tensors_add(set, "labels", FALIGN_DTYPE_I64, (size_t[]){3}, 1, labels));
+  fails(FALIGN_FORMAT, "the dataset has none", falign_batches_import(batches, 1, set));
+  falign_tensors_destroy(set);
+  falign_batches_destroy(batches);
+  falign_dataset_destroy(data);
+}
+END_TEST
+
+static void add_tests(TCase *tests) {
+  tcase_add_test(tests, shape);
+  tcase_add_test(tests, sizes);
+  tcase_add_test(tests, order_none);
+  tcase_add_test(tests, order_once);
+  tcase_add_test(tests, order_epoch);
+  tcase_add_test(tests, smoothing);
+  tcase_add_test(tests, regression);
+  tcase_add_test(tests, label_shuffling);
+  tcase_add_test(tests, label_shuffling_counts);
+  tcase_add_test(tests, bad_arguments);
+  tcase_add_test(tests, round_trip);
+  tcase_add_test(tests, round_trip_of_other_orders);
+  tcase_add_test(tests, import_without_labels);
+  tcase_add_test(tests, export_into_a_full_set);
+  tcase_add_test(tests, bad_imports);
+  tcase_add_test(tests, bad_import_types);
+  tcase_add_test(tests, import_of_regression);
+}
+
+int main(void) { return run_suite("batches", add_tests); }

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lets each allocation of the library fail in turn: every call must say so, leak nothing and leave its outputs alone.
+ * The program is linked statically, with malloc and its kin wrapped (see meson.build), and takes cJSON's over. */
+#ifdef FAL_TEST_CJSON
+#include <cjson/cJSON.h>
+#endif
+
+#include "suite.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void __real_free(void *pointer);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void __wrap_free(void *pointer);
+
+enum { MOST_LIVE = 1 << 16 };
+
+static struct {
+  bool armed;
+  long left;  /* allocations that still succeed */
+  bool failed;
+  size_t live_count;
+  void *live[MOST_LIVE];
+} memory;
+
+static bool refuse(void) {
+  if (!memory.armed) return false;
+  if (memory.left-- > 0) return false;
+  memory.left = 0; /* the next succeed again: one failure at a time, so that cleaning up is seen as well */
+  memory.failed = true;
+  memory.armed = false;
+  return true;
+}
+
+static void *born(void *pointer) {
+  if (pointer && memory.live_count < MOST_LIVE) memory.live[memory.live_count++] = pointer;
+  return pointer;
+}
+
+static void died(const void *pointer) {
+  for (size_t i = memory.live_count; i > 0; i--) {
+    if (memory.live[i - 1] != pointer) continue;
+    memory.live[i - 1] = memory.live[--memory.live_count];
+    return;
+  }
+}
+
+void *__wrap_malloc(size_t size) { return refuse() ? NULL : born(__real_malloc(size)); }
+
+void *__wrap_calloc(size_t count, size_t size) { return refuse() ? NULL : born(__real_calloc(count, size)); }
+
+void *__wrap_realloc(void *old, size_t size) {
+  if (refuse()) return NULL;
+  died(old);
+  return born(__real_realloc(old, size));
+}
+
+void __wrap_free(void *pointer) {
+  if (pointer) died(pointer);
+  __real_free(pointer);
+}
+
+/* The objects of a scenario; all are destroyed whatever came of it. */
+typedef struct {
+  falign_network *network, *other_network;
+  falign_rule *rule, *other_rule;
+  falign_norm *norm;
+  falign_dataset *data, *test_data;
+  falign_code *code, *other_code;
+  falign_batches *batches, *other_batches, *test;
+  falign_trainer *trainer, *other_trainer;
+  falign_metric *metrics[64];
+  size_t metric_count;
+  falign_tensors *tensors, *read_tensors;
+  falign_table *table, *other_table;
+  falign_config *config, *other_config;
+  falign_backend *backend;
+  falign_rng *rng;
+} objects;
+
+static void destroy(objects *o) {
+  falign_trainer_destroy(o->trainer);
+  falign_trainer_destroy(o->other_trainer);
+  for (size_t i = 0; i < o->metric_count; i++) falign_metric_destroy(o->metrics[i]);
+  falign_batches_destroy(o->batches);
+  falign_batches_destroy(o->other_batches);
+  falign_batches_destroy(o->test);
+  falign_code_destroy(o->code);
+  falign_code_destroy(o->other_code);
+  falign_dataset_destroy(o->data);
+  falign_dataset_destroy(o->test_data);
+  falign_norm_destroy(o->norm);
+  falign_rule_destroy(o->rule);
+  falign_rule_destroy(o->other_rule);
+  falign_network_destroy(o->network);
+  falign_network_destroy(o->other_network);
+  falign_tensors_destroy(o->tensors);
+  falign_tensors_destroy(o->read_tensors);
+  falign_table_destroy(o->table);
+  falign_table_destroy(o->other_table);
+  falign_config_destroy(o->config);
+  falign_config_destroy(o->other_config);
+  falign_backend_destroy(o->backend);
+  falign_rng_destroy(o->rng);
+}
+
+#define TRY(call)                             \
+  do {                                        \
+    falign_status try_status = (call);        \
+    if (try_status != FALIGN_OK) return try_status; \
+  } while (0)
+
+static falign_status ignore(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
+                            double value) {
+  (void)user, (void)iteration, (void)metric, (void)layer, (void)order, (void)value;
+  return FALIGN_OK;
+}
+
+static falign_status make_run(objects *o, falign_network **network, falign_rule **rule, falign_batches **batches,
+                              falign_trainer **trainer) {
+  size_t widths[] = {6, 8, 10};
+  TRY(falign_network_create(FALIGN_F32, 2, widths, 1, network));
+  TRY(falign_network_draw(*network, 0.3, 0.3, 1, 0));
+  TRY(falign_rule_create_fa(*network, rule));
+  TRY(falign_rule_draw(*rule, 0.3, 1, 0));
+  TRY(falign_rule_normalize_columns(*rule, 1));
+  TRY(falign_batches_create(o->data, o->code, 150, batches));
+  TRY(falign_batches_shuffle_labels(*batches, 0.2, 1, 0));
+  TRY(falign_batches_set_order(*batches, FALIGN_ORDER_EPOCH, 1, 0));
+  return falign_trainer_create(*network, *rule, 1e-3, trainer);
+}
+
+static falign_status observe_all(objects *o) {
+  for (size_t i = 0; i < falign_metric_count(); i++) {
+    TRY(falign_metric_create(falign_metric_name_at(i), &o->metrics[o->metric_count]));
+    TRY(falign_trainer_observe(o->trainer, o->metrics[o->metric_count++], 1, ignore, NULL));
+  }
+  uint64_t at[] = {0, 2};
+  TRY(falign_batches_create(o->test_data, o->code, 20, &o->test));
+  TRY(falign_metric_create_test_error(o->test, &o->metrics[o->metric_count]));
+  return falign_trainer_observe_at(o->trainer, o->metrics[o->metric_count++], at, 2, ignore, NULL);
+}
+
+static falign_status train(objects *o) {
+  double gamma = 1;
+  TRY(falign_dataset_create_synthetic(300, 6, 5, 0.6, 0.1, FALIGN_TRAIN, 1, &o->data));
+  TRY(falign_dataset_create_synthetic(40, 6, 5, 0.6, 0.1, FALIGN_TEST, 1, &o->test_data));
+  TRY(falign_code_create_n_hot(5, 10, 2, 1, 0, &o->code));
+  TRY(make_run(o, &o->network, &o->rule, &o->batches, &o->trainer));
+  TRY(falign_norm_create_columns(&gamma, 1, &o->norm));
+  TRY(falign_norm_apply(o->norm, o->network, o->rule));
+  TRY(falign_trainer_set_norm(o->trainer, o->norm));
+  falign_status threads = falign_trainer_set_threads(o->trainer, 2);
+  if (threads != FALIGN_UNSUPPORTED) TRY(threads);
+  TRY(observe_all(o));
+  TRY(falign_trainer_run(o->trainer, o->batches, 3));
+  TRY(falign_trainer_measure(o->trainer));
+  return falign_trainer_evaluate(o->trainer, o->test, NULL, NULL);
+}
+
+static falign_status resume(objects *o) {
+  TRY(train(o));
+  TRY(falign_tensors_create(&o->tensors));
+  TRY(falign_trainer_export(o->trainer, o->tensors));
+  TRY(falign_batches_export(o->batches, 3, o->tensors));
+  TRY(falign_tensors_set_note(o->tensors, "who", "a test"));
+  TRY(falign_code_import(o->tensors, &o->other_code));
+  TRY(make_run(o, &o->other_network, &o->other_rule, &o->other_batches, &o->other_trainer));
+  TRY(falign_network_import(o->other_network, o->tensors));
+  TRY(falign_rule_import(o->other_rule, o->tensors));
+  TRY(falign_trainer_import(o->other_trainer, o->tensors));
+  TRY(falign_batches_import(o->other_batches, 3, o->tensors));
+  return falign_trainer_run(o->other_trainer, o->other_batches, 4);
+}
+
+static falign_status plain_sgemm(void *user, int32_t ta, int32_t tb, size_t m, size_t n, size_t k, float alpha,
+                                 const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
+                                 size_t ldc) {
+  return falign_backend_gemm_f32(user, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+static falign_status plain_dgemm(void *user, int32_t ta, int32_t tb, size_t m, size_t n, size_t k, double alpha,
+                                 const double *a, size_t lda, const double *b, size_t ldb, double beta, double *c,
+                                 size_t ldc) {
+  return falign_backend_gemm_f64(user, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+static falign_status signal_f32(void *user, const falign_rule *rule, const falign_network *network,
+                                const falign_trace *trace, uint32_t l, float *out) {
+  (void)user, (void)rule;
+  memset(out, 0, falign_trace_rows(trace) * falign_network_width(network, l) * sizeof *out);
+  return FALIGN_OK;
+}
+
+static falign_status keep_weights(void *user, falign_network *network, uint32_t l) {
+  (void)user, (void)network, (void)l;
+  return FALIGN_OK;
+}
+
+static falign_status measure_nothing(void *user, const falign_trainer *trainer, const falign_trace *trace,
+                                     falign_value_fn emit, void *emit_user) {
+  (void)user, (void)trainer, (void)trace, (void)emit, (void)emit_user;
+  return FALIGN_OK;
+}
+
+static falign_status custom_parts(objects *o) {
+  falign_backend *builtin;
+  size_t widths[] = {3, 4, 5};
+  TRY(falign_backend_find("builtin", &builtin));
+  falign_backend_table backend = {
+      .size = sizeof backend, .name = "plain", .sgemm = plain_sgemm, .dgemm = plain_dgemm};
+  TRY(falign_backend_create(&backend, builtin, &o->backend));
+  TRY(falign_network_create(FALIGN_F32, 2, widths, 0, &o->network));
+  falign_rule_table rule = {
+      .size = sizeof rule, .name = "none", .feedback = FALIGN_FEEDBACK_DIRECT, .signal_f32 = signal_f32};
+  TRY(falign_rule_create_custom(&rule, NULL, o->network, &o->rule));
+  falign_norm_table norm = {.size = sizeof norm, .name = "still", .apply = keep_weights};
+  TRY(falign_norm_create_custom(&norm, NULL, &o->norm));
+  falign_metric_table metric = {.size = sizeof metric, .name = "nothing", .measure = measure_nothing};
+  TRY(falign_metric_create_custom(&metric, NULL, &o->metrics[o->metric_count]));
+  o->metric_count++;
+  TRY(falign_rng_create(1, FALIGN_RNG_USER, 0, 0, &o->rng));
+  float x[6] = {1, 2, 3, 4, 5, 6};
+  uint32_t labels[2] = {0, 1};
+  TRY(falign_dataset_create_f32(x, 2, 3, 3, labels, 2, &o->data));
+  TRY(falign_dataset_create_regression_f32(x, 2, 3, 3, x, 3, 3, &o->test_data));
+  TRY(falign_trainer_create(o->network, o->rule, 0.1, &o->trainer));
+  return falign_trainer_set_backend(o->trainer, o->backend);
+}
+
+static falign_status files(objects *o) {
+  char tensors[256], table[256], summary[256], config[256];
+  size_t dims[2] = {2, 3};
+  double numbers[6] = {1, 2, 3, 4, 5, 6};
+  scratch(tensors, sizeof tensors, "memory.safetensors");
+  scratch(table, sizeof table, "memory.csv");
+  scratch(summary, sizeof summary, "memory.summary.csv");
+  scratch(config, sizeof config, "memory.json");
+  TRY(falign_tensors_create(&o->tensors));
+  TRY(falign_tensors_add(o->tensors, "W.0", FALIGN_DTYPE_F64, dims, 2, numbers));
+  TRY(falign_table_create(FALIGN_F64, "condition", &o->table));
+  TRY(falign_table_set_condition(o->table, "a"));
+  for (int run = 0; run < 3; run++) {
+    falign_table_set_run(o->table, run);
+    for (int i = 0; i < 20; i++) TRY(falign_table_add(o->table, i, 0.5, 1, -1, i % 2 ? "loss" : "angle_w_b", i));
+  }
+  TRY(falign_table_export(o->table, o->tensors));
+  TRY(falign_config_create(&o->config));
+  TRY(falign_config_set_text(o->config, "rule", "fa"));
+  TRY(falign_config_set_real(o->config, "eta", 5e-4));
+  TRY(falign_config_set_integer(o->config, "batch", 1000));
+  TRY(falign_config_export(o->config, o->tensors));
+  TRY(falign_tensors_write(o->tensors, tensors));
+  TRY(falign_tensors_read(tensors, &o->read_tensors));
+  TRY(falign_config_import(o->read_tensors, &o->other_config));
+  TRY(falign_config_match(o->config, o->other_config));
+  TRY(falign_config_write(o->config, config));
+  falign_config_destroy(o->other_config);
+  o->other_config = NULL;
+  TRY(falign_config_read(config, &o->other_config));
+  TRY(falign_table_create(FALIGN_F64, "condition", &o->other_table));
+  TRY(falign_table_import(o->other_table, o->read_tensors));
+  TRY(falign_table_write(o->other_table, table));
+  return falign_table_write_summary(o->other_table, summary);
+}
+
+static void put32(FILE *file, uint32_t value) {
+  for (int shift = 24; shift >= 0; shift -= 8) fputc((int)(value >> shift & 255), file);
+}
+
+static falign_status idx(objects *o) {
+  char images[256], labels[256];
+  return falign_dataset_read_idx(scratch(images, sizeof images, "memory-images"),
+                                 scratch(labels, sizeof labels, "memory-labels"), 3, 10, &o->data);
+}
+
+static void write_idx(void) {
+  char path[256];
+  FILE *images = fopen(scratch(path, sizeof path, "memory-images"), "wb");
+  put32(images, 0x803), put32(images, 5), put32(images, 4), put32(images, 4);
+  for (int i = 0; i < 80; i++) fputc(i, images);
+  fclose(images);
+  FILE *labels = fopen(scratch(path, sizeof path, "memory-labels"), "wb");
+  put32(labels, 0x801), put32(labels, 5);
+  for (int i = 0; i < 5; i++) fputc(i, labels);
+  fclose(labels);
+}
+
+static bool have_files(void) {
+  falign_config *config;
+  if (falign_config_create(&config) == FALIGN_UNSUPPORTED) return false;
+  falign_config_destroy(config);
+  return true;
+}
+
+/* Runs a scenario with its first, second, ... allocation failing, until none is left to fail. */
+static void sweep(falign_status (*scenario)(objects *)) {
+  long n = 0;
+  for (;; n++) {
+    objects o = {0};
+    size_t before = memory.live_count;
+    memory.left = n;
+    memory.failed = false;
+    memory.armed = true;
+    falign_set_last_error(NULL);
+    falign_status status = scenario(&o);
+    memory.armed = false;
+    bool failed = memory.failed;
+    ck_assert_msg(status == (failed ? FALIGN_MEMORY : FALIGN_OK), "allocation %ld: %s: %s", n,
+                  falign_status_name(status), falign_last_error());
+    if (failed) ck_assert_msg(falign_last_error()[0] != 0, "allocation %ld: no message", n);
+    destroy(&o);
+    ck_assert_msg(memory.live_count == before, "allocation %ld: %zu blocks leaked (%s)", n,
+                  memory.live_count - before, falign_last_error());
+    if (!failed) break;
+  }
+  ck_assert_msg(n > 5, "only %ld allocations were seen: is malloc wrapped?", n);
+}
+
+START_TEST(training) { sweep(train); }
+END_TEST
+
+START_TEST(resuming) { sweep(resume); }
+END_TEST
+
+START_TEST(parts_of_the_caller) { sweep(custom_parts); }
+END_TEST
+
+START_TEST(files_of_all_kinds) {
+  if (!have_files()) return;
+#ifdef FAL_TEST_CJSON
+  cJSON_Hooks hooks = {__wrap_malloc, __wrap_free};
+  cJSON_InitHooks(&hooks);
+#endif
+  sweep(files);
+}
+END_TEST
+
+START_TEST(idx_files) {
+  if (!have_files()) return;
+  write_idx();
+  sweep(idx);
+}
+END_TEST
+
+static void add_tests(TCase *tests) {
+  tcase_add_test(tests, training);
+  tcase_add_test(tests, resuming);
+  tcase_add_test(tests, parts_of_the_caller);
+  tcase_add_test(tests, files_of_all_kinds);
+  tcase_add_test(tests, idx_files);
+}
+
+int main(void) { return run_suite("allocation", add_tests); }
