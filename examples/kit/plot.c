@@ -83,10 +83,8 @@ static falign_status print_script(FILE *script, const plot_panel *panels, size_t
   if (used == 0) return fail(FALIGN_INVALID, "nothing to plot: no curve has two points");
   fprintf(script, "set terminal %s size %zu,480 dashlength 0.6 font 'sans,12' background rgb 'white'\n",
           ends_in(path, ".svg") ? "svg" : "pngcairo", 600 * used);
-  fprintf(script,
-          "set grid\nset autoscale xfix\nset key outside bottom center horizontal Left reverse height 1\nset multiplot "
-          "layout 1,%zu\n",
-          used);
+  fputs("set grid\nset autoscale xfix\nset key outside bottom center horizontal Left reverse height 1\n", script);
+  fprintf(script, "set multiplot layout 1,%zu\n", used);
   for (size_t i = 0; i < count; i++) {
     if (panels[i].count > 0) print_panel(script, &panels[i]);
   }

@@ -34,12 +34,14 @@ FALIGN_API void falign_batches_destroy(falign_batches *batches);
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_set_smoothing(falign_batches *batches, double smoothing);
 
 /** Replaces the labels of a randomly chosen fraction of the points by uniform random categories, so that a tenth of
- *  ten categories stay right by chance (Fig. 6). The stream is (seed, FALIGN_RNG_LABELS, 0, run).
+ *  ten categories stay right by chance (Fig. 6). The stream is (seed, FALIGN_RNG_LABELS, 0, run). A
+ *  further call starts again from the dataset's own labels.
  *  @return FALIGN_INVALID unless 0 <= fraction <= 1, FALIGN_UNSUPPORTED without labels, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_shuffle_labels(falign_batches *batches, double fraction,
                                                                       uint64_t seed, uint32_t run);
 
-/** Chooses the order. The permutation of epoch e comes from the stream (seed, FALIGN_RNG_ORDER, e, run). */
+/** Chooses the order. The permutation of epoch e comes from the stream (seed, FALIGN_RNG_ORDER, e, run), e = 0 for
+ *  FALIGN_ORDER_ONCE. Batches of FALIGN_ORDER_EPOCH end with epoch 2^24 - 1: FALIGN_INVALID beyond. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_set_order(falign_batches *batches, falign_order order,
                                                                  uint64_t seed, uint32_t run);
 
@@ -68,8 +70,9 @@ FALIGN_API FALIGN_CHECKED falign_status falign_batches_get_f64(falign_batches *b
 
 /** Adds what the run has drawn for its data (the code, shuffled labels, the order of the epoch of iteration k) to a
  *  set of tensors: "code", "labels", "order"; and takes it back into batches made with the same dataset, size,
- *  smoothing and order. The code is kept in double precision.
- *  @return FALIGN_FORMAT or FALIGN_SHAPE where the set does not fit; nothing is then changed. FALIGN_MEMORY. */
+ *  smoothing and order. The code is kept in double precision. A set without "labels" brings back the dataset's own.
+ *  @return FALIGN_FORMAT or FALIGN_SHAPE where the set does not fit, FALIGN_INVALID for a code that is not finite,
+ *  FALIGN_MEMORY; nothing is then changed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_export(falign_batches *batches, uint64_t k,
                                                               struct falign_tensors *tensors);
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_import(falign_batches *batches, uint64_t k,

@@ -5,7 +5,8 @@
 /** @file dataset.h
  *  @brief Data points and their labels or targets: IDX files, arrays, or synthetic data.
  *
- *  A dataset is never changed after it is made, so that any number of trainers and threads may share one. */
+ *  A dataset is never changed after it is made, so that any number of trainers and threads may share one. It has 1 to
+ * 2^32 - 1 points. */
 
 #include "falign/status.h"
 
@@ -24,7 +25,7 @@ enum {
 /** Reads images and labels from two IDX files, plain or gz. Pixels are divided by 255. With an image_size s > 0 the
  *  images are resized to s x s: bilinear, source coordinate (i + 0.5) * h / s - 0.5, clamped at the edges, no
  *  antialiasing. Inputs are correct to the rounding of the precision in which they are asked for.
- *  @param image_size 0 leaves the images as they are
+ *  @param image_size 0 leaves the images as they are; at most 1450
  *  @param categories labels must be below it
  *  @return FALIGN_IO, FALIGN_FORMAT naming the file and what is wrong with it, FALIGN_INVALID, FALIGN_MEMORY,
  *  FALIGN_UNSUPPORTED in a build without files. */

@@ -5,6 +5,7 @@
 /** @file falign.h
  *  @brief All of libfalign. */
 
+#include "falign/angle.h"
 #include "falign/backend.h"
 #include "falign/batches.h"
 #include "falign/code.h"

@@ -5,6 +5,7 @@
 /** @file metric.h
  *  @brief What is measured: angles, norms and errors, as named values per layer. */
 
+#include "falign/angle.h"
 #include "falign/batches.h"
 #include "falign/norm.h"
 
@@ -35,7 +36,8 @@ typedef struct falign_metric_table {
   int32_t needs;    /**< FALIGN_NEEDS_... */
   /** Required: measures iteration falign_trainer_iteration(trainer), before its update, on the thread that runs the
    *  step, and calls emit(emit_user, ...) for each value. `trace` is NULL where a metric that needs only the weights
-   *  is measured without a step. The trainer, its network and its rule must not be changed. */
+   *  is measured without a step. The trainer, its network and its rule must not be changed. A failure
+   *  ends the step with this status and message. */
   falign_status (*measure)(void *user, const struct falign_trainer *trainer, const falign_trace *trace,
                            falign_value_fn emit, void *emit_user);
   void (*destroy)(void *user); /**< optional: called once when the last reference is gone */
@@ -62,21 +64,6 @@ FALIGN_API void falign_metric_destroy(falign_metric *metric);
 FALIGN_API const char *falign_metric_name(const falign_metric *metric);
 /** FALIGN_NEEDS_... of the metric. */
 FALIGN_API int32_t falign_metric_needs(const falign_metric *metric);
-
-/** Angle in degrees (eq. 24), cosine (eq. 25) and Frobenius inner product of A and B, or of A and B^T. A is
- *  rows x cols; B is rows x cols, or cols x rows if `transpose_b` is set. Accumulated in double; the angle by the
- *  half-angle form, accurate near 0 and 180. A zero matrix gives NaN for angle and cosine. The outputs that are NULL
- *  are not written. @return FALIGN_INVALID for a stride that is too short. */
-FALIGN_API FALIGN_CHECKED falign_status falign_angle_f32(const float *a, size_t rows, size_t cols, size_t stride_a,
-                                                         const float *b, size_t stride_b, int32_t transpose_b,
-                                                         double *angle, double *cosine, double *inner);
-FALIGN_API FALIGN_CHECKED falign_status falign_angle_f64(const double *a, size_t rows, size_t cols, size_t stride_a,
-                                                         const double *b, size_t stride_b, int32_t transpose_b,
-                                                         double *angle, double *cosine, double *inner);
-
-/** Frobenius norm of a rows x cols matrix, accumulated in double without overflow or underflow. */
-FALIGN_API double falign_norm_f32(const float *a, size_t rows, size_t cols, size_t stride);
-FALIGN_API double falign_norm_f64(const double *a, size_t rows, size_t cols, size_t stride);
 
 FALIGN_END
 

@@ -24,6 +24,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_table_set_condition(falign_table 
 FALIGN_API void falign_table_set_run(falign_table *table, int64_t run);
 
 /** Adds a row. A negative iteration, layer or order and a NaN epoch leave their fields empty.
+ *  Layers and orders are below 2^31.
  *  @param metric name without comma, quote or line break
  *  @return FALIGN_INVALID, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_add(falign_table *table, int64_t iteration, double epoch,

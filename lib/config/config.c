@@ -10,7 +10,7 @@
 #include "support/support.h"
 #include "tensors/tensors.h"
 
-enum { MAX_FILE = 16 * 1024 * 1024, DIGITS = 17 };
+enum { MAX_FILE = 16 * 1024 * 1024 };
 
 /* A text or a number. Integers up to 2^53 are numbers as any other: a double holds them exactly. */
 typedef struct {
@@ -94,7 +94,7 @@ static bool same_value(const fal_value *a, const fal_value *b) {
 
 static const char *value_text(const fal_value *value, char number[FAL_REAL_TEXT]) {
   if (value->text) return value->text;
-  fal_format_real(number, value->number, DIGITS);
+  fal_format_shortest(number, value->number);
   return number;
 }
 
@@ -121,7 +121,7 @@ falign_status falign_config_match(const falign_config *a, const falign_config *b
 static bool add_value(cJSON *json, const char *name, const fal_value *value) {
   if (value->text) return cJSON_AddStringToObject(json, name, value->text) != NULL;
   char number[FAL_REAL_TEXT];
-  fal_format_real(number, value->number, DIGITS);
+  fal_format_shortest(number, value->number);
   return cJSON_AddRawToObject(json, name, number) != NULL;
 }
 

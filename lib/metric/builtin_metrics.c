@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "angle/angle.h"
 #include "batches/batches.h"
 #include "falign/trainer.h"
-#include "metric/angle.h"
 #include "network/activation.h"
 #include "support/support.h"
 

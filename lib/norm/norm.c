@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "falign/metric.h"
+#include "falign/angle.h"
 #include "norm/scale.h"
 
 typedef enum { NORM_NONE, NORM_COLUMNS, NORM_MATRICES, NORM_CUSTOM } kind;
@@ -93,13 +93,14 @@ const char *falign_norm_name(const falign_norm *norm) { return norm->name; }
 void falign_norm_match_feedback(falign_norm *norm, int32_t on) { norm->match_feedback = on != 0; }
 
 static double frobenius(falign_precision precision, const void *x, size_t rows, size_t cols) {
-  return precision == FALIGN_F32 ? falign_norm_f32(x, rows, cols, cols) : falign_norm_f64(x, rows, cols, cols);
+  return precision == FALIGN_F32 ? falign_frobenius_f32(x, rows, cols, cols)
+                                 : falign_frobenius_f64(x, rows, cols, cols);
 }
 
 /* The norm of one column, where its sum of squares over- or underflows. */
 static double column_norm(falign_precision precision, const void *x, size_t rows, size_t cols, size_t j) {
-  return precision == FALIGN_F32 ? falign_norm_f32((const float *)x + j, rows, 1, cols)
-                                 : falign_norm_f64((const double *)x + j, rows, 1, cols);
+  return precision == FALIGN_F32 ? falign_frobenius_f32((const float *)x + j, rows, 1, cols)
+                                 : falign_frobenius_f64((const double *)x + j, rows, 1, cols);
 }
 
 /* gamma / norm, or the reason why there is none. `what` is such as "column 3 of W[2]". */

@@ -22,10 +22,15 @@ static size_t slot_dims(const fal_slot *slot, size_t dims[2]) {
 
 falign_status fal_slots_export(const fal_slot *slots, size_t count, falign_precision precision,
                                falign_tensors *tensors) {
+  size_t before = falign_tensors_count(tensors);
   for (size_t i = 0; i < count; i++) {
     size_t dims[2];
     size_t rank = slot_dims(&slots[i], dims);
-    FAL_TRY(fal_tensors_add_real(tensors, slots[i].prefix, slots[i].index, precision, slots[i].data, dims, rank));
+    falign_status status =
+        fal_tensors_add_real(tensors, slots[i].prefix, slots[i].index, precision, slots[i].data, dims, rank);
+    if (status == FALIGN_OK) continue;
+    fal_tensors_truncate(tensors, before);
+    return status;
   }
   return FALIGN_OK;
 }

@@ -62,10 +62,22 @@ static falign_status reserve_sums(const falign_trainer *trainer, fal_sums *sums)
   return FALIGN_OK;
 }
 
+/* A dataset's numbers are finite, but may be beyond the range of single precision. */
+static falign_status blame_batch(const falign_trainer *trainer, const fal_rows_in *in) {
+  const falign_network *network = trainer->network;
+  const falign_trace *scratch = &trainer->work->workers[0].scratch;
+  for (size_t i = 0; i < in->rows; i++) {
+    fal_batches_gather(in->batches, in->k, i, 1, network->precision, scratch->outputs[0], NULL);
+    if (fal_check_finite("x", -1, scratch->outputs[0], network->precision, 1, network->widths[0], network->widths[0]))
+      return fal_fail(FALIGN_INVALID, "row %zu of batch %llu is beyond single precision", i, (unsigned long long)in->k);
+  }
+  return FALIGN_OK;
+}
+
 /* An input that is not finite is the caller's mistake and told as such; it is looked for only after a failure. */
 static falign_status blame_input(const falign_trainer *trainer, const fal_rows_in *in, const char *y_name) {
   const falign_network *network = trainer->network;
-  if (in->batches) return FALIGN_OK;
+  if (in->batches) return blame_batch(trainer, in);
   FAL_TRY(fal_check_finite("x", -1, in->x, network->precision, in->rows, network->widths[0], in->x_stride));
   if (!y_name) return FALIGN_OK;
   return fal_check_finite(y_name, -1, in->y, network->precision, in->rows, network->widths[network->layers],

@@ -198,8 +198,8 @@ void fal_note_start(falign_trainer *trainer) {
   for (uint32_t l = 0; l < network->layers; l++) {
     size_t rows = network->widths[l], cols = network->widths[l + 1];
     const void *w = fal_weights(network, l);
-    trainer->start_norm[l] =
-        network->precision == FALIGN_F32 ? falign_norm_f32(w, rows, cols, cols) : falign_norm_f64(w, rows, cols, cols);
+    trainer->start_norm[l] = network->precision == FALIGN_F32 ? falign_frobenius_f32(w, rows, cols, cols)
+                                                              : falign_frobenius_f64(w, rows, cols, cols);
   }
   trainer->started = true;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "metric/angle.h"
+#include "angle/angle.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -184,12 +184,12 @@ falign_status falign_angle_f64(const double *a, size_t rows, size_t cols, size_t
   return compare(a, stride_a, b, stride_b, FALIGN_F64, rows, cols, transpose_b != 0, angle, cosine, inner);
 }
 
-double falign_norm_f32(const float *a, size_t rows, size_t cols, size_t stride) {
+double falign_frobenius_f32(const float *a, size_t rows, size_t cols, size_t stride) {
   fal_view view = fal_view_of(a, FALIGN_F32, rows, cols, stride);
   return fal_view_norm(&view, 1);
 }
 
-double falign_norm_f64(const double *a, size_t rows, size_t cols, size_t stride) {
+double falign_frobenius_f64(const double *a, size_t rows, size_t cols, size_t stride) {
   fal_view view = fal_view_of(a, FALIGN_F64, rows, cols, stride);
   return fal_view_norm(&view, 1);
 }

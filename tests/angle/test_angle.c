@@ -104,7 +104,7 @@ START_TEST(transposed_and_strided) {
   ok(falign_angle_f64(a, ROWS, COLS, STRIDE_A, t, STRIDE_T, 1, &transposed[0], &transposed[1], &transposed[2]));
   ck_assert(memcmp(dense, strided, sizeof dense) == 0);
   ck_assert(memcmp(dense, transposed, sizeof dense) == 0);
-  near(falign_norm_f64(a, ROWS, COLS, STRIDE_A), falign_norm_f64(dense_a, ROWS, COLS, COLS), 0);
+  near(falign_frobenius_f64(a, ROWS, COLS, STRIDE_A), falign_frobenius_f64(dense_a, ROWS, COLS, COLS), 0);
 
   /* B's stride is that of B as stored: at least the rows of A. */
   double square[3];
@@ -131,7 +131,7 @@ START_TEST(single_precision_is_that_of_double_copies) {
       ok(falign_angle_f64(wide_a, rows, cols, cols, wide_b, stride_b, transpose, &f64[0], &f64[1], &f64[2]));
       ck_assert(memcmp(f32, f64, sizeof f32) == 0);
     }
-    near(falign_norm_f32(a, rows, cols, cols), falign_norm_f64(wide_a, rows, cols, cols), 0);
+    near(falign_frobenius_f32(a, rows, cols, cols), falign_frobenius_f64(wide_a, rows, cols, cols), 0);
   }
 }
 END_TEST
@@ -158,17 +158,17 @@ START_TEST(extremes_of_range) {
         near(inner_of(scaled_a, scaled_b, 3, 4), inner, 1e-14 * fabs(inner));
       }
     }
-    double norm = ldexp(falign_norm_f64(a, 3, 4, 4), exponents[i]);
+    double norm = ldexp(falign_frobenius_f64(a, 3, 4, 4), exponents[i]);
     for (size_t k = 0; k < COUNT; k++) scaled_a[k] = ldexp(a[k], exponents[i]);
     if (isinf(norm)) {
-      ck_assert(falign_norm_f64(scaled_a, 3, 4, 4) == norm);
+      ck_assert(falign_frobenius_f64(scaled_a, 3, 4, 4) == norm);
     } else {
-      near(falign_norm_f64(scaled_a, 3, 4, 4), norm, 1e-14 * norm);
+      near(falign_frobenius_f64(scaled_a, 3, 4, 4), norm, 1e-14 * norm);
     }
   }
   const double huge[] = {3e200, 4e200}, tiny[] = {3e-200, 4e-200}, turned[] = {-4e-320, 3e-320};
-  near(falign_norm_f64(huge, 1, 2, 2), 5e200, 1e186);
-  near(falign_norm_f64(tiny, 2, 1, 1), 5e-200, 1e-214);
+  near(falign_frobenius_f64(huge, 1, 2, 2), 5e200, 1e186);
+  near(falign_frobenius_f64(tiny, 2, 1, 1), 5e-200, 1e-214);
   near(angle_of(huge, tiny, 1, 2), 0, 1e-13);
   near(angle_of(tiny, turned, 1, 2), 90, 0.1); /* denormal numbers have 4 digits here */
   near(inner_of(huge, tiny, 1, 2), 25, 1e-13);
@@ -185,11 +185,11 @@ START_TEST(denormals_and_mixed_magnitudes) {
   ok(falign_angle_f32(tiny, 1, 2, 2, huge, 2, 0, &angle, &cosine, NULL));
   near(angle, 45, 1e-13);
   near(cosine, sqrt(0.5), 1e-15);
-  near(falign_norm_f32(huge, 1, 2, 2), sqrt(2) * (double)FLT_MAX, 1e24);
+  near(falign_frobenius_f32(huge, 1, 2, 2), sqrt(2) * (double)FLT_MAX, 1e24);
 
   const double least[] = {DBL_TRUE_MIN, 0}, two[] = {DBL_TRUE_MIN, DBL_TRUE_MIN}, mixed[] = {1e-200, 1e200};
   near(angle_of(least, two, 1, 2), 45, 1e-13);
-  near(falign_norm_f64(least, 1, 2, 2), DBL_TRUE_MIN, 0);
+  near(falign_frobenius_f64(least, 1, 2, 2), DBL_TRUE_MIN, 0);
   near(angle_of(least, mixed, 1, 2), 90, 0);
 }
 END_TEST
@@ -199,8 +199,8 @@ START_TEST(undefined_is_nan) {
   ck_assert(isnan(angle_of(zero, one, 1, 3)) && isnan(cosine_of(zero, one, 1, 3)));
   ck_assert(isnan(angle_of(one, zero, 1, 3)) && isnan(angle_of(zero, zero, 1, 3)));
   near(inner_of(zero, one, 1, 3), 0, 0);
-  near(falign_norm_f64(zero, 1, 3, 3), 0, 0);
-  near(falign_norm_f64(one, 0, 3, 3), 0, 0);
+  near(falign_frobenius_f64(zero, 1, 3, 3), 0, 0);
+  near(falign_frobenius_f64(one, 0, 3, 3), 0, 0);
   ck_assert(isnan(angle_of(one, one, 0, 3)));
 
   const double *bad[] = {with_nan, with_inf}, *other[] = {one, zero, with_nan, with_inf};
@@ -211,7 +211,7 @@ START_TEST(undefined_is_nan) {
       ck_assert(isnan(inner_of(bad[i], other[j], 1, 3)) && isnan(inner_of(other[j], bad[i], 1, 3)));
     }
   }
-  ck_assert(isnan(falign_norm_f64(with_nan, 1, 3, 3)) && isinf(falign_norm_f64(with_inf, 1, 3, 3)));
+  ck_assert(isnan(falign_frobenius_f64(with_nan, 1, 3, 3)) && isinf(falign_frobenius_f64(with_inf, 1, 3, 3)));
 }
 END_TEST
 
@@ -242,7 +242,7 @@ START_TEST(random_pairs_against_long_double) {
     near(angle_of(a, b, 1, count), want, tolerance * 180 / acos(-1));
     near(cosine_of(a, b, 1, count), (double)(ab / sqrtl(aa * bb)), tolerance);
     near(inner_of(a, b, 1, count), (double)ab, tolerance * (double)sqrtl(aa * bb));
-    near(falign_norm_f64(a, 1, count, count), (double)sqrtl(aa), tolerance * (double)sqrtl(aa));
+    near(falign_frobenius_f64(a, 1, count, count), (double)sqrtl(aa), tolerance * (double)sqrtl(aa));
   }
 }
 END_TEST

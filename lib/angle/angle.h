@@ -2,7 +2,7 @@
 #ifndef FAL_ANGLE_H
 #define FAL_ANGLE_H
 
-#include "falign/metric.h"
+#include "falign/angle.h"
 
 /* A matrix of either precision, read-only; element (i, j) is data[i * row_step + j * col_step]. */
 typedef struct fal_view {
