@@ -5,11 +5,13 @@
 
 #include <falign/falign.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kit/data.h"
+#include "kit/describe.h"
 #include "kit/options.h"
 #include "kit/output.h"
 #include "kit/plot.h"
@@ -28,7 +30,7 @@ typedef struct experiment {
   falign_tensors *checkpoint; /* of --resume */
   falign_table *table;
   progress progress;
-  double test_error; /* the last one */
+  double test_error; /* the last one; NaN before */
   uint32_t threads;
 } experiment;
 
@@ -59,12 +61,6 @@ static falign_status check_outputs(const settings *s) {
   return output_check(s->checkpoint);
 }
 
-static falign_status describe_dataset(falign_config *config, const char *name, const falign_dataset *dataset) {
-  char fingerprint[32];
-  snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, falign_dataset_fingerprint(dataset));
-  return falign_config_set_text(config, name, fingerprint);
-}
-
 /* What the numbers of a run depend on. */
 static falign_status describe_numbers(const experiment *e, falign_config *config) {
   TRY(settings_describe(&e->set, config));
@@ -75,14 +71,12 @@ static falign_status describe_numbers(const experiment *e, falign_config *config
 
 /* Everything, for the file beside the table. */
 static falign_status describe_all(const experiment *e, falign_config *config) {
-  TRY(falign_config_set_text(config, "program", "mnist"));
-  TRY(falign_config_set_text(config, "version", falign_version()));
+  TRY(describe_program(config, "mnist"));
   TRY(describe_numbers(e, config));
   TRY(settings_describe_rest(&e->set, config));
   TRY(falign_config_set_text(config, "data", e->directory));
   TRY(falign_config_set_integer(config, "threads", e->threads));
-  TRY(falign_config_set_text(config, "backend-detail", falign_backend_detail(e->backend)));
-  return falign_config_set_integer(config, "backend-threads", falign_backend_own_threads(e->backend));
+  return describe_backend(config, e->backend);
 }
 
 /* Whether `name` is `letter`.l for an l from first to last. */
@@ -156,7 +150,7 @@ static falign_status read_count(const experiment *e, const char *name, uint64_t 
   const char *text = falign_tensors_note(e->checkpoint, name);
   const option note = {.name = name, .parse = option_count, .target = count, .most = UINT64_MAX};
   if (text != NULL && option_count(&note, text) == FALIGN_OK) return FALIGN_OK;
-  return fail(FALIGN_FORMAT, "%s is no checkpoint of mnist: it does not tell its %s", e->set.resume, name);
+  return fail(FALIGN_FORMAT, "it is no checkpoint of mnist: it does not tell its %s", name);
 }
 
 static falign_status fill_checkpoint(const experiment *e, const run *r, falign_tensors *tensors) {
@@ -165,6 +159,7 @@ static falign_status fill_checkpoint(const experiment *e, const run *r, falign_t
   TRY(falign_table_export(e->table, tensors));
   TRY(falign_config_export(e->config, tensors));
   TRY(add_count(tensors, "run", r->number));
+  TRY(add_count(tensors, "loaded", e->start != NULL));
   return add_count(tensors, "iterations", e->set.total);
 }
 
@@ -180,44 +175,46 @@ static falign_status write_checkpoint(const experiment *e, const run *r) {
 
 static falign_status match_checkpoint(const experiment *e) {
   falign_config *config;
-  if (falign_config_import(e->checkpoint, &config) != FALIGN_OK) {
-    return fail(FALIGN_FORMAT, "%s is no checkpoint: %s", e->set.resume, falign_last_error());
-  }
+  TRY(falign_config_import(e->checkpoint, &config));
   falign_status status = falign_config_match(e->config, config);
   falign_config_destroy(config);
   if (status == FALIGN_OK) return status;
-  return fail(status, "%s is not of this configuration: %s (here and there)", e->set.resume, falign_last_error());
+  return fail(status, "its configuration is another: %s (here and there)", falign_last_error());
 }
 
 /* Finds the run that a checkpoint is in, and checks that it can be gone on with. */
 static falign_status find_run(const experiment *e, uint64_t *number) {
-  uint64_t total;
+  const settings *s = &e->set;
+  uint64_t total, loaded;
   TRY(match_checkpoint(e));
   TRY(read_count(e, "run", number));
+  TRY(read_count(e, "loaded", &loaded));
   TRY(read_count(e, "iterations", &total));
-  if (*number >= e->set.runs) {
-    return fail(FALIGN_INVALID, "%s is in run %" PRIu64 ", beyond --runs %" PRIu64, e->set.resume, *number,
-                e->set.runs);
+  if (*number >= s->runs) {
+    return fail(FALIGN_INVALID, "it is in run %" PRIu64 ", beyond --runs %" PRIu64, *number, s->runs);
   }
-  if (*number > 0 && total != e->set.total) {
-    return fail(FALIGN_INVALID, "%s follows runs of %" PRIu64 " iterations, not %" PRIu64, e->set.resume, total,
-                e->set.total);
+  if (*number > 0 && total != s->total) {
+    return fail(FALIGN_INVALID, "it follows runs of %" PRIu64 " iterations, not %" PRIu64, total, s->total);
+  }
+  if (*number + 1 < s->runs && (loaded != 0) != (e->start != NULL)) {
+    return fail(FALIGN_INVALID, "its runs start with%s --load, as those after them must", loaded != 0 ? "" : "out");
   }
   return FALIGN_OK;
 }
 
 /* ---- One run ---- */
 
-static falign_status make_code(const experiment *e, const falign_tensors *given, run *r) {
+/* Takes the code of a file, or draws one where there is none. */
+static falign_status make_code(const experiment *e, const falign_tensors *file, run *r) {
   const settings *s = &e->set;
-  if (given == NULL || !falign_tensors_has(given, "code")) {
+  if (file == NULL || !falign_tensors_has(file, "code")) {
     return falign_code_create_n_hot(CATEGORIES, OUTPUTS, (size_t)s->hot, s->seed, r->number, &r->code);
   }
-  TRY(falign_code_import(given, &r->code));
+  TRY(falign_code_import(file, &r->code));
   uint32_t categories = falign_code_categories(r->code);
   size_t width = falign_code_width(r->code);
   if (categories == CATEGORIES && width == OUTPUTS) return FALIGN_OK;
-  return fail(FALIGN_SHAPE, "code is %" PRIu32 " x %zu, not %d x %d", categories, width, CATEGORIES, OUTPUTS);
+  return fail(FALIGN_SHAPE, "code is %d x %d, got %" PRIu32 " x %zu", CATEGORIES, OUTPUTS, categories, width);
 }
 
 static falign_status make_batches(const experiment *e, run *r) {
@@ -249,27 +246,24 @@ static falign_status record(void *user, uint64_t iteration, const char *metric, 
   return falign_table_add(e->table, (int64_t)iteration, epoch, layer, order, metric, value);
 }
 
-static falign_status observe_test_error(experiment *e, run *r) {
-  falign_metric *metric;
-  TRY(falign_metric_create_test_error(r->test, &metric));
-  falign_status status = falign_trainer_observe(r->trainer, metric, e->set.per_epoch, record, e);
-  falign_metric_destroy(metric);
-  return status;
-}
-
-static falign_status observe(experiment *e, run *r, const char *name) {
-  falign_metric *metric;
-  TRY(falign_metric_create(name, &metric));
-  falign_status status = falign_trainer_observe(r->trainer, metric, e->set.log_every, record, e);
+/* Has a metric measured, and gives up the reference to it. */
+static falign_status observe(experiment *e, run *r, falign_metric *metric, uint64_t every) {
+  falign_status status = falign_trainer_observe(r->trainer, metric, every, record, e);
   falign_metric_destroy(metric);
   return status;
 }
 
 static falign_status observe_all(experiment *e, run *r) {
-  if (settings_measure(&e->set, "test_error")) TRY(observe_test_error(e, r));
+  const settings *s = &e->set;
+  falign_metric *metric;
+  if (settings_measure(s, "test_error")) {
+    TRY(falign_metric_create_test_error(r->test, &metric));
+    TRY(observe(e, r, metric, s->per_epoch));
+  }
   for (size_t i = 0; i < falign_metric_count(); i++) {
-    const char *name = falign_metric_name_at(i);
-    if (settings_measure(&e->set, name)) TRY(observe(e, r, name));
+    if (!settings_measure(s, falign_metric_name_at(i))) continue;
+    TRY(falign_metric_create(falign_metric_name_at(i), &metric));
+    TRY(observe(e, r, metric, s->log_every));
   }
   return FALIGN_OK;
 }
@@ -290,13 +284,17 @@ static falign_status make_trainer(experiment *e, run *r) {
   return set_threads(e, r);
 }
 
+static falign_status load(const experiment *e, run *r) {
+  TRY(falign_network_import(r->network, e->start));
+  return falign_rule_import(r->rule, e->start);
+}
+
 /* Draws, loads and normalizes what a run starts from. */
 static falign_status start_run(const experiment *e, run *r) {
   const settings *s = &e->set;
   TRY(falign_network_draw(r->network, s->init_sd, s->init_sd, s->seed, r->number));
   TRY(falign_rule_draw(r->rule, s->init_sd, s->seed, r->number));
-  if (e->start != NULL) TRY(falign_network_import(r->network, e->start));
-  if (e->start != NULL) TRY(falign_rule_import(r->rule, e->start));
+  if (e->start != NULL) TRY(blame(s->load, load(e, r)));
   if (r->norm != NULL) TRY(falign_norm_apply(r->norm, r->network, r->rule));
   return settings_normalize_feedback(s) ? falign_rule_normalize_columns(r->rule, s->gamma) : FALIGN_OK;
 }
@@ -306,20 +304,21 @@ static falign_status resume_run(const experiment *e, run *r) {
   TRY(falign_trainer_import(r->trainer, e->checkpoint));
   uint64_t iteration = falign_trainer_iteration(r->trainer);
   if (iteration > e->set.total) {
-    return fail(FALIGN_INVALID, "%s is at iteration %" PRIu64 ", beyond the %" PRIu64 " asked for", e->set.resume,
-                iteration, e->set.total);
+    return fail(FALIGN_INVALID, "it is at iteration %" PRIu64 ", beyond the %" PRIu64 " asked for", iteration,
+                e->set.total);
   }
   TRY(falign_batches_import(r->train, iteration, e->checkpoint));
   return falign_table_import(e->table, e->checkpoint);
 }
 
 static falign_status make_run(experiment *e, bool resumes, run *r) {
-  TRY(make_code(e, resumes ? e->checkpoint : e->start, r));
+  const falign_tensors *file = resumes ? e->checkpoint : e->start;
+  TRY(blame(resumes ? e->set.resume : e->set.load, make_code(e, file, r)));
   TRY(make_batches(e, r));
   TRY(make_network(e, r));
   TRY(make_trainer(e, r));
   TRY(observe_all(e, r));
-  return resumes ? resume_run(e, r) : start_run(e, r);
+  return resumes ? blame(e->set.resume, resume_run(e, r)) : start_run(e, r);
 }
 
 static void release_run(run *r) {
@@ -340,13 +339,15 @@ typedef struct watch {
 
 static int32_t show_progress(void *user, uint64_t iteration, uint64_t until) {
   const watch *w = user;
-  const settings *s = &w->experiment->set;
+  experiment *e = w->experiment;
+  const settings *s = &e->set;
   (void)until;
-  double done = (double)iteration / (double)s->total;
-  progress_show(&w->experiment->progress, (w->run->number + done) / (double)s->runs,
-                "run %" PRIu32 "/%" PRIu64 ", epoch %.1f/%.1f, test error %.2f %%", w->run->number + 1, s->runs,
-                (double)iteration / (double)s->per_epoch, (double)s->total / (double)s->per_epoch,
-                w->experiment->test_error);
+  double done = (double)iteration / (double)s->total, epochs = (double)s->total / (double)s->per_epoch;
+  char error[32] = "";
+  if (!isnan(e->test_error)) snprintf(error, sizeof error, ", test error %.2f %%", e->test_error);
+  progress_show(&e->progress, (w->run->number + done) / (double)s->runs,
+                "run %" PRIu32 "/%" PRIu64 ", epoch %.1f/%.1f%s", w->run->number + 1, s->runs, done * epochs, epochs,
+                error);
   return 0;
 }
 
@@ -393,7 +394,7 @@ static falign_status do_run(experiment *e, bool resumes, run *r) {
 
 static falign_status do_all_runs(experiment *e) {
   uint64_t first = 0;
-  if (e->checkpoint != NULL) TRY(find_run(e, &first));
+  if (e->checkpoint != NULL) TRY(blame(e->set.resume, find_run(e, &first)));
   for (uint64_t number = first; number < e->set.runs; number++) {
     run r = {.number = (uint32_t)number};
     falign_status status = do_run(e, e->checkpoint != NULL && number == first, &r);
@@ -409,8 +410,7 @@ static falign_status write_table(const experiment *e) {
   falign_config *config;
   TRY(falign_config_create(&config));
   falign_status status = describe_all(e, config);
-  const results rows = {.table = e->table, .config = config, .precision = settings_precision(&e->set)};
-  if (status == FALIGN_OK) status = output_table(&rows, e->set.out);
+  if (status == FALIGN_OK) status = output_table(e->table, config, e->set.out);
   falign_config_destroy(config);
   return status;
 }
@@ -474,7 +474,7 @@ static int run_experiment(experiment *e) {
 }
 
 int main(int argc, char **argv) {
-  experiment e = {.train = NULL};
+  experiment e = {.test_error = NAN};
   process_one_blas_thread();
   int code = settings_parse(&e.set, argc, argv);
   if (code >= 0) return code;

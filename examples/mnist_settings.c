@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kit/describe.h"
 #include "kit/options.h"
 #include "kit/plot.h"
 
@@ -13,8 +14,9 @@ enum { DEFAULT_EPOCHS = 100 };
 #define NOT_GIVEN UINT64_MAX
 
 static void print_metrics(void) {
-  puts("\nMetrics, measured before each update k of which --log-every is a divisor; those of the weights\n"
-       "alone also after the last update:");
+  puts(
+      "\nMetrics, measured before each update k of which --log-every is a divisor; those of the weights\n"
+      "alone also after the last update:");
   printf("  %-20s %s\n", "test_error", "share of the test set that is decoded wrongly, percent; at epoch starts");
   for (size_t i = 0; i < falign_metric_count(); i++) {
     printf("  %-20s %s\n", falign_metric_name_at(i), falign_metric_description_at(i));
@@ -192,8 +194,6 @@ bool settings_normalize_feedback(const settings *s) {
 }
 
 falign_status settings_describe(const settings *s, falign_config *config) {
-  char seed[32];
-  snprintf(seed, sizeof seed, "%" PRIu64, s->seed);
   TRY(falign_config_set_text(config, "rule", s->rule));
   TRY(falign_config_set_text(config, "norm", s->norm));
   TRY(falign_config_set_text(config, "normalize-feedback", settings_normalize_feedback(s) ? "yes" : "no"));
@@ -210,7 +210,7 @@ falign_status settings_describe(const settings *s, falign_config *config) {
   TRY(falign_config_set_text(config, "shuffle", s->shuffle));
   TRY(falign_config_set_real(config, "label-shuffle", s->label_shuffle));
   TRY(falign_config_set_real(config, "label-smoothing", s->label_smoothing));
-  TRY(falign_config_set_text(config, "seed", seed));
+  TRY(describe_seed(config, s->seed));
   return falign_config_set_text(config, "precision", s->precision);
 }
 

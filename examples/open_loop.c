@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kit/describe.h"
 #include "kit/options.h"
 #include "kit/output.h"
 #include "kit/plot.h"
@@ -172,28 +173,22 @@ static falign_status do_conditions(experiment *e) {
 
 static falign_status describe(const settings *s, falign_config *config) {
   falign_backend *backend;
-  char seed[32];
-  snprintf(seed, sizeof seed, "%" PRIu64, s->seed);
-  TRY(falign_config_set_text(config, "program", "open_loop"));
-  TRY(falign_config_set_text(config, "version", falign_version()));
+  TRY(describe_program(config, "open_loop"));
   TRY(falign_config_set_text(config, "condition", s->condition));
   TRY(falign_config_set_real(config, "eta", s->eta));
   TRY(falign_config_set_integer(config, "iterations", (int64_t)s->iterations));
   TRY(falign_config_set_integer(config, "runs", (int64_t)s->runs));
-  TRY(falign_config_set_text(config, "seed", seed));
+  TRY(describe_seed(config, s->seed));
   TRY(falign_config_set_text(config, "precision", s->precision));
   TRY(falign_backend_find("auto", &backend)); /* a trainer's own choice; permanent, so there is nothing to destroy */
-  TRY(falign_config_set_text(config, "backend", falign_backend_name(backend)));
-  TRY(falign_config_set_text(config, "backend-detail", falign_backend_detail(backend)));
-  return falign_config_set_integer(config, "backend-threads", falign_backend_own_threads(backend));
+  return describe_backend(config, backend);
 }
 
 static falign_status write_table(const experiment *e) {
   falign_config *config;
   TRY(falign_config_create(&config));
   falign_status status = describe(&e->set, config);
-  const results rows = {e->table, config, e->precision, "condition"};
-  if (status == FALIGN_OK) status = output_table(&rows, e->set.out);
+  if (status == FALIGN_OK) status = output_table(e->table, config, e->set.out);
   falign_config_destroy(config);
   return status;
 }

@@ -14,6 +14,10 @@ falign_status fail(falign_status status, const char *format, ...) {
   return status;
 }
 
+falign_status blame(const char *path, falign_status status) {
+  return status == FALIGN_OK || path == NULL ? status : fail(status, "%s: %s", path, falign_last_error());
+}
+
 int exit_failed(const char *program) {
   fprintf(stderr, "%s: %s\n", program, falign_last_error());
   return 1;

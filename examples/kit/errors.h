@@ -16,6 +16,9 @@
 /* Says in printf()'s way what went wrong, and returns `status`. */
 __attribute__((format(printf, 2, 3))) falign_status fail(falign_status status, const char *format, ...);
 
+/* Returns `status`; puts the file that a failure is about, unless it is NULL, before its words. */
+falign_status blame(const char *path, falign_status status);
+
 /* Prints what went wrong; the exit code of a failure is 1, that of wrong usage 2. */
 int exit_failed(const char *program);
 int exit_wrong_usage(const char *program);

@@ -3,8 +3,6 @@
 #include "output.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,41 +41,6 @@ falign_status output_check(const char *path) {
   return writable ? FALIGN_OK : fail_to_write(path);
 }
 
-static void print_integer(int64_t value) {
-  if (value >= 0) printf("%" PRId64, value);
-  putchar(',');
-}
-
-static falign_status print_row(const falign_table *table, size_t i, int digits) {
-  const char *condition, *metric;
-  int64_t run, iteration, layer, order;
-  double epoch, value;
-  TRY(falign_table_row(table, i, &condition, &run, &iteration, &epoch, &layer, &order, &metric, &value));
-  if (condition != NULL) printf("%s,", condition);
-  print_integer(run);
-  print_integer(iteration);
-  if (!isnan(epoch)) printf("%.*g", digits, epoch);
-  putchar(',');
-  print_integer(layer);
-  print_integer(order);
-  printf("%s,", metric);
-  if (isnan(value))
-    puts("nan");
-  else
-    printf("%.*g\n", digits, value);
-  return FALIGN_OK;
-}
-
-/* The text of falign_table_write(), which takes a path: /dev/stdout would not do for every standard output. */
-static falign_status print_table(const results *r) {
-  int digits = r->precision == FALIGN_F32 ? 9 : 17;
-  if (r->condition != NULL) printf("%s,", r->condition);
-  puts("run,iteration,epoch,layer,order,metric,value");
-  for (size_t i = 0; i < falign_table_rows(r->table); i++) TRY(print_row(r->table, i, digits));
-  if (fflush(stdout) != 0 || ferror(stdout)) return fail_to_write("to standard output");
-  return FALIGN_OK;
-}
-
 /* `path` with another ending in place of ".csv". */
 static char *beside(const char *path, const char *ending) {
   size_t stem = strlen(path);
@@ -87,20 +50,20 @@ static char *beside(const char *path, const char *ending) {
   return other;
 }
 
-static falign_status write_beside(const results *r, const char *path) {
+static falign_status write_beside(const falign_table *table, const falign_config *config, const char *path) {
   char *json = beside(path, ".json"), *summary = beside(path, ".summary.csv");
   falign_status status = json == NULL || summary == NULL ? fail(FALIGN_MEMORY, "out of memory") : FALIGN_OK;
-  if (status == FALIGN_OK) status = falign_config_write(r->config, json);
-  if (status == FALIGN_OK) status = falign_table_write_summary(r->table, summary);
+  if (status == FALIGN_OK) status = falign_config_write(config, json);
+  if (status == FALIGN_OK) status = falign_table_write_summary(table, summary);
   free(json);
   free(summary);
   return status;
 }
 
-falign_status output_table(const results *r, const char *path) {
-  if (path == NULL) return print_table(r);
-  TRY(falign_table_write(r->table, path));
-  return is_special(path) ? FALIGN_OK : write_beside(r, path);
+falign_status output_table(const falign_table *table, const falign_config *config, const char *path) {
+  if (path == NULL) return falign_table_write_descriptor(table, STDOUT_FILENO);
+  TRY(falign_table_write(table, path));
+  return is_special(path) ? FALIGN_OK : write_beside(table, config, path);
 }
 
 falign_status output_bytes(const char *path, const void *bytes, size_t size) {

@@ -9,17 +9,10 @@
 /* Fails if a file could not be written there (NULL could), so that it shows before hours of work. */
 falign_status output_check(const char *path);
 
-/* Rows, how they were made, and what describes them. */
-typedef struct results {
-  const falign_table *table;
-  const falign_config *config;
-  falign_precision precision; /* of the table */
-  const char *condition;      /* the table's leading column; NULL for none */
-} results;
-
-/* Writes the rows to the CSV file `path` (NULL: standard output), and beside it the configuration (FILE.json) and
- * means and standard deviations over the runs (FILE.summary.csv). A device or a pipe gets nothing beside it. */
-falign_status output_table(const results *r, const char *path);
+/* Writes the rows of `table` to the CSV file `path` (NULL: standard output), and beside it the configuration
+ * (FILE.json) and means and standard deviations over the runs (FILE.summary.csv). A device or a pipe gets nothing
+ * beside it. */
+falign_status output_table(const falign_table *table, const falign_config *config, const char *path);
 
 /* Writes bytes to a file. */
 falign_status output_bytes(const char *path, const void *bytes, size_t size);

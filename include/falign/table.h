@@ -42,6 +42,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_table_row(const falign_table *tab
 
 /** Writes the rows as CSV, as falign_tensors_write() writes. An undefined value is `nan`. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_write(const falign_table *table, const char *path);
+/** The same to an open file descriptor, such as 1 for standard output; it stays open. */
+FALIGN_API FALIGN_CHECKED falign_status falign_table_write_descriptor(const falign_table *table, int32_t descriptor);
 
 /** Writes mean, standard deviation (n-1; nan for one run) and n over the runs of all rows that agree in everything
  *  but the run: iteration,epoch,layer,order,metric,mean,sd,n with the leading column if there is one. Values that

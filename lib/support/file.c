@@ -193,7 +193,8 @@ falign_status fal_file_close(fal_file *file) {
   return status;
 }
 
-falign_status fal_file_create(const char *path, fal_file **out) {
+/* A file of that name which is not open yet. */
+static falign_status new_file(const char *path, fal_file **out) {
   fal_file *file = fal_zalloc(1, sizeof *file);
   if (!file) return fal_fail_memory("a file's buffer", 1, sizeof *file);
   file->fd = -1;
@@ -202,6 +203,13 @@ falign_status fal_file_create(const char *path, fal_file **out) {
     release(file);
     return fal_fail_memory("a path", strlen(path) + 1, 1);
   }
+  *out = file;
+  return FALIGN_OK;
+}
+
+falign_status fal_file_create(const char *path, fal_file **out) {
+  fal_file *file;
+  FAL_TRY(new_file(path, &file));
   file->error = open_target(file);
   if (file->fd < 0) {
     falign_status status = fail_io("write", path, file->error);
@@ -209,6 +217,21 @@ falign_status fal_file_create(const char *path, fal_file **out) {
     return status;
   }
   if (file->error) return fal_file_close(file);
+  *out = file;
+  return FALIGN_OK;
+}
+
+falign_status fal_file_attach(int descriptor, fal_file **out) {
+  char name[32] = "standard output";
+  fal_file *file;
+  if (descriptor != STDOUT_FILENO) snprintf(name, sizeof name, "descriptor %d", descriptor);
+  FAL_TRY(new_file(name, &file));
+  file->fd = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  if (file->fd < 0) {
+    falign_status status = fail_io("write", name, errno);
+    release(file);
+    return status;
+  }
   *out = file;
   return FALIGN_OK;
 }

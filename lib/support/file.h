@@ -13,6 +13,8 @@
 typedef struct fal_file fal_file;
 
 falign_status fal_file_create(const char *path, fal_file **out);
+/* Writes to an open descriptor, which stays open. */
+falign_status fal_file_attach(int descriptor, fal_file **out);
 /* Writes; the first failure is kept for fal_file_close(). */
 void fal_file_put(fal_file *file, const void *data, size_t size);
 void fal_file_put_text(fal_file *file, const char *text);

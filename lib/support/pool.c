@@ -122,5 +122,6 @@ void fal_pool_run(fal_pool *pool, size_t tasks, fal_task_fn work, void *arg) {
     return;
   }
 #endif
+  (void)pool;
   for (size_t task = 0; task < tasks; task++) work(arg, task, 0);
 }

@@ -78,6 +78,10 @@ falign_status falign_table_row(const falign_table *table, size_t i, const char *
 
 falign_status falign_table_write(const falign_table *table, const char *path) { return no_files(__func__); }
 
+falign_status falign_table_write_descriptor(const falign_table *table, int32_t descriptor) {
+  return no_files(__func__);
+}
+
 falign_status falign_table_write_summary(const falign_table *table, const char *path) { return no_files(__func__); }
 
 falign_status falign_table_export(const falign_table *table, falign_tensors *tensors) { return no_files(__func__); }

@@ -161,11 +161,7 @@ void fal_put_key(fal_file *file, const falign_table *table, const fal_row *row) 
   put_text(file, table->metrics.at[row->metric], ',');
 }
 
-falign_status falign_table_write(const falign_table *table, const char *path) {
-  FAL_GIVEN(table);
-  FAL_GIVEN(path);
-  fal_file *file;
-  FAL_TRY(fal_file_create(path, &file));
+static falign_status write_rows(const falign_table *table, fal_file *file) {
   fal_put_titles(file, table, "run,iteration,epoch,layer,order,metric,value\n");
   for (size_t i = 0; i < table->count; i++) {
     const fal_row *row = &table->rows[i];
@@ -175,6 +171,21 @@ falign_status falign_table_write(const falign_table *table, const char *path) {
     fal_put_real(file, table, row->value, '\n');
   }
   return fal_file_close(file);
+}
+
+falign_status falign_table_write(const falign_table *table, const char *path) {
+  FAL_GIVEN(table);
+  FAL_GIVEN(path);
+  fal_file *file;
+  FAL_TRY(fal_file_create(path, &file));
+  return write_rows(table, file);
+}
+
+falign_status falign_table_write_descriptor(const falign_table *table, int32_t descriptor) {
+  FAL_GIVEN(table);
+  fal_file *file;
+  FAL_TRY(fal_file_attach(descriptor, &file));
+  return write_rows(table, file);
 }
 
 /* ---- Tensors: one a column, with indices for names, and the names joined, each with a 0 behind it ---- */

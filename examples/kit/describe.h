@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KIT_DESCRIBE_H
+#define KIT_DESCRIBE_H
+
+/* What the configurations of all programs tell. */
+
+#include "errors.h"
+
+/* The program and the version of the library. */
+falign_status describe_program(falign_config *config, const char *name);
+
+/* The seed: a number, or a text where a number would not be exact. */
+falign_status describe_seed(falign_config *config, uint64_t seed);
+
+/* What stands behind a backend. */
+falign_status describe_backend(falign_config *config, const falign_backend *backend);
+
+/* A dataset's fingerprint. */
+falign_status describe_dataset(falign_config *config, const char *name, const falign_dataset *dataset);
+
+#endif
