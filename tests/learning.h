@@ -79,8 +79,8 @@ static inline falign_status step(const learner *with, const double *x, size_t ro
   ck_assert_ptr_nonnull(numbers);
   to_f32(x, rows * inputs, numbers);
   to_f32(y, rows * outputs, numbers + rows * inputs);
-  falign_status status = falign_trainer_step_f32(with->trainer, numbers, rows, inputs, inputs, numbers + rows * inputs,
-                                                 outputs, outputs);
+  falign_status status =
+      falign_trainer_step_f32(with->trainer, numbers, rows, inputs, inputs, numbers + rows * inputs, outputs, outputs);
   free(numbers);
   return status;
 }
@@ -266,12 +266,15 @@ static inline double plain_step(plain *m, const char *rule, double eta, const do
   return plain_loss(m, rows, y);
 }
 
-/* How near a unit of a kinked activation is to its kink; infinity for the others. */
+/* How near a unit of a kinked activation is to its kink; infinity for the others. A unit that is at 0 exactly has no
+ * input, and is there in any order of summation. */
 static inline double plain_nearest_kink(const plain *m, size_t rows) {
   double least = (double)INFINITY;
   for (uint32_t l = 1; l <= m->d && has_kink(m->f); l++) {
     for (size_t r = 0; r < rows; r++) {
-      for (size_t j = 0; j < m->n[l]; j++) least = fmin(least, fabs(m->z[l][r][j]));
+      for (size_t j = 0; j < m->n[l]; j++) {
+        if (m->z[l][r][j] != 0) least = fmin(least, fabs(m->z[l][r][j]));
+      }
     }
   }
   return least;

@@ -80,10 +80,16 @@ void REAL(fal_times_derivative)(const fal_activation *activation, const real *si
                                 real *out, size_t count) {
   switch (activation->kind) {
     case FALIGN_TANH_RELU:
-      for (size_t i = 0; i < count; i++) out[i] = z[i] > 0 ? signal[i] * (1 - y[i] * y[i]) : 0;
+      for (size_t i = 0; i < count; i++) {
+        real rising = signal[i] * (1 - y[i] * y[i]);
+        out[i] = z[i] > 0 ? rising : 0;
+      }
       break;
     case FALIGN_RELU:
-      for (size_t i = 0; i < count; i++) out[i] = z[i] > 0 ? signal[i] : 0;
+      for (size_t i = 0; i < count; i++) {
+        real rising = signal[i];
+        out[i] = z[i] > 0 ? rising : 0;
+      }
       break;
     case FALIGN_TANH:
       for (size_t i = 0; i < count; i++) out[i] = signal[i] * (1 - y[i] * y[i]);

@@ -66,14 +66,22 @@ END_TEST
 /* Every place where a product or a sum of sizes could wrap around, to 0 among others. */
 START_TEST(sizes_that_overflow) {
   const size_t half = SIZE_MAX / 2 + 1, root = (size_t)1 << (sizeof(size_t) * 4);
-  const size_t shapes[][3] = {{SIZE_MAX, SIZE_MAX, SIZE_MAX}, {SIZE_MAX / 2, SIZE_MAX / 2, 1},
-                              {1, SIZE_MAX, 1},               {1, half, 1},
-                              {half, 1, 1},                   {1, 1, half},
-                              {half, 2, 1},                   {2, half, 2},
-                              {root, root, 1},                {root, root - 1, 1},
-                              {root / 2, root / 2, root / 2}, {1, SIZE_MAX / 8, 1},
-                              {SIZE_MAX / 8, 1, 7},           {SIZE_MAX / 16, 1, 1},
-                              {1, SIZE_MAX / 16 + 1, 1},      {1, 1, SIZE_MAX / 8 - 1}};
+  const size_t shapes[][3] = {{SIZE_MAX, SIZE_MAX, SIZE_MAX},
+                              {SIZE_MAX / 2, SIZE_MAX / 2, 1},
+                              {1, SIZE_MAX, 1},
+                              {1, half, 1},
+                              {half, 1, 1},
+                              {1, 1, half},
+                              {half, 2, 1},
+                              {2, half, 2},
+                              {root, root, 1},
+                              {root, root - 1, 1},
+                              {root / 2, root / 2, root / 2},
+                              {1, SIZE_MAX / 8, 1},
+                              {SIZE_MAX / 8, 1, 7},
+                              {SIZE_MAX / 16, 1, 1},
+                              {1, SIZE_MAX / 16 + 1, 1},
+                              {1, 1, SIZE_MAX / 8 - 1}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     for (int choice = 0; choice < 8; choice++) {
       falign_network *network = NULL;
@@ -229,12 +237,10 @@ START_TEST(numbers_that_are_not_finite) {
     fails(FALIGN_INVALID, "b[1] has", falign_network_set_bias_f64(network, 1, w + 10, 5));
     ck_assert_ptr_nonnull(strstr(falign_last_error(), "column 4"));
     fails(FALIGN_INVALID, "column 4", falign_network_set_bias_f32(network, 1, w_f32 + 10, 5));
-    /* beside the columns it is no matter */
-    w[3 * 4 + 2] = 0;
-    w[1 * 7 + 5] = bad[i];
-    ok(falign_network_set_weights_f64(network, 2, w, 2 + 2, 2, 5));
-    ok(falign_network_get_weights_f64(same, 2, w, 4, 2, 5));
-    ok(falign_network_set_weights_f64(network, 2, w, 4, 2, 5));
+    double beside[4 * 5] = {0};
+    ok(falign_network_get_weights_f64(same, 2, beside, 4, 2, 5));
+    beside[2 * 5 + 2] = bad[i]; /* not among the columns */
+    ok(falign_network_set_weights_f64(network, 2, beside, 4, 2, 5));
   }
   ck_assert(same_parameters(network, same));
   falign_network_destroy(network);
@@ -390,8 +396,7 @@ START_TEST(draws_are_independent) {
   falign_network *network = new_network(FALIGN_F64, 2, big, true, FALIGN_TANH);
   for (int s = 0; s < 4; s++) {
     ok(falign_network_draw(network, 1, 1, streams[s].seed, streams[s].run));
-    for (uint32_t l = 0; l < 2; l++)
-      ok(falign_network_get_weights_f64(network, l, drawn_w[s][l], SIDE, SIDE, SIDE));
+    for (uint32_t l = 0; l < 2; l++) ok(falign_network_get_weights_f64(network, l, drawn_w[s][l], SIDE, SIDE, SIDE));
     check_independent(drawn_w[s][0], drawn_w[s][1], COUNT);
     check_independent(drawn_w[s][0], falign_network_bias_f64(network, 1), SIDE);
     for (int t = 0; t < s; t++) check_independent(drawn_w[s][0], drawn_w[t][0], COUNT);

@@ -19,7 +19,7 @@ import time
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "get-mnist"
 NAMES = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
-TOOLS = "sh cat cut chmod grep gzip mkdir mv rm rmdir sha256sum".split()
+TOOLS = "sh cat cut dirname grep gzip mkdir mv rm rmdir sha256sum".split()
 
 
 class Skip(Exception):
@@ -255,6 +255,12 @@ def test_not_found(scratch):
     with mirror({}) as server:
         expect_nothing(scratch / "d", get(scratch / "d", server.url, server.url), "no mirror")
         expect(len(server.requests) == 2, f"each mirror is asked once, then it ends: {server.requests}")
+
+
+def test_leaves_no_directories(scratch):
+    with mirror({}) as server:
+        result = get(scratch / "a b" / "c" / "d", server.url)
+    expect(result.returncode == 1 and os.listdir(scratch) == [], f"left {os.listdir(scratch)}", result)
 
 
 def test_unreachable(scratch):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _POSIX_C_SOURCE 200809L
+#include <fcntl.h>
 #include <locale.h>
 #include <time.h>
 
@@ -134,6 +135,24 @@ static bool use_comma(void) {
   }
   return false;
 }
+
+START_TEST(writes_to_open_descriptors) {
+  falign_table *table;
+  ok(falign_table_create(FALIGN_F64, NULL, &table));
+  ok(falign_table_add(table, 0, 0, 1, -1, "loss", 0.5));
+  int descriptor = open(at("open"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  ck_assert_int_eq(write(descriptor, "before\n", 7), 7);
+  ok(falign_table_write_descriptor(table, descriptor));
+  ck_assert_int_eq(write(descriptor, "after\n", 6), 6); /* it stays open */
+  close(descriptor);
+  ck_assert_str_eq(slurp(at("open"), NULL),
+                   "before\nrun,iteration,epoch,layer,order,metric,value\n,0,0,1,,loss,0.5\nafter\n");
+  char name[32];
+  snprintf(name, sizeof name, "descriptor %d", descriptor);
+  fails(FALIGN_IO, name, falign_table_write_descriptor(table, descriptor));
+  falign_table_destroy(table);
+}
+END_TEST
 
 START_TEST(ignores_the_locale) {
   if (!use_comma()) {
@@ -365,6 +384,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, reads_rows_back);
   tcase_add_test(tests, refuses_bad_rows);
   tcase_add_test(tests, reports_full_devices);
+  tcase_add_test(tests, writes_to_open_descriptors);
   tcase_add_test(tests, ignores_the_locale);
   tcase_add_test(tests, summarises);
   tcase_add_test(tests, summarises_conditions);

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* A rule, a metric, a normalization and a backend of the caller's own, which docs/extending.md explains. */
+
+#include <falign/falign.h>
+#include <stdio.h>
+
+#define TRY(call)                                                                    \
+  do {                                                                               \
+    if ((call) != FALIGN_OK) return fprintf(stderr, "%s\n", falign_last_error()), 1; \
+  } while (0)
+
+/* Sign symmetry: the error travels back through the signs of the forward weights, delta[l+1] sign(W[l])^T. */
+static falign_status send_through_signs(void *user, const falign_rule *rule, const falign_network *network,
+                                        const falign_trace *trace, uint32_t l, float *out) {
+  const float *delta, *w = falign_network_weights_f32(user, l);
+  size_t rows, above, stride, width = falign_network_width(network, l);
+  falign_status status = falign_trace_view_f32(trace, FALIGN_DELTA, l + 1, &delta, &rows, &above, &stride);
+  (void)rule;
+  if (status != FALIGN_OK) return status;
+  for (size_t i = 0; i < rows; i++) {
+    for (size_t j = 0; j < width; j++) {
+      float sum = 0;
+      for (size_t m = 0; m < above; m++) sum += w[j * above + m] > 0 ? delta[i * stride + m] : -delta[i * stride + m];
+      out[i * width + j] = 0.1f * sum;
+    }
+  }
+  return FALIGN_OK;
+}
+
+static const falign_rule_table sign_symmetry = {
+    .size = sizeof(falign_rule_table),
+    .name = "sign-symmetry",
+    .feedback = FALIGN_FEEDBACK_NONE,
+    .concurrent = 1,
+    .signal_f32 = send_through_signs,
+};
+
+/* The share of the units of each layer that are silent for the whole batch. */
+static falign_status measure_silent(void *user, const falign_trainer *trainer, const falign_trace *trace,
+                                    falign_value_fn emit, void *emit_user) {
+  uint32_t d = falign_network_layers(falign_trainer_network(trainer));
+  (void)user;
+  for (uint32_t l = 1; l <= d; l++) {
+    const float *y;
+    size_t rows, cols, stride, silent = 0;
+    falign_status status = falign_trace_view_f32(trace, FALIGN_L, l, &y, &rows, &cols, &stride);
+    if (status != FALIGN_OK) return status;
+    for (size_t j = 0; j < cols; j++) {
+      size_t i = 0;
+      while (i < rows && y[i * stride + j] == 0) i++;
+      silent += i == rows;
+    }
+    status = emit(emit_user, falign_trace_iteration(trace), "silent", l, -1, (double)silent / (double)cols);
+    if (status != FALIGN_OK) return status;
+  }
+  return FALIGN_OK;
+}
+
+static const falign_metric_table silent = {
+    .size = sizeof(falign_metric_table),
+    .name = "silent",
+    .needs = FALIGN_NEEDS_ACTIVITY,
+    .measure = measure_silent,
+};
+
+/* Keeps each weight within [-limit, limit]; `user` is the limit. */
+static falign_status clip(void *user, falign_network *network, uint32_t l) {
+  const float limit = *(const float *)user;
+  float *w = falign_network_weights_f32(network, l);
+  size_t count = falign_network_width(network, l) * falign_network_width(network, l + 1);
+  if (w == NULL) return FALIGN_UNSUPPORTED;
+  for (size_t i = 0; i < count; i++) w[i] = w[i] > limit ? limit : w[i] < -limit ? -limit : w[i];
+  return FALIGN_OK;
+}
+
+static const falign_norm_table clipped = {
+    .size = sizeof(falign_norm_table),
+    .name = "clipped",
+    .apply = clip,
+};
+
+/* C = alpha op(A) op(B) + beta C; with beta = 0 whatever C holds is overwritten unread. */
+static falign_status multiply_f32(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n, size_t k,
+                                  float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
+                                  float *c, size_t ldc) {
+  (void)user;
+  for (size_t i = 0; i < m; i++) {
+    for (size_t j = 0; j < n; j++) {
+      float sum = 0;
+      for (size_t p = 0; p < k; p++)
+        sum += (transpose_a ? a[p * lda + i] : a[i * lda + p]) * (transpose_b ? b[j * ldb + p] : b[p * ldb + j]);
+      c[i * ldc + j] = alpha * sum + (beta == 0 ? 0 : beta * c[i * ldc + j]);
+    }
+  }
+  return FALIGN_OK;
+}
+
+static falign_status multiply_f64(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n, size_t k,
+                                  double alpha, const double *a, size_t lda, const double *b, size_t ldb, double beta,
+                                  double *c, size_t ldc) {
+  (void)user;
+  for (size_t i = 0; i < m; i++) {
+    for (size_t j = 0; j < n; j++) {
+      double sum = 0;
+      for (size_t p = 0; p < k; p++)
+        sum += (transpose_a ? a[p * lda + i] : a[i * lda + p]) * (transpose_b ? b[j * ldb + p] : b[p * ldb + j]);
+      c[i * ldc + j] = alpha * sum + (beta == 0 ? 0 : beta * c[i * ldc + j]);
+    }
+  }
+  return FALIGN_OK;
+}
+
+static const falign_backend_table plain_loops = {
+    .size = sizeof(falign_backend_table),
+    .name = "plain-loops",
+    .sgemm = multiply_f32,
+    .dgemm = multiply_f64,
+};
+
+static falign_status print(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
+                           double value) {
+  (void)user, (void)order;
+  printf("update %d: %s, layer %d: %.2f\n", (int)iteration, metric, (int)layer, value);
+  return FALIGN_OK;
+}
+
+int main(void) {
+  const size_t widths[] = {40, 30, 30, 20};
+  float limit = 0.5f;
+  double before, after;
+  falign_dataset *data;
+  falign_code *code;
+  falign_batches *batches;
+  falign_network *network;
+  falign_rule *rule;
+  falign_metric *metric;
+  falign_norm *norm;
+  falign_backend *backend;
+  falign_trainer *trainer;
+
+  TRY(falign_dataset_create_synthetic(800, 40, 4, 0.5, 0.1, FALIGN_TRAIN, 7, &data));
+  TRY(falign_code_create_n_hot(4, 20, 5, 7, 0, &code));
+  TRY(falign_batches_create(data, code, 80, &batches));
+  TRY(falign_network_create(FALIGN_F32, 3, widths, 1, &network));
+  TRY(falign_network_draw(network, 0.1, 0.1, 7, 0));
+
+  TRY(falign_rule_create_custom(&sign_symmetry, network, network, &rule));
+  TRY(falign_metric_create_custom(&silent, NULL, &metric));
+  TRY(falign_norm_create_custom(&clipped, &limit, &norm));
+  TRY(falign_backend_create(&plain_loops, NULL, &backend));
+
+  TRY(falign_trainer_create(network, rule, 0.002, &trainer));
+  TRY(falign_trainer_set_norm(trainer, norm));
+  TRY(falign_trainer_set_backend(trainer, backend));
+  TRY(falign_trainer_observe(trainer, metric, 100, print, NULL));
+  TRY(falign_trainer_evaluate(trainer, batches, NULL, &before));
+  TRY(falign_trainer_run(trainer, batches, 301));
+  TRY(falign_trainer_evaluate(trainer, batches, NULL, &after));
+  printf("wrongly decoded points: %.1f %% before, %.1f %% after\n", 100 * before, 100 * after);
+
+  falign_trainer_destroy(trainer);
+  falign_backend_destroy(backend);
+  falign_norm_destroy(norm);
+  falign_metric_destroy(metric);
+  falign_rule_destroy(rule);
+  falign_network_destroy(network);
+  falign_batches_destroy(batches);
+  falign_code_destroy(code);
+  falign_dataset_destroy(data);
+  return after < before ? 0 : 1;
+}

@@ -1,0 +1,885 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <float.h>
+#include <pthread.h>
+
+#include "learning.h"
+
+static const size_t widths[] = {3, 5, 4, 2};
+enum { D = 3 };
+
+static falign_rule *new_rule(const falign_network *network, const char *name) {
+  falign_rule *rule = NULL;
+  ok(falign_rule_create_named(name, network, &rule));
+  return rule;
+}
+
+/* ---- Feedback matrices ---- */
+
+static size_t feedback_rows(const falign_rule *rule, uint32_t l) {
+  return falign_rule_feedback(rule) == FALIGN_FEEDBACK_DIRECT ? widths[D] : widths[l + 1];
+}
+
+/* The feedback matrix of a layer in double precision. */
+static void get(const falign_rule *rule, uint32_t l, double out[20]) {
+  size_t cols = widths[l];
+  ok(falign_rule_get_feedback_f64(rule, l, out, feedback_rows(rule, l), cols, cols));
+}
+
+static bool same_feedback(const falign_rule *a, const falign_rule *b) {
+  double of_a[20], of_b[20];
+  for (uint32_t l = 1; l < D; l++) {
+    get(a, l, of_a);
+    get(b, l, of_b);
+    if (memcmp(of_a, of_b, feedback_rows(a, l) * widths[l] * sizeof *of_a) != 0) return false;
+  }
+  return true;
+}
+
+START_TEST(names_and_kinds) {
+  falign_network *network = new_network(FALIGN_F32, D, widths, true, FALIGN_TANH);
+  const char *const names[] = {"bp", "fa", "dfa"};
+  falign_status (*const create[])(const falign_network *, falign_rule **) = {
+      falign_rule_create_bp, falign_rule_create_fa, falign_rule_create_dfa};
+  for (int32_t i = 0; i < 3; i++) {
+    falign_rule *rule = NULL;
+    ok(create[i](network, &rule));
+    ck_assert_str_eq(falign_rule_name(rule), names[i]);
+    ck_assert_int_eq(falign_rule_feedback(rule), i);
+    falign_rule *named = new_rule(network, names[i]);
+    ck_assert_str_eq(falign_rule_name(named), names[i]);
+    ck_assert_int_eq(falign_rule_feedback(named), i);
+    falign_rule_destroy(rule);
+    falign_rule_destroy(named);
+    fails(FALIGN_INVALID, "NULL", create[i](NULL, &rule));
+    fails(FALIGN_INVALID, "NULL", create[i](network, NULL));
+  }
+  falign_rule *rule = NULL;
+  fails(FALIGN_UNSUPPORTED, "kp", falign_rule_create_named("kp", network, &rule));
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "dfa"));
+  fails(FALIGN_UNSUPPORTED, "", falign_rule_create_named("", network, &rule));
+  fails(FALIGN_INVALID, "name is NULL", falign_rule_create_named(NULL, network, &rule));
+  ck_assert_ptr_null(rule);
+  falign_rule_destroy(NULL);
+  falign_network_destroy(network);
+}
+END_TEST
+
+START_TEST(feedback_starts_at_zero) {
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  for (int direct = 0; direct < 2; direct++) {
+    falign_rule *rule = new_rule(network, direct ? "dfa" : "fa");
+    double b[20];
+    for (uint32_t l = 1; l < D; l++) {
+      get(rule, l, b);
+      ck_assert(largest(b, feedback_rows(rule, l) * widths[l]) == 0);
+    }
+    falign_rule_destroy(rule);
+  }
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* B[l] is n[l+1] x n[l], F[l] is n[d] x n[l]. */
+START_TEST(shapes_of_feedback) {
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  falign_rule *fa = new_rule(network, "fa"), *dfa = new_rule(network, "dfa"), *bp = new_rule(network, "bp");
+  double b[20] = {0};
+  float b_f32[20] = {0};
+  ok(falign_rule_set_feedback_f64(fa, 1, b, 4, 5, 5));
+  ok(falign_rule_set_feedback_f64(dfa, 1, b, 2, 5, 5));
+  fails(FALIGN_SHAPE, "B[1] is 4 x 5, got 2 x 5", falign_rule_set_feedback_f64(fa, 1, b, 2, 5, 5));
+  fails(FALIGN_SHAPE, "F[1] is 2 x 5, got 4 x 5", falign_rule_set_feedback_f64(dfa, 1, b, 4, 5, 5));
+  fails(FALIGN_SHAPE, "B[2] is 2 x 4, got 4 x 2", falign_rule_set_feedback_f32(fa, 2, b_f32, 4, 2, 2));
+  fails(FALIGN_SHAPE, "F[2] is 2 x 4, got 2 x 5", falign_rule_get_feedback_f64(dfa, 2, b, 2, 5, 5));
+  fails(FALIGN_SHAPE, "F[2] is 2 x 4, got 1 x 4", falign_rule_get_feedback_f32(dfa, 2, b_f32, 1, 4, 4));
+  fails(FALIGN_SHAPE, "stride", falign_rule_set_feedback_f64(fa, 1, b, 4, 5, 4));
+  fails(FALIGN_SHAPE, "stride", falign_rule_get_feedback_f64(fa, 1, b, 4, 5, 4));
+  fails(FALIGN_INVALID, "B[1] is NULL", falign_rule_set_feedback_f64(fa, 1, NULL, 4, 5, 5));
+  fails(FALIGN_INVALID, "B[0]", falign_rule_set_feedback_f64(fa, 0, b, 5, 3, 3));
+  fails(FALIGN_INVALID, "1 to 2", falign_rule_get_feedback_f64(fa, 3, b, 2, 2, 2));
+  fails(FALIGN_INVALID, "F[3]", falign_rule_get_feedback_f32(dfa, 3, b_f32, 2, 2, 2));
+  fails(FALIGN_UNSUPPORTED, "bp", falign_rule_set_feedback_f64(bp, 1, b, 4, 5, 5));
+  fails(FALIGN_UNSUPPORTED, "bp", falign_rule_get_feedback_f32(bp, 1, b_f32, 4, 5, 5));
+  fails(FALIGN_INVALID, "rule is NULL", falign_rule_set_feedback_f64(NULL, 1, b, 4, 5, 5));
+  ok(falign_rule_draw(bp, 1, 1, 0)); /* does nothing */
+  ok(falign_rule_normalize_columns(bp, 1));
+  falign_rule_destroy(fa);
+  falign_rule_destroy(dfa);
+  falign_rule_destroy(bp);
+  falign_network_destroy(network);
+}
+END_TEST
+
+START_TEST(feedback_round_trip) {
+  falign_precision precision = _i & 1 ? FALIGN_F64 : FALIGN_F32;
+  falign_network *network = new_network(precision, D, widths, true, FALIGN_TANH);
+  falign_rule *rule = new_rule(network, _i & 2 ? "fa" : "dfa");
+  enum { STRIDE = 7 };
+  double in[4 * STRIDE], out[4 * STRIDE];
+  float in_f32[4 * STRIDE], out_f32[4 * STRIDE];
+  gaussian(in, 4 * STRIDE, 1, 1);
+  to_f32(in, 4 * STRIDE, in_f32);
+  for (uint32_t l = 1; l < D; l++) {
+    size_t rows = feedback_rows(rule, l), cols = widths[l];
+    for (int from_f32 = 0; from_f32 < 2; from_f32++) {
+      for (size_t i = 0; i < 4 * STRIDE; i++) {
+        out[i] = 42;
+        out_f32[i] = 42;
+      }
+      if (from_f32) {
+        ok(falign_rule_set_feedback_f32(rule, l, in_f32, rows, cols, STRIDE));
+      } else {
+        ok(falign_rule_set_feedback_f64(rule, l, in, rows, cols, STRIDE));
+      }
+      ok(falign_rule_get_feedback_f64(rule, l, out, rows, cols, STRIDE));
+      ok(falign_rule_get_feedback_f32(rule, l, out_f32, rows, cols, STRIDE));
+      for (size_t i = 0; i < 4 * STRIDE; i++) {
+        bool inside = i / STRIDE < rows && i % STRIDE < cols;
+        double want = from_f32 || precision == FALIGN_F32 ? (double)in_f32[i] : in[i];
+        ck_assert(out[i] == (inside ? want : 42));
+        ck_assert(out_f32[i] == (inside ? in_f32[i] : 42));
+      }
+    }
+  }
+  falign_rule_destroy(rule);
+  falign_network_destroy(network);
+}
+END_TEST
+
+START_TEST(feedback_in_place) {
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  falign_rule *fa = new_rule(network, "fa"), *bp = new_rule(network, "bp");
+  double b[20];
+  falign_rule_feedback_f64(fa, 2)[3] = 42;
+  get(fa, 2, b);
+  ck_assert(b[3] == 42);
+  falign_set_last_error(NULL);
+  ck_assert_ptr_null(falign_rule_feedback_f32(fa, 2));
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "f64"));
+  ck_assert_ptr_null(falign_rule_feedback_f64(fa, 0));
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "B[0]"));
+  ck_assert_ptr_null(falign_rule_feedback_f64(fa, 3));
+  ck_assert_ptr_null(falign_rule_feedback_f64(bp, 1));
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "bp"));
+  falign_rule_destroy(fa);
+  falign_rule_destroy(bp);
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* The streams that the header names: B and F differ from each other and from W; f32 holds the rounded numbers. */
+START_TEST(draws_are_the_named_streams) {
+  for (int direct = 0; direct < 2; direct++) {
+    for (falign_precision precision = FALIGN_F32; precision <= FALIGN_F64; precision++) {
+      falign_network *network = new_network(precision, D, widths, true, FALIGN_TANH);
+      falign_rule *rule = new_rule(network, direct ? "dfa" : "fa");
+      ok(falign_rule_draw(rule, 0.3, 11, 2));
+      for (uint32_t l = 1; l < D; l++) {
+        falign_rng *rng = NULL;
+        double want[20], got[20];
+        size_t count = feedback_rows(rule, l) * widths[l];
+        ok(falign_rng_create(11, direct ? FALIGN_RNG_F : FALIGN_RNG_B, l, 2, &rng));
+        falign_rng_normal_f64(rng, 0.3, want, count);
+        falign_rng_destroy(rng);
+        round_as(precision, want, count);
+        get(rule, l, got);
+        ck_assert_mem_eq(got, want, count * sizeof *got);
+      }
+      fails(FALIGN_INVALID, "sd", falign_rule_draw(rule, -1, 1, 0));
+      fails(FALIGN_INVALID, "sd", falign_rule_draw(rule, (double)NAN, 1, 0));
+      falign_rule_destroy(rule);
+      falign_network_destroy(network);
+    }
+  }
+  fails(FALIGN_INVALID, "rule is NULL", falign_rule_draw(NULL, 1, 1, 0));
+}
+END_TEST
+
+START_TEST(feedback_that_is_not_finite) {
+  falign_network *network = new_network(FALIGN_F32, D, widths, true, FALIGN_TANH);
+  falign_rule *rule = new_rule(network, "fa"), *same = new_rule(network, "fa");
+  ok(falign_rule_draw(rule, 1, 1, 0));
+  ok(falign_rule_draw(same, 1, 1, 0));
+  const double bad[] = {(double)NAN, (double)INFINITY, 1e39};
+  for (int i = 0; i < 3; i++) {
+    double b[20] = {0};
+    float b_f32[20] = {0};
+    b[2 * 5 + 3] = bad[i];
+    b_f32[2 * 5 + 3] = (float)NAN;
+    fails(FALIGN_INVALID, "B[1] has", falign_rule_set_feedback_f64(rule, 1, b, 4, 5, 5));
+    ck_assert_ptr_nonnull(strstr(falign_last_error(), "row 2, column 3"));
+    fails(FALIGN_INVALID, "row 2, column 3", falign_rule_set_feedback_f32(rule, 1, b_f32, 4, 5, 5));
+  }
+  ck_assert(same_feedback(rule, same));
+  falign_rule_destroy(rule);
+  falign_rule_destroy(same);
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* Columns get norm gamma: scaling rounds each number twice, so the norm is off by at most two epsilons; the direction
+ * stays. */
+START_TEST(normalized_columns) {
+  falign_precision precision = _i & 1 ? FALIGN_F64 : FALIGN_F32;
+  falign_network *network = new_network(precision, D, widths, true, FALIGN_TANH);
+  falign_rule *rule = new_rule(network, _i & 2 ? "fa" : "dfa");
+  ok(falign_rule_draw(rule, 3, 1, 0));
+  double before[D][20], after[20];
+  for (uint32_t l = 1; l < D; l++) get(rule, l, before[l]);
+  ok(falign_rule_normalize_columns(rule, 2.5));
+  for (uint32_t l = 1; l < D; l++) {
+    size_t rows = feedback_rows(rule, l), cols = widths[l];
+    get(rule, l, after);
+    for (size_t j = 0; j < cols; j++) {
+      double old = falign_frobenius_f64(before[l] + j, rows, 1, cols);
+      near(falign_frobenius_f64(after + j, rows, 1, cols), 2.5, 2.5 * 2 * epsilon(precision));
+      for (size_t i = 0; i < rows; i++)
+        near(after[i * cols + j], before[l][i * cols + j] * 2.5 / old, 2.5 * 2 * epsilon(precision));
+    }
+  }
+  falign_rule_destroy(rule);
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* The last column of the last matrix is zero: the first matrix is not changed either. */
+START_TEST(zero_columns_are_named) {
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  for (int direct = 0; direct < 2; direct++) {
+    falign_rule *rule = new_rule(network, direct ? "dfa" : "fa"), *same = new_rule(network, direct ? "dfa" : "fa");
+    ok(falign_rule_draw(rule, 1, 1, 0));
+    for (size_t i = 0; i < 2; i++) falign_rule_feedback_f64(rule, 2)[i * 4 + 3] = 0;
+    double b[20];
+    for (uint32_t l = 1; l < D; l++) {
+      get(rule, l, b);
+      ok(falign_rule_set_feedback_f64(same, l, b, feedback_rows(rule, l), widths[l], widths[l]));
+    }
+    fails(FALIGN_INVALID, direct ? "column 3 of F[2]" : "column 3 of B[2]", falign_rule_normalize_columns(rule, 1));
+    ck_assert(same_feedback(rule, same));
+    const double bad[] = {0, -1, (double)NAN, (double)INFINITY};
+    for (int i = 0; i < 4; i++) fails(FALIGN_INVALID, "gamma", falign_rule_normalize_columns(same, bad[i]));
+    ck_assert(same_feedback(rule, same));
+    falign_rule_destroy(rule);
+    falign_rule_destroy(same);
+  }
+  fails(FALIGN_INVALID, "rule is NULL", falign_rule_normalize_columns(NULL, 1));
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* A rule lives without its network and fits any other of the same shape, but no other shape. */
+START_TEST(rule_and_network_must_fit) {
+  const size_t other[] = {3, 5, 3, 2};
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  falign_rule *rule = new_rule(network, "fa");
+  falign_network_destroy(network);
+  ok(falign_rule_draw(rule, 1, 1, 0));
+  falign_trainer *trainer = NULL;
+  falign_network *same = new_network(FALIGN_F64, D, widths, false, FALIGN_RELU);
+  ok(falign_trainer_create(same, rule, 1, &trainer));
+  falign_trainer_destroy(trainer);
+  falign_network_destroy(same);
+  falign_network *wrong = new_network(FALIGN_F64, D, other, true, FALIGN_TANH);
+  fails(FALIGN_SHAPE, "4", falign_trainer_create(wrong, rule, 1, &trainer));
+  falign_network_destroy(wrong);
+  wrong = new_network(FALIGN_F64, D - 1, widths, true, FALIGN_TANH);
+  fails(FALIGN_SHAPE, "layers", falign_trainer_create(wrong, rule, 1, &trainer));
+  falign_network_destroy(wrong);
+  wrong = new_network(FALIGN_F32, D, widths, true, FALIGN_TANH);
+  fails(FALIGN_SHAPE, "precision", falign_trainer_create(wrong, rule, 1, &trainer));
+  falign_network_destroy(wrong);
+  falign_rule_destroy(rule);
+}
+END_TEST
+
+/* ---- Custom rules against plain loops ---- */
+
+static const double *view(const falign_trace *trace, falign_quantity quantity, uint32_t l, size_t *stride) {
+  const double *data = NULL;
+  ok(falign_trace_view_f64(trace, quantity, l, &data, NULL, NULL, stride));
+  return data;
+}
+
+typedef struct {
+  int destroyed, adapted;
+  double decay;
+} own_rule;
+
+static void own_destroy(void *user) { ((own_rule *)user)->destroyed++; }
+
+static double sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : 0; }
+
+/* Sign symmetry: delta[l+1] sign(W[l])^T. */
+static falign_status sign_symmetry(void *user, const falign_rule *rule, const falign_network *network,
+                                   const falign_trace *trace, uint32_t l, double *out) {
+  (void)user;
+  ck_assert_str_eq(falign_rule_name(rule), "sign-symmetry");
+  double w[MAX_WIDTH * MAX_WIDTH];
+  size_t cols = falign_network_width(network, l), n = falign_network_width(network, l + 1), stride;
+  const double *delta = view(trace, FALIGN_DELTA, l + 1, &stride);
+  ok(falign_network_get_weights_f64(network, l, w, cols, n, n));
+  for (size_t r = 0; r < falign_trace_rows(trace); r++) {
+    for (size_t j = 0; j < cols; j++) {
+      double sum = 0;
+      for (size_t i = 0; i < n; i++) sum += delta[r * stride + i] * sign(w[j * n + i]);
+      out[r * cols + j] = sum;
+    }
+  }
+  return FALIGN_OK;
+}
+
+/* Direct random target projection: Y* F[l]. */
+static falign_status target_projection(void *user, const falign_rule *rule, const falign_network *network,
+                                       const falign_trace *trace, uint32_t l, double *out) {
+  (void)user;
+  double f[MAX_WIDTH * MAX_WIDTH];
+  uint32_t d = falign_network_layers(network);
+  size_t cols = falign_network_width(network, l), n = falign_network_width(network, d), stride;
+  const double *target = view(trace, FALIGN_TARGET, d, &stride);
+  ok(falign_rule_get_feedback_f64(rule, l, f, n, cols, cols));
+  for (size_t r = 0; r < falign_trace_rows(trace); r++) {
+    for (size_t j = 0; j < cols; j++) {
+      double sum = 0;
+      for (size_t i = 0; i < n; i++) sum += target[r * stride + i] * f[i * cols + j];
+      out[r * cols + j] = sum;
+    }
+  }
+  return FALIGN_OK;
+}
+
+/* FA's own signal, through the public interface. */
+static falign_status by_layer(void *user, const falign_rule *rule, const falign_network *network,
+                              const falign_trace *trace, uint32_t l, double *out) {
+  (void)user;
+  size_t cols = falign_network_width(network, l), n = falign_network_width(network, l + 1), stride;
+  const double *delta = view(trace, FALIGN_DELTA, l + 1, &stride);
+  double b[MAX_WIDTH * MAX_WIDTH];
+  ok(falign_rule_get_feedback_f64(rule, l, b, n, cols, cols));
+  return falign_backend_gemm_f64(falign_trace_backend(trace), 0, 0, falign_trace_rows(trace), cols, n, 1, delta, stride,
+                                 b, cols, 0, out, cols);
+}
+
+/* Kolen-Pollack: B[l] gets what W[l]^T gets, and both decay; without needs_activity. */
+static falign_status kolen_pollack(void *user, falign_rule *rule, falign_network *network, const falign_trace *trace) {
+  own_rule *own = user;
+  own->adapted++;
+  ck_assert_ptr_nonnull(view(trace, FALIGN_DB, 1, NULL));
+  const double *activity = NULL;
+  ck_assert_int_eq(falign_trace_view_f64(trace, FALIGN_L, 0, &activity, NULL, NULL, NULL), FALIGN_UNSUPPORTED);
+  for (uint32_t l = 0; l < falign_network_layers(network); l++) {
+    size_t rows = falign_network_width(network, l), cols = falign_network_width(network, l + 1), stride;
+    double *w = falign_network_weights_f64(network, l), *b = l > 0 ? falign_rule_feedback_f64(rule, l) : NULL;
+    const double *dw = view(trace, FALIGN_DW, l, &stride);
+    for (size_t i = 0; i < rows; i++) {
+      for (size_t j = 0; j < cols; j++) {
+        w[i * cols + j] *= 1 - own->decay;
+        if (b) b[j * rows + i] = (b[j * rows + i] + dw[i * stride + j]) * (1 - own->decay);
+      }
+    }
+  }
+  return FALIGN_OK;
+}
+
+static learner new_own(const falign_rule_table *table, own_rule *own, falign_activation f) {
+  learner made = {.network = new_network(FALIGN_F64, D, widths, true, f)};
+  ok(falign_network_draw(made.network, 0.7, 0.7, 1, 0));
+  ok(falign_rule_create_custom(table, own, made.network, &made.rule));
+  ok(falign_rule_draw(made.rule, 0.7, 1, 0));
+  ok(falign_trainer_create(made.network, made.rule, 0.02, &made.trainer));
+  return made;
+}
+
+enum { ROWS = 11, STEPS = 20 };
+static double inputs[ROWS * 3], targets[ROWS * 2];
+static plain model;
+
+static void draw_data(void) {
+  gaussian(inputs, ROWS * 3, 1, 1);
+  gaussian(targets, ROWS * 2, 1, 2);
+}
+
+/* Rounding: in each of 20 steps every number goes through three products of at most 11 terms; twice that for the
+ * growth of what went before. */
+static const double rounding = 20 * 3 * 11 * 2 * 0x1p-52;
+
+START_TEST(sign_symmetry_rule) {
+  const falign_rule_table table = {.size = sizeof table,
+                                   .name = "sign-symmetry",
+                                   .concurrent = 1,
+                                   .signal_f64 = sign_symmetry,
+                                   .destroy = own_destroy};
+  own_rule own = {0};
+  learner by = new_own(&table, &own, FALIGN_TANH);
+  draw_data();
+  plain_read(&model, by.network, by.rule);
+  for (int k = 0; k < STEPS; k++) {
+    for (uint32_t l = 1; l < D; l++) { /* FA through the signs of W */
+      for (size_t i = 0; i < widths[l]; i++) {
+        for (size_t j = 0; j < widths[l + 1]; j++) model.back[l][j][i] = sign(model.w[l][i][j]);
+      }
+    }
+    plain_step(&model, "fa", 0.02, inputs, ROWS, targets);
+    ok(step(&by, inputs, ROWS, targets));
+  }
+  near(plain_distance(&model, by.network), 0, rounding);
+  free_learner(&by);
+  ck_assert_int_eq(own.destroyed, 1);
+}
+END_TEST
+
+START_TEST(target_projection_rule) {
+  const falign_rule_table table = {.size = sizeof table,
+                                   .name = "drtp",
+                                   .feedback = FALIGN_FEEDBACK_DIRECT,
+                                   .signal_f64 = target_projection,
+                                   .destroy = own_destroy};
+  own_rule own = {0};
+  learner by = new_own(&table, &own, FALIGN_TANH);
+  draw_data();
+  plain_read(&model, by.network, by.rule);
+  for (int k = 0; k < STEPS; k++) {
+    plain_forward(&model, inputs, ROWS);
+    plain_deltas(&model, "bp", ROWS, targets);
+    for (uint32_t l = 1; l < D; l++) {
+      for (size_t r = 0; r < ROWS; r++) {
+        for (size_t j = 0; j < widths[l]; j++) {
+          double sum = targets[r * 2] * model.back[l][0][j] + targets[r * 2 + 1] * model.back[l][1][j];
+          model.delta[l][r][j] = sum * plain_df(model.f, model.z[l][r][j]);
+        }
+      }
+    }
+    plain_updates(&model, 0.02, ROWS);
+    plain_apply(&model);
+    ok(step(&by, inputs, ROWS, targets));
+  }
+  near(plain_distance(&model, by.network), 0, rounding);
+  free_learner(&by);
+  ck_assert_int_eq(own.destroyed, 1);
+}
+END_TEST
+
+static const falign_rule_table kp_table = {.size = sizeof kp_table,
+                                           .name = "kolen-pollack",
+                                           .feedback = FALIGN_FEEDBACK_LAYER,
+                                           .concurrent = 1,
+                                           .signal_f64 = by_layer,
+                                           .adapt = kolen_pollack,
+                                           .destroy = own_destroy};
+
+START_TEST(kolen_pollack_rule) {
+  own_rule own = {.decay = 0.1};
+  learner by = new_own(&kp_table, &own, FALIGN_TANH);
+  draw_data();
+  plain_read(&model, by.network, by.rule);
+  double b[20], at_first = 0, in_the_end = 0;
+  for (int k = 0; k < STEPS; k++) {
+    if (k == 0)
+      ok(falign_angle_f64(falign_network_weights_f64(by.network, 1), 5, 4, 4, falign_rule_feedback_f64(by.rule, 1), 5,
+                          1, &at_first, NULL, NULL));
+    plain_step(&model, "fa", 0.02, inputs, ROWS, targets);
+    for (uint32_t l = 0; l < D; l++) {
+      for (size_t i = 0; i < widths[l]; i++) {
+        for (size_t j = 0; j < widths[l + 1]; j++) {
+          model.w[l][i][j] *= 0.9;
+          model.back[l][j][i] = (model.back[l][j][i] + model.dw[l][i][j]) * 0.9;
+        }
+      }
+    }
+    ok(step(&by, inputs, ROWS, targets));
+  }
+  ck_assert_int_eq(own.adapted, STEPS);
+  near(plain_distance(&model, by.network), 0, rounding);
+  for (uint32_t l = 1; l < D; l++) {
+    get(by.rule, l, b);
+    for (size_t i = 0; i < widths[l + 1]; i++) {
+      for (size_t j = 0; j < widths[l]; j++) near(b[i * widths[l] + j], model.back[l][i][j], rounding);
+    }
+  }
+  ok(falign_angle_f64(falign_network_weights_f64(by.network, 1), 5, 4, 4, falign_rule_feedback_f64(by.rule, 1), 5, 1,
+                      &in_the_end, NULL, NULL));
+  ck_assert(in_the_end < at_first - 10); /* what the rule is for: W and B^T grow alike */
+  free_learner(&by);
+  ck_assert_int_eq(own.destroyed, 1);
+}
+END_TEST
+
+/* ---- What `adapt` sees ---- */
+
+static falign_status see_activity(void *user, falign_rule *rule, falign_network *network, const falign_trace *trace) {
+  (void)rule;
+  ((own_rule *)user)->adapted++;
+  size_t rows, cols;
+  for (uint32_t l = 0; l <= D; l++) {
+    ok(falign_trace_view_f64(trace, FALIGN_L, l, NULL, &rows, &cols, NULL));
+    ck_assert(rows == ROWS && cols == widths[l]);
+    if (l == 0) continue;
+    ok(falign_trace_view_f64(trace, FALIGN_Z, l, NULL, &rows, &cols, NULL));
+    ck_assert(rows == ROWS && cols == widths[l]);
+    ok(falign_trace_view_f64(trace, FALIGN_DELTA, l, NULL, &rows, &cols, NULL));
+    ck_assert(rows == ROWS && cols == widths[l]);
+  }
+  size_t stride; /* the update was made already */
+  const double *dw = view(trace, FALIGN_DW, 0, &stride), *w = falign_network_weights_f64(network, 0);
+  for (size_t i = 0; i < 15; i++) ck_assert(w[i] == model.w[0][i / 5][i % 5] + dw[i]);
+  ck_assert_uint_eq(falign_trace_iteration(trace), 0);
+  ck_assert(falign_trace_eta(trace) == 0.02);
+  ck_assert(falign_trace_loss(trace) > 0);
+  return FALIGN_OK;
+}
+
+START_TEST(adapt_sees_activity) {
+  falign_rule_table table = kp_table;
+  table.adapt = see_activity;
+  table.needs_activity = 1;
+  own_rule own = {0};
+  learner by = new_own(&table, &own, FALIGN_TANH);
+  draw_data();
+  plain_read(&model, by.network, by.rule);
+  ok(step(&by, inputs, ROWS, targets));
+  ck_assert_int_eq(own.adapted, 1);
+  free_learner(&by);
+}
+END_TEST
+
+/* ---- Threads and order ---- */
+
+typedef struct {
+  pthread_t thread;
+  size_t next_row;
+  uint32_t next_layer;
+  int calls, strangers, disorder;
+} watch;
+
+/* Layers d-1..1 of one block, then the next block. */
+static falign_status watching(void *user, const falign_rule *rule, const falign_network *network,
+                              const falign_trace *trace, uint32_t l, double *out) {
+  (void)rule;
+  watch *seen_so_far = user;
+  seen_so_far->calls++;
+  seen_so_far->strangers += !pthread_equal(pthread_self(), seen_so_far->thread);
+  seen_so_far->disorder += falign_trace_first_row(trace) != seen_so_far->next_row || l != seen_so_far->next_layer;
+  seen_so_far->disorder += !isnan(falign_trace_loss(trace));
+  seen_so_far->next_layer = l > 1 ? l - 1 : D - 1;
+  if (l == 1) seen_so_far->next_row += falign_trace_rows(trace);
+  memset(out, 0, falign_trace_rows(trace) * falign_network_width(network, l) * sizeof *out);
+  return FALIGN_OK;
+}
+
+START_TEST(called_in_order_on_one_thread) {
+  enum { MANY = 1500 };
+  static double x[MANY * 3], y[MANY * 2];
+  gaussian(x, MANY * 3, 1, 1);
+  gaussian(y, MANY * 2, 1, 2);
+  const falign_rule_table table = {.size = sizeof table, .name = "watching", .signal_f64 = watching};
+  learner by = {.network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH)};
+  ok(falign_network_draw(by.network, 1, 1, 1, 0));
+  watch watcher = {.thread = pthread_self()};
+  ok(falign_rule_create_custom(&table, &watcher, by.network, &by.rule));
+  ok(falign_trainer_create(by.network, by.rule, 0.001, &by.trainer));
+  for (uint32_t threads = 1; threads <= 3; threads++) {
+    falign_status status = falign_trainer_set_threads(by.trainer, threads);
+    if (status == FALIGN_UNSUPPORTED) break; /* a build without threads */
+    ok(status);
+    watcher = (watch){.thread = pthread_self(), .next_layer = D - 1};
+    ok(step(&by, x, MANY, y));
+    ck_assert_uint_eq(watcher.next_row, MANY);
+    ck_assert_int_gt(watcher.calls, D - 1); /* several blocks */
+    ck_assert_int_eq(watcher.strangers, 0);
+    ck_assert_int_eq(watcher.disorder, 0);
+  }
+  free_learner(&by);
+}
+END_TEST
+
+/* ---- Failing callbacks ---- */
+
+static falign_status failing_signal(void *user, const falign_rule *rule, const falign_network *network,
+                                    const falign_trace *trace, uint32_t l, double *out) {
+  own_rule *own = user;
+  if (l == 1 && own->adapted == 0) {
+    falign_set_last_error("no signal today");
+    return FALIGN_IO;
+  }
+  return by_layer(user, rule, network, trace, l, out);
+}
+
+static falign_status failing_adapt(void *user, falign_rule *rule, falign_network *network, const falign_trace *trace) {
+  (void)user, (void)rule, (void)network, (void)trace;
+  falign_set_last_error("will not adapt");
+  return FALIGN_UNSUPPORTED;
+}
+
+START_TEST(failing_signal_ends_the_step) {
+  for (int32_t choice = 0; choice < 4; choice++) {
+    falign_rule_table table = {.size = sizeof table,
+                               .name = "stubborn",
+                               .feedback = FALIGN_FEEDBACK_LAYER,
+                               .concurrent = choice & 1,
+                               .signal_f64 = failing_signal,
+                               .destroy = own_destroy};
+    own_rule own = {0};
+    learner by = new_own(&table, &own, FALIGN_TANH);
+    falign_network *same = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+    ok(falign_network_draw(same, 0.7, 0.7, 1, 0));
+    if (choice & 2 && falign_trainer_set_threads(by.trainer, 2) == FALIGN_UNSUPPORTED) continue;
+    draw_data();
+    fails(FALIGN_CALLBACK, "no signal today", step(&by, inputs, ROWS, targets));
+    ck_assert_ptr_nonnull(strstr(falign_last_error(), "stubborn"));
+    ck_assert(same_parameters(by.network, same));
+    ck_assert_uint_eq(falign_trainer_iteration(by.trainer), 0);
+    ck_assert_ptr_null(falign_trainer_trace(by.trainer));
+    own.adapted = 1; /* and it can go on */
+    ok(step(&by, inputs, ROWS, targets));
+    ck_assert_uint_eq(falign_trainer_iteration(by.trainer), 1);
+    free_learner(&by);
+    falign_network_destroy(same);
+    ck_assert_int_eq(own.destroyed, 1);
+  }
+}
+END_TEST
+
+START_TEST(failing_adapt_is_told) {
+  falign_rule_table table = kp_table;
+  table.adapt = failing_adapt;
+  own_rule own = {0};
+  learner by = new_own(&table, &own, FALIGN_TANH);
+  draw_data();
+  fails(FALIGN_CALLBACK, "will not adapt", step(&by, inputs, ROWS, targets));
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "kolen-pollack"));
+  free_learner(&by);
+}
+END_TEST
+
+/* ---- Imposed signals have no target ---- */
+
+static falign_status no_target(void *user, const falign_rule *rule, const falign_network *network,
+                               const falign_trace *trace, uint32_t l, double *out) {
+  (void)rule;
+  const double *target = NULL;
+  ((own_rule *)user)->adapted +=
+      falign_trace_view_f64(trace, FALIGN_TARGET, D, &target, NULL, NULL, NULL) == FALIGN_UNSUPPORTED;
+  memset(out, 0, falign_trace_rows(trace) * falign_network_width(network, l) * sizeof *out);
+  return FALIGN_OK;
+}
+
+START_TEST(imposed_signals_have_no_target) {
+  const falign_rule_table table = {.size = sizeof table, .name = "asking", .signal_f64 = no_target};
+  own_rule own = {0};
+  learner by = new_own(&table, &own, FALIGN_TANH);
+  draw_data();
+  ok(falign_trainer_impose_f64(by.trainer, inputs, ROWS, 3, 3, targets, 2, 2));
+  ck_assert_msg(own.adapted == D - 1, "%d of %d callbacks found no target", own.adapted, D - 1);
+  free_learner(&by);
+}
+END_TEST
+
+/* ---- Tables ---- */
+
+START_TEST(incomplete_tables_are_refused) {
+  falign_network *wide = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  falign_network *narrow = new_network(FALIGN_F32, D, widths, true, FALIGN_TANH);
+  falign_rule *rule = NULL;
+  own_rule own = {0};
+  falign_rule_table table = kp_table;
+  fails(FALIGN_INVALID, "kolen-pollack has no signal_f32", falign_rule_create_custom(&table, &own, narrow, &rule));
+  table.signal_f64 = NULL;
+  fails(FALIGN_INVALID, "signal_f64", falign_rule_create_custom(&table, &own, wide, &rule));
+  table = kp_table;
+  table.name = NULL;
+  fails(FALIGN_INVALID, "name", falign_rule_create_custom(&table, &own, wide, &rule));
+  table = kp_table;
+  table.size = sizeof table - 1;
+  fails(FALIGN_INVALID, "size", falign_rule_create_custom(&table, &own, wide, &rule));
+  table = kp_table;
+  table.feedback = 3;
+  fails(FALIGN_INVALID, "feedback", falign_rule_create_custom(&table, &own, wide, &rule));
+  table.feedback = -1;
+  fails(FALIGN_INVALID, "feedback", falign_rule_create_custom(&table, &own, wide, &rule));
+  fails(FALIGN_INVALID, "table is NULL", falign_rule_create_custom(NULL, &own, wide, &rule));
+  fails(FALIGN_INVALID, "network is NULL", falign_rule_create_custom(&kp_table, &own, NULL, &rule));
+  fails(FALIGN_INVALID, "out is NULL", falign_rule_create_custom(&kp_table, &own, wide, NULL));
+  ck_assert_ptr_null(rule);
+  ck_assert_int_eq(own.destroyed, 0);
+  char name[] = "mine"; /* the table and its name were copied */
+  table = kp_table;
+  table.name = name;
+  ok(falign_rule_create_custom(&table, &own, wide, &rule));
+  memset(name, 'x', 4);
+  memset(&table, 0, sizeof table);
+  ck_assert_str_eq(falign_rule_name(rule), "mine");
+  ck_assert_int_eq(falign_rule_feedback(rule), FALIGN_FEEDBACK_LAYER);
+  falign_rule_destroy(rule);
+  ck_assert_int_eq(own.destroyed, 1);
+  falign_network_destroy(wide);
+  falign_network_destroy(narrow);
+}
+END_TEST
+
+/* ---- Saving and loading ---- */
+
+typedef struct {
+  int64_t secret;
+  bool refuses;
+} keeper;
+
+static falign_status save_secret(void *user, falign_tensors *tensors) {
+  keeper *own = user;
+  if (own->refuses) {
+    falign_set_last_error("cannot save");
+    return FALIGN_CALLBACK;
+  }
+  return falign_tensors_add(tensors, "rule.secret", FALIGN_DTYPE_I64, NULL, 0, &own->secret);
+}
+
+static falign_status load_secret(void *user, const falign_tensors *tensors) {
+  keeper *own = user;
+  const void *data = NULL;
+  if (own->refuses) {
+    falign_set_last_error("cannot load");
+    return FALIGN_CALLBACK;
+  }
+  falign_status status = falign_tensors_view(tensors, "rule.secret", NULL, NULL, NULL, &data);
+  if (status == FALIGN_OK) memcpy(&own->secret, data, sizeof own->secret);
+  return status;
+}
+
+static const falign_rule_table keeping = {.size = sizeof keeping,
+                                          .name = "keeping",
+                                          .feedback = FALIGN_FEEDBACK_DIRECT,
+                                          .signal_f64 = target_projection,
+                                          .save = save_secret,
+                                          .load = load_secret};
+
+static falign_rule *new_keeping(keeper *own, const falign_network *network, uint64_t seed) {
+  falign_rule *rule = NULL;
+  ok(falign_rule_create_custom(&keeping, own, network, &rule));
+  ok(falign_rule_draw(rule, 1, seed, 0));
+  return rule;
+}
+
+START_TEST(custom_state) {
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  keeper one = {.secret = 41}, other = {.secret = 7};
+  falign_rule *from = new_keeping(&one, network, 1), *to = new_keeping(&other, network, 2);
+  falign_tensors *set = NULL, *again = NULL;
+  ok(falign_tensors_create(&set));
+  ok(falign_tensors_create(&again));
+  ok(falign_rule_export(from, set));
+  ck_assert(falign_tensors_has(set, "F.1") && falign_tensors_has(set, "F.2"));
+  ck_assert_uint_eq(falign_tensors_count(set), 3);
+  ok(falign_rule_import(to, set));
+  ck_assert_int_eq(other.secret, 41);
+  ck_assert(same_feedback(from, to));
+  one.refuses = true;
+  ck_assert_int_ne(falign_rule_export(from, again), FALIGN_OK);
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "cannot save"));
+  falign_tensors_destroy(set);
+  falign_tensors_destroy(again);
+  falign_rule_destroy(from);
+  falign_rule_destroy(to);
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* A rule that cannot load its state: the feedback matrices are as they were. */
+START_TEST(failing_load_changes_nothing) {
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  keeper one = {.secret = 41}, other = {.secret = 7, .refuses = true}, third = {.secret = 0};
+  falign_rule *from = new_keeping(&one, network, 1), *to = new_keeping(&other, network, 2);
+  falign_rule *before = new_keeping(&third, network, 2);
+  falign_tensors *set = NULL;
+  ok(falign_tensors_create(&set));
+  ok(falign_rule_export(from, set));
+  ck_assert_int_ne(falign_rule_import(to, set), FALIGN_OK);
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "cannot load"));
+  ck_assert(same_feedback(to, before));
+  falign_tensors_destroy(set);
+  falign_rule_destroy(from);
+  falign_rule_destroy(to);
+  falign_rule_destroy(before);
+  falign_network_destroy(network);
+}
+END_TEST
+
+START_TEST(export_and_import) {
+  for (int choice = 0; choice < 8; choice++) {
+    falign_precision from = choice & 1 ? FALIGN_F64 : FALIGN_F32, to = choice & 2 ? FALIGN_F64 : FALIGN_F32;
+    const char *name = choice & 4 ? "dfa" : "fa";
+    falign_network *source = new_network(from, D, widths, true, FALIGN_TANH);
+    falign_network *target = new_network(to, D, widths, true, FALIGN_TANH);
+    falign_rule *a = new_rule(source, name), *b = new_rule(target, name);
+    falign_tensors *set = NULL;
+    ok(falign_rule_draw(a, 1, 1, 0));
+    ok(falign_tensors_create(&set));
+    ok(falign_rule_export(a, set));
+    ck_assert_uint_eq(falign_tensors_count(set), 2);
+    ck_assert(falign_tensors_has(set, choice & 4 ? "F.1" : "B.1") &&
+              falign_tensors_has(set, choice & 4 ? "F.2" : "B.2"));
+    ok(falign_rule_import(b, set));
+    for (uint32_t l = 1; l < D; l++) {
+      double want[20], got[20];
+      get(a, l, want);
+      get(b, l, got);
+      round_as(to, want, feedback_rows(a, l) * widths[l]);
+      ck_assert_mem_eq(got, want, feedback_rows(a, l) * widths[l] * sizeof *got);
+    }
+    falign_tensors_destroy(set);
+    falign_rule_destroy(a);
+    falign_rule_destroy(b);
+    falign_network_destroy(source);
+    falign_network_destroy(target);
+  }
+}
+END_TEST
+
+START_TEST(import_is_all_or_nothing) {
+  falign_network *network = new_network(FALIGN_F32, D, widths, true, FALIGN_TANH);
+  falign_rule *rule = new_rule(network, "fa"), *before = new_rule(network, "fa");
+  const size_t fits[] = {4, 5}, right[] = {2, 4}, wrong[] = {4, 2};
+  const double good[20] = {0}, large[8] = {0, 0, 1e39};
+  ok(falign_rule_draw(rule, 1, 1, 0));
+  ok(falign_rule_draw(before, 1, 1, 0));
+  for (int i = 0; i < 2; i++) {
+    falign_tensors *set = NULL;
+    ok(falign_tensors_create(&set));
+    ok(falign_tensors_add(set, "B.1", FALIGN_DTYPE_F64, fits, 2, good));
+    ok(falign_tensors_add(set, "B.2", FALIGN_DTYPE_F64, i ? right : wrong, 2, i ? large : good));
+    fails(i ? FALIGN_INVALID : FALIGN_SHAPE, "B.2", falign_rule_import(rule, set));
+    ck_assert(same_feedback(rule, before));
+    falign_tensors_destroy(set);
+  }
+  fails(FALIGN_INVALID, "tensors is NULL", falign_rule_import(rule, NULL));
+  fails(FALIGN_INVALID, "tensors is NULL", falign_rule_export(rule, NULL));
+  falign_rule_destroy(rule);
+  falign_rule_destroy(before);
+  falign_network_destroy(network);
+}
+END_TEST
+
+static void add_tests(TCase *tests) {
+  tcase_add_test(tests, names_and_kinds);
+  tcase_add_test(tests, feedback_starts_at_zero);
+  tcase_add_test(tests, shapes_of_feedback);
+  tcase_add_loop_test(tests, feedback_round_trip, 0, 4);
+  tcase_add_test(tests, feedback_in_place);
+  tcase_add_test(tests, draws_are_the_named_streams);
+  tcase_add_test(tests, feedback_that_is_not_finite);
+  tcase_add_loop_test(tests, normalized_columns, 0, 4);
+  tcase_add_test(tests, zero_columns_are_named);
+  tcase_add_test(tests, rule_and_network_must_fit);
+  tcase_add_test(tests, sign_symmetry_rule);
+  tcase_add_test(tests, target_projection_rule);
+  tcase_add_test(tests, kolen_pollack_rule);
+  tcase_add_test(tests, adapt_sees_activity);
+  tcase_add_test(tests, called_in_order_on_one_thread);
+  tcase_add_test(tests, failing_signal_ends_the_step);
+  tcase_add_test(tests, failing_adapt_is_told);
+  tcase_add_test(tests, imposed_signals_have_no_target);
+  tcase_add_test(tests, incomplete_tables_are_refused);
+  tcase_add_test(tests, custom_state);
+  tcase_add_test(tests, failing_load_changes_nothing);
+  tcase_add_test(tests, export_and_import);
+  tcase_add_test(tests, import_is_all_or_nothing);
+}
+
+int main(void) { return run_suite("rule", add_tests); }
