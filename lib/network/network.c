@@ -326,7 +326,10 @@ falign_status falign_network_import(falign_network *network, const falign_tensor
   if (!network || !tensors) return fal_fail(FALIGN_INVALID, "%s is NULL", network ? "tensors" : "network");
   fal_slot *slots;
   FAL_TRY(make_slots(network, &slots));
-  falign_status status = fal_slots_import(slots, fal_network_slot_count(network), network->precision, false, tensors);
+  size_t count = fal_network_slot_count(network);
+  fal_staged staged;
+  falign_status status = fal_slots_stage(slots, count, network->precision, false, tensors, &staged);
+  if (status == FALIGN_OK) fal_slots_commit(slots, count, network->precision, &staged);
   free(slots);
   return status;
 }

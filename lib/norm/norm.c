@@ -70,11 +70,10 @@ falign_status falign_norm_create_custom(const falign_norm_table *table, void *us
     return fal_fail(FALIGN_INVALID, "the normalization table's size is %zu, want %zu", table->size, sizeof *table);
   if (!table->name) return fal_fail(FALIGN_INVALID, "the normalization table has no name");
   if (!table->apply) return fal_fail(FALIGN_INVALID, "normalization %s has no apply", table->name);
-  falign_norm *norm;
-  FAL_TRY(create(NORM_CUSTOM, table->name, NULL, 0, &norm));
+  FAL_TRY(create(NORM_CUSTOM, table->name, NULL, 0, out));
+  falign_norm *norm = *out;
   norm->table = *table;
   norm->user = user;
-  *out = norm;
   return FALIGN_OK;
 }
 
@@ -103,14 +102,19 @@ static double column_norm(falign_precision precision, const void *x, size_t rows
                                  : falign_frobenius_f64((const double *)x + j, rows, 1, cols);
 }
 
-/* gamma / norm, or the reason why there is none. `what` is such as "column 3 of W[2]". */
-static falign_status find_scale(const char *name, uint32_t l, int64_t column, double gamma, double norm,
-                                double *scale) {
+/* gamma / norm, or the reason why there is none that leaves finite numbers; of a whole matrix if `column` is negative.
+ */
+static falign_status find_scale(const char *name, uint32_t l, int64_t column, falign_precision precision, double gamma,
+                                double norm, double *scale) {
   char what[64] = "";
   if (column >= 0) snprintf(what, sizeof what, "column %lld of ", (long long)column);
   if (norm == 0) return fal_fail(FALIGN_INVALID, "%s%s[%u] is zero and has no direction to keep", what, name, l);
   if (!isfinite(norm)) return fal_fail(FALIGN_DIVERGED, "%s%s[%u] has norm %g", what, name, l, norm);
-  *scale = gamma / norm;
+  double factor = gamma / norm, most = precision == FALIGN_F32 ? (double)FLT_MAX : DBL_MAX;
+  if (gamma > most || !isfinite(factor))
+    return fal_fail(FALIGN_INVALID, "%s%s[%u] of norm %g cannot be scaled to norm %g in %s", what, name, l, norm, gamma,
+                    precision == FALIGN_F32 ? "f32" : "f64");
+  *scale = factor;
   return FALIGN_OK;
 }
 
@@ -124,7 +128,7 @@ falign_status fal_column_scales(const char *name, uint32_t l, falign_precision p
   for (size_t j = 0; j < cols; j++) {
     bool exact = scale[j] >= DBL_MIN / DBL_EPSILON && scale[j] <= DBL_MAX;
     double norm = exact ? sqrt(scale[j]) : column_norm(precision, x, rows, cols, j);
-    FAL_TRY(find_scale(name, l, (int64_t)j, gamma[j * gamma_step], norm, &scale[j]));
+    FAL_TRY(find_scale(name, l, (int64_t)j, precision, gamma[j * gamma_step], norm, &scale[j]));
   }
   return FALIGN_OK;
 }
@@ -178,7 +182,7 @@ static falign_status apply_columns(const falign_norm *norm, falign_network *netw
 static falign_status apply_matrix(const falign_norm *norm, falign_network *network, uint32_t l) {
   size_t rows = network->widths[l], cols = network->widths[l + 1];
   double scale, size = frobenius(network->precision, fal_weights(network, l), rows, cols);
-  FAL_TRY(find_scale("W", l, -1, norm->gamma[norm->gammas > 1 ? l : 0], size, &scale));
+  FAL_TRY(find_scale("W", l, -1, network->precision, norm->gamma[norm->gammas > 1 ? l : 0], size, &scale));
   fal_scale_all(network->precision, fal_weights(network, l), rows * cols, scale);
   return FALIGN_OK;
 }
@@ -187,7 +191,8 @@ static falign_status apply_matrix(const falign_norm *norm, falign_network *netwo
 static falign_status match(const falign_network *network, falign_rule *rule, uint32_t l) {
   size_t rows = network->widths[l], cols = network->widths[l + 1];
   double scale, goal = frobenius(network->precision, fal_weights(network, l), rows, cols);
-  FAL_TRY(find_scale("B", l, -1, goal, frobenius(rule->precision, rule->feedback[l], cols, rows), &scale));
+  FAL_TRY(
+      find_scale("B", l, -1, rule->precision, goal, frobenius(rule->precision, rule->feedback[l], cols, rows), &scale));
   fal_scale_all(rule->precision, rule->feedback[l], rows * cols, scale);
   return FALIGN_OK;
 }

@@ -272,12 +272,24 @@ falign_status falign_rule_export(const falign_rule *rule, falign_tensors *tensor
   return status;
 }
 
+falign_status fal_rule_import_slots(const falign_rule *rule, const fal_slot *slots, size_t count, bool all,
+                                    const falign_tensors *tensors) {
+  fal_staged staged;
+  FAL_TRY(fal_slots_stage(slots, count, rule->precision, all, tensors, &staged));
+  falign_status status = rule->table.load ? rule->table.load(rule->user, tensors) : FALIGN_OK;
+  if (status == FALIGN_OK) {
+    fal_slots_commit(slots, count, rule->precision, &staged);
+  } else {
+    fal_slots_drop(&staged);
+  }
+  return status;
+}
+
 falign_status falign_rule_import(falign_rule *rule, const falign_tensors *tensors) {
   if (!rule || !tensors) return fal_fail(FALIGN_INVALID, "%s is NULL", rule ? "tensors" : "rule");
   fal_slot *slots;
   FAL_TRY(make_slots(rule, &slots));
-  falign_status status = fal_slots_import(slots, fal_rule_slot_count(rule), rule->precision, false, tensors);
+  falign_status status = fal_rule_import_slots(rule, slots, fal_rule_slot_count(rule), false, tensors);
   free(slots);
-  if (status == FALIGN_OK && rule->table.load) status = rule->table.load(rule->user, tensors);
   return status;
 }

@@ -24,6 +24,9 @@ size_t fal_rule_feedback_rows(const falign_rule *rule, uint32_t l);
 /* Names the places of B.l or F.l: fal_rule_slot_count() of them. */
 size_t fal_rule_slot_count(const falign_rule *rule);
 void fal_rule_slots(const falign_rule *rule, fal_slot *slots);
+/* Takes tensors for slots, and what the rule itself keeps; all of the slots are changed or none. */
+falign_status fal_rule_import_slots(const falign_rule *rule, const fal_slot *slots, size_t count, bool all,
+                                    const falign_tensors *tensors);
 
 /* The paper's rules, as entries of a falign_rule_table. */
 falign_status fal_signal_bp_f32(void *user, const falign_rule *rule, const falign_network *network,

@@ -35,39 +35,47 @@ falign_status fal_slots_export(const fal_slot *slots, size_t count, falign_preci
   return FALIGN_OK;
 }
 
-/* Reads all slots that are there to `staged`, one after the other, and marks them in `found`. */
-static falign_status stage(const fal_slot *slots, size_t count, falign_precision precision, bool all,
-                           const falign_tensors *tensors, char *staged, bool *found) {
+static falign_status read_all(const fal_slot *slots, size_t count, falign_precision precision, bool all,
+                              const falign_tensors *tensors, fal_staged *staged) {
+  char *to = staged->numbers;
   for (size_t i = 0; i < count; i++) {
     char name[32];
     snprintf(name, sizeof name, "%s.%u", slots[i].prefix, slots[i].index);
-    found[i] = falign_tensors_has(tensors, name);
-    if (!found[i] && all) return fal_fail(FALIGN_FORMAT, "there is no tensor %s", name);
-    if (found[i]) {
+    staged->found[i] = falign_tensors_has(tensors, name);
+    if (!staged->found[i] && all) return fal_fail(FALIGN_FORMAT, "there is no tensor %s", name);
+    if (staged->found[i]) {
       size_t dims[2];
       size_t rank = slot_dims(&slots[i], dims);
-      FAL_TRY(fal_tensors_read_real(tensors, name, precision, dims, rank, staged));
+      FAL_TRY(fal_tensors_read_real(tensors, name, precision, dims, rank, to));
     }
-    staged += slot_elements(&slots[i]) * fal_element(precision);
+    to += slot_elements(&slots[i]) * fal_element(precision);
   }
   return FALIGN_OK;
 }
 
-falign_status fal_slots_import(const fal_slot *slots, size_t count, falign_precision precision, bool all,
-                               const falign_tensors *tensors) {
+falign_status fal_slots_stage(const fal_slot *slots, size_t count, falign_precision precision, bool all,
+                              const falign_tensors *tensors, fal_staged *staged) {
   size_t element = fal_element(precision), total = 0;
   for (size_t i = 0; i < count; i++) total += slot_elements(&slots[i]);
-  char *staged = fal_alloc(total, element);
-  bool *found = fal_zalloc(count, sizeof *found);
-  falign_status status = staged && found ? FALIGN_OK : fal_fail_memory("tensors", total, element);
-  if (status == FALIGN_OK) status = stage(slots, count, precision, all, tensors, staged, found);
-  const char *from = staged;
-  for (size_t i = 0; i < count && status == FALIGN_OK; i++) {
-    size_t bytes = slot_elements(&slots[i]) * element;
-    if (found[i]) memcpy(slots[i].data, from, bytes);
+  staged->numbers = fal_alloc(total, element);
+  staged->found = fal_zalloc(count, sizeof *staged->found);
+  falign_status status = staged->numbers && staged->found ? FALIGN_OK : fal_fail_memory("tensors", total, element);
+  if (status == FALIGN_OK) status = read_all(slots, count, precision, all, tensors, staged);
+  if (status != FALIGN_OK) fal_slots_drop(staged);
+  return status;
+}
+
+void fal_slots_commit(const fal_slot *slots, size_t count, falign_precision precision, fal_staged *staged) {
+  const char *from = staged->numbers;
+  for (size_t i = 0; i < count; i++) {
+    size_t bytes = slot_elements(&slots[i]) * fal_element(precision);
+    if (staged->found[i]) memcpy(slots[i].data, from, bytes);
     from += bytes;
   }
-  free(staged);
-  free(found);
-  return status;
+  fal_slots_drop(staged);
+}
+
+void fal_slots_drop(fal_staged *staged) {
+  free(staged->numbers);
+  free(staged->found);
 }

@@ -16,8 +16,18 @@ typedef struct {
 
 falign_status fal_slots_export(const fal_slot *slots, size_t count, falign_precision precision,
                                falign_tensors *tensors);
-/* Takes the tensors that are there (with `all`, each must be); all or none of the places are changed. */
-falign_status fal_slots_import(const fal_slot *slots, size_t count, falign_precision precision, bool all,
-                               const falign_tensors *tensors);
+
+/* Numbers that were read for slots, all without fault, but are not in their places yet. */
+typedef struct {
+  char *numbers;
+  bool *found;
+} fal_staged;
+
+/* Reads the tensors that are there; with `all`, each must be. */
+falign_status fal_slots_stage(const fal_slot *slots, size_t count, falign_precision precision, bool all,
+                              const falign_tensors *tensors, fal_staged *staged);
+/* Puts them in their places, or drops them; either way `staged` is done with. */
+void fal_slots_commit(const fal_slot *slots, size_t count, falign_precision precision, fal_staged *staged);
+void fal_slots_drop(fal_staged *staged);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
+#include <stdlib.h>
 
 #include "trainer/trainer.h"
 
@@ -46,9 +47,13 @@ static falign_status forward(falign_trainer *trainer, falign_precision precision
   FAL_TRY(fal_check_rows(trainer, precision, x, rows, x_cols, x_stride, "y", y, y_cols, y_stride));
   fal_phase before;
   FAL_TRY(fal_enter(trainer, FAL_LOOKING, &before));
-  fal_pass pass = {
-      .trainer = trainer, .in = {.rows = rows, .x = x, .x_stride = x_stride}, .y_out = y, .y_out_stride = y_stride};
-  falign_status status = run_lanes(trainer, &pass, fal_forward_lane_f32, fal_forward_lane_f64);
+  size_t numbers; /* y is written when nothing can fail any more */
+  void *outputs = fal_mul(rows, y_cols, &numbers) ? fal_alloc(numbers, fal_element(precision)) : NULL;
+  fal_pass pass = {.trainer = trainer, .in = {.rows = rows, .x = x, .x_stride = x_stride}, .outputs = outputs};
+  falign_status status = outputs ? run_lanes(trainer, &pass, fal_forward_lane_f32, fal_forward_lane_f64)
+                                 : fal_fail_memory("outputs", rows, y_cols * fal_element(precision));
+  if (status == FALIGN_OK) fal_copy_matrix(y, precision, y_stride, outputs, precision, y_cols, rows, y_cols);
+  free(outputs);
   trainer->work->phase = before;
   return status;
 }

@@ -85,12 +85,13 @@ static void times_derivative(const falign_trace *block, uint32_t l, real *delta)
 }
 
 /* delta[d] = E o f'(Z[d]) (eqs. 18, 20), or as imposed. */
-static void output_delta(const fal_pass *pass, const falign_trace *block, fal_lane *lane) {
+static void output_delta(const fal_pass *pass, falign_trace *block, fal_lane *lane) {
   uint32_t d = block->network->layers;
   size_t cols = block->network->widths[d];
   if (pass->imposed) {
     fal_copy_matrix(block->deltas[d], REAL_PRECISION, cols, block->target, REAL_PRECISION, block->target_stride,
                     block->rows, cols);
+    block->target = NULL; /* a rule finds none */
     return;
   }
   lane->loss += squared_error(block, block->deltas[d]);
@@ -149,7 +150,7 @@ static real *lane_sum(const fal_sums *sums, size_t lane, size_t parameters) {
   return lane == 0 ? sums->update : (real *)sums->partial + (lane - 1) * parameters;
 }
 
-static falign_status train_block(const fal_pass *pass, const falign_trace *block, size_t number, bool fresh) {
+static falign_status train_block(const fal_pass *pass, falign_trace *block, size_t number, bool fresh) {
   const falign_trainer *trainer = pass->trainer;
   fal_work *work = trainer->work;
   size_t parameters = trainer->network->parameter_count;
@@ -237,8 +238,7 @@ void REAL(fal_forward_lane)(void *arg, size_t lane, uint32_t worker) {
     uint32_t d = block->network->layers;
     size_t cols = block->network->widths[d];
     if (status != FALIGN_OK) break;
-    fal_copy_matrix((real *)pass->y_out + block->first_row * pass->y_out_stride, REAL_PRECISION, pass->y_out_stride,
-                    block->outputs[d], REAL_PRECISION, cols, block->rows, cols);
+    memcpy((real *)pass->outputs + block->first_row * cols, block->outputs[d], block->rows * cols * sizeof(real));
   }
   keep_message(result, status);
 }

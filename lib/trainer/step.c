@@ -149,9 +149,11 @@ static void publish(const falign_trainer *trainer, const fal_pass *pass, int32_t
   last->loss = pass->imposed ? (double)NAN : loss;
   last->backend = trainer->backend;
   last->update = work->sums.update;
+  size_t pointers = ((size_t)trainer->network->layers + 1) * sizeof *last->deltas;
+  if (!pass->bp) memset(last->bp_deltas, 0, pointers); /* those of an earlier step */
   if (!(needs & FALIGN_NEEDS_BP)) return;
   last->bp_update = pass->bp ? work->bp_sums.update : work->sums.update;
-  if (!pass->bp) memcpy(last->bp_deltas, last->deltas, (trainer->network->layers + 1) * sizeof *last->deltas);
+  if (!pass->bp) memcpy(last->bp_deltas, last->deltas, pointers); /* the rule is BP */
 }
 
 static falign_status apply_update(falign_trainer *trainer) {
@@ -218,6 +220,7 @@ falign_status fal_step(falign_trainer *trainer, const fal_rows_in *in, bool impo
                    .bp = (needs & FALIGN_NEEDS_BP) && !fal_rule_is_bp(trainer->rule),
                    .keep = (needs & FALIGN_NEEDS_ACTIVITY) != 0};
   double loss;
+  bool started = trainer->started;
   work->last_valid = false;
   fal_note_start(trainer);
   falign_status status = compute(trainer, &pass, &loss);
@@ -226,6 +229,7 @@ falign_status fal_step(falign_trainer *trainer, const fal_rows_in *in, bool impo
     status = finish(trainer);
   }
   work->last_valid = status == FALIGN_OK;
+  if (status != FALIGN_OK && work->phase != FAL_APPLYING) trainer->started = started;
   work->phase = before;
   return status;
 }

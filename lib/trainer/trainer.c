@@ -255,14 +255,14 @@ static falign_status read_iteration(const falign_tensors *tensors, uint64_t *out
   return FALIGN_OK;
 }
 
-/* All weights and feedback matrices, or none. */
+/* All weights, feedback matrices and what the rule itself keeps. */
 static falign_status import_matrices(falign_trainer *trainer, const falign_tensors *tensors) {
   size_t of_network = fal_network_slot_count(trainer->network), of_rule = fal_rule_slot_count(trainer->rule);
   fal_slot *slots = fal_alloc(of_network + of_rule, sizeof *slots);
   if (!slots) return fal_fail_memory("slots", of_network + of_rule, sizeof *slots);
   fal_network_slots(trainer->network, slots);
   fal_rule_slots(trainer->rule, slots + of_network);
-  falign_status status = fal_slots_import(slots, of_network + of_rule, trainer->network->precision, true, tensors);
+  falign_status status = fal_rule_import_slots(trainer->rule, slots, of_network + of_rule, true, tensors);
   free(slots);
   return status;
 }
@@ -274,8 +274,6 @@ static falign_status import(falign_trainer *trainer, const falign_tensors *tenso
   FAL_TRY(read_iteration(tensors, &iteration));
   if (started) FAL_TRY(falign_tensors_read_f64(tensors, start_norm_name, &layers, 1, start_norm));
   FAL_TRY(import_matrices(trainer, tensors));
-  const falign_rule_table *table = &trainer->rule->table;
-  if (table->load) FAL_TRY(table->load(trainer->rule->user, tensors));
   trainer->iteration = iteration;
   trainer->started = started;
   memcpy(trainer->start_norm, start_norm, layers * sizeof *start_norm);

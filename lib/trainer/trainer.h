@@ -33,7 +33,7 @@ typedef struct {
 /* What came of a lane: a run of blocks whose updates are summed up one after the other. */
 typedef struct {
   falign_status status;
-  char message[256];
+  char message[1024]; /* as long as falign_last_error() */
   uint32_t bad_layer; /* l where Z[l] or L[l] is not finite; 0: all are */
   double loss;
   uint64_t wrong; /* rows decoded wrongly */
@@ -94,11 +94,10 @@ struct falign_trainer {
 typedef struct {
   const falign_trainer *trainer;
   fal_rows_in in;
-  bool imposed; /* y is delta[d] */
-  bool bp;      /* compute BP's deltas and update beside the rule's */
-  bool keep;    /* in the whole trace */
-  void *y_out;  /* forward only: where L[d] goes */
-  size_t y_out_stride;
+  bool imposed;  /* y is delta[d] */
+  bool bp;       /* compute BP's deltas and update beside the rule's */
+  bool keep;     /* in the whole trace */
+  void *outputs; /* forward only: where L[d] goes, contiguous */
 } fal_pass;
 
 /* trainer.c */

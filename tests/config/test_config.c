@@ -23,7 +23,7 @@ START_TEST(writes_the_known_text) {
   falign_config *config = example();
   ok(falign_config_write(config, at("x")));
   ck_assert_str_eq(slurp(at("x"), NULL),
-                   "{\n\t\"rule\":\t\"fa\",\n\t\"eta\":\t0.10000000000000001,\n\t\"seed\":\t9007199254740992,\n"
+                   "{\n\t\"rule\":\t\"fa\",\n\t\"eta\":\t0.1,\n\t\"seed\":\t9007199254740992,\n"
                    "\t\"note\":\t\"\"\n}\n");
   falign_config_destroy(config);
 }
@@ -109,8 +109,8 @@ START_TEST(names_the_first_difference) {
   falign_config *a = example(), *b = example();
   ok(falign_config_set_real(b, "eta", 0.1 + 1.5e-17));
   fails(FALIGN_INVALID, "field eta differs: 0.1 and 0.10000000000000002", falign_config_match(a, b));
-  ok(falign_config_set_text(b, "eta", "0.1"));
-  fails(FALIGN_INVALID, "field eta differs: 0.10000000000000001 and 0.1", falign_config_match(a, b));
+  ok(falign_config_set_text(b, "eta", "slow"));
+  fails(FALIGN_INVALID, "field eta differs: 0.1 and slow", falign_config_match(a, b));
   ok(falign_config_set_text(b, "rule", "bp"));
   fails(FALIGN_INVALID, "field rule differs: fa and bp", falign_config_match(a, b));
   falign_config_destroy(b);

@@ -5,6 +5,8 @@
 #include <cjson/cJSON.h>
 #endif
 
+#include <errno.h>
+
 #include "suite.h"
 
 void *__real_malloc(size_t size);
@@ -20,7 +22,7 @@ enum { MOST_LIVE = 1 << 16 };
 
 static struct {
   bool armed;
-  long left;  /* allocations that still succeed */
+  long left; /* allocations that still succeed */
   bool failed;
   size_t live_count;
   void *live[MOST_LIVE];
@@ -32,6 +34,7 @@ static bool refuse(void) {
   memory.left = 0; /* the next succeed again: one failure at a time, so that cleaning up is seen as well */
   memory.failed = true;
   memory.armed = false;
+  errno = ENOMEM;
   return true;
 }
 
@@ -107,9 +110,9 @@ static void destroy(objects *o) {
   falign_rng_destroy(o->rng);
 }
 
-#define TRY(call)                             \
-  do {                                        \
-    falign_status try_status = (call);        \
+#define TRY(call)                                   \
+  do {                                              \
+    falign_status try_status = (call);              \
     if (try_status != FALIGN_OK) return try_status; \
   } while (0)
 
@@ -210,8 +213,7 @@ static falign_status custom_parts(objects *o) {
   falign_backend *builtin;
   size_t widths[] = {3, 4, 5};
   TRY(falign_backend_find("builtin", &builtin));
-  falign_backend_table backend = {
-      .size = sizeof backend, .name = "plain", .sgemm = plain_sgemm, .dgemm = plain_dgemm};
+  falign_backend_table backend = {.size = sizeof backend, .name = "plain", .sgemm = plain_sgemm, .dgemm = plain_dgemm};
   TRY(falign_backend_create(&backend, builtin, &o->backend));
   TRY(falign_network_create(FALIGN_F32, 2, widths, 0, &o->network));
   falign_rule_table rule = {
@@ -313,8 +315,8 @@ static void sweep(falign_status (*scenario)(objects *)) {
                   falign_status_name(status), falign_last_error());
     if (failed) ck_assert_msg(falign_last_error()[0] != 0, "allocation %ld: no message", n);
     destroy(&o);
-    ck_assert_msg(memory.live_count == before, "allocation %ld: %zu blocks leaked (%s)", n,
-                  memory.live_count - before, falign_last_error());
+    ck_assert_msg(memory.live_count == before, "allocation %ld: %zu blocks leaked (%s)", n, memory.live_count - before,
+                  falign_last_error());
     if (!failed) break;
   }
   ck_assert_msg(n > 5, "only %ld allocations were seen: is malloc wrapped?", n);

@@ -96,6 +96,18 @@ START_TEST(sizes_that_overflow) {
 }
 END_TEST
 
+/* Layers that fit one by one, of which the sum wraps around to 0. */
+START_TEST(sums_that_overflow) {
+  enum { MANY = 256 };
+  size_t wide[MANY + 1];
+  falign_network *network = NULL;
+  for (size_t l = 0; l <= MANY; l++) wide[l] = (size_t)1 << 28; /* 2^56 weights each where size_t has 64 bits */
+  fails(FALIGN_MEMORY, "W[", falign_network_create(FALIGN_F32, MANY, wide, 0, &network));
+  fails(FALIGN_MEMORY, "W[", falign_network_create(FALIGN_F64, MANY, wide, 0, &network));
+  ck_assert_ptr_null(network);
+}
+END_TEST
+
 /* ---- Activations ---- */
 
 START_TEST(activation_names) {
@@ -565,6 +577,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, one_layer_of_one_weight);
   tcase_add_test(tests, impossible_networks);
   tcase_add_test(tests, sizes_that_overflow);
+  tcase_add_test(tests, sums_that_overflow);
   tcase_add_test(tests, activation_names);
   tcase_add_test(tests, activations_by_layer);
   tcase_add_loop_test(tests, weights_round_trip, 0, 2);

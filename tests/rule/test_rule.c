@@ -650,6 +650,28 @@ START_TEST(failing_adapt_is_told) {
 }
 END_TEST
 
+static falign_status wordy_signal(void *user, const falign_rule *rule, const falign_network *network,
+                                  const falign_trace *trace, uint32_t l, double *out) {
+  (void)rule, (void)network, (void)trace, (void)l, (void)out;
+  falign_set_last_error(user);
+  return FALIGN_IO;
+}
+
+/* A message of 800 bytes is within what is kept of any message. */
+START_TEST(long_messages_arrive_whole) {
+  char message[801];
+  memset(message, 'm', 800);
+  memcpy(message + 788, "and its end.", 13);
+  const falign_rule_table table = {.size = sizeof table, .name = "wordy", .signal_f64 = wordy_signal};
+  learner by = {.network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH)};
+  ok(falign_rule_create_custom(&table, message, by.network, &by.rule));
+  ok(falign_trainer_create(by.network, by.rule, 1, &by.trainer));
+  draw_data();
+  fails(FALIGN_CALLBACK, "and its end.", step(&by, inputs, ROWS, targets));
+  free_learner(&by);
+}
+END_TEST
+
 /* ---- Imposed signals have no target ---- */
 
 static falign_status no_target(void *user, const falign_rule *rule, const falign_network *network,
@@ -874,6 +896,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, called_in_order_on_one_thread);
   tcase_add_test(tests, failing_signal_ends_the_step);
   tcase_add_test(tests, failing_adapt_is_told);
+  tcase_add_test(tests, long_messages_arrive_whole);
   tcase_add_test(tests, imposed_signals_have_no_target);
   tcase_add_test(tests, incomplete_tables_are_refused);
   tcase_add_test(tests, custom_state);

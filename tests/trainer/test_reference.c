@@ -183,6 +183,40 @@ START_TEST(whole_trace) {
 }
 END_TEST
 
+/* So many rows that several blocks are summed up one after the other before the sums are added: the model goes through
+ * them 150 at a time. A sum over 3000 rows errs by at most as many epsilons of its terms' magnitudes, which cancel, and
+ * by their root with random signs: 20 times the bound above, the root of 3000 being 55 and the bound 238 epsilons. */
+START_TEST(many_rows) {
+  enum { PART = 150, PARTS = 20, ROWS = PART * PARTS };
+  static double x[ROWS * 7], y[ROWS * 4];
+  static plain sum;
+  gaussian(x, ROWS * 7, 1, 1);
+  gaussian(y, ROWS * 4, 1, 2);
+  for (falign_precision precision = FALIGN_F32; precision <= FALIGN_F64; precision++) {
+    double loss = 0;
+    learner by = new_learner(new_network(precision, D, widths, true, FALIGN_TANH), "fa", 0.5, 1, eta);
+    round_as(precision, x, ROWS * 7);
+    round_as(precision, y, ROWS * 4);
+    plain_read(&model, by.network, by.rule);
+    plain_read(&sum, by.network, by.rule);
+    for (size_t part = 0; part < PARTS; part++) {
+      const double *of_x = x + part * PART * 7, *of_y = y + part * PART * 4;
+      plain_forward(&model, of_x, PART);
+      plain_deltas(&model, "fa", PART, of_y);
+      plain_updates(&model, eta, PART);
+      loss += plain_loss(&model, PART, of_y);
+      memcpy(sum.dw, model.dw, sizeof sum.dw);
+      memcpy(sum.db, model.db, sizeof sum.db);
+      plain_apply(&sum);
+    }
+    ok(step(&by, x, ROWS, y));
+    near(plain_distance(&sum, by.network), 0, 20 * rounding(precision));
+    near(falign_trace_loss(falign_trainer_trace(by.trainer)), loss, loss * rounding(precision));
+    free_learner(&by);
+  }
+}
+END_TEST
+
 /* The caller's strides: what lies beside the columns is no part of the batch. */
 START_TEST(strided_rows) {
   double x[5 * 10], y[5 * 6], tight_x[5 * 7], tight_y[5 * 4];
@@ -432,6 +466,7 @@ static void add_tests(TCase *tests) {
   tcase_add_loop_test(tests, as_plain_loops_f32, 0, count);
   tcase_add_test(tests, learning_exceeds_rounding);
   tcase_add_test(tests, whole_trace);
+  tcase_add_test(tests, many_rows);
   tcase_add_test(tests, strided_rows);
   tcase_add_test(tests, run_is_steps);
   tcase_add_test(tests, fa_with_transposed_weights_is_bp);

@@ -5,7 +5,7 @@
 #include "learning.h"
 
 static const size_t widths[] = {7, 9, 6, 4};
-enum { D = 3, MOST = 1000 };
+enum { D = 3, MOST = 3000 };
 
 static double x[MOST * 7], y[MOST * 4];
 
@@ -68,13 +68,13 @@ static learner train_on(uint32_t threads, falign_precision precision, const char
 
 START_TEST(threads_give_the_same_bits) {
   const char *const rules[] = {"bp", "fa", "dfa"};
-  const size_t rows[] = {1, 7, 128, 129, MOST};
+  const size_t rows[] = {1, 7, 128, 129, 1000, MOST};
   draw_data();
   learner probe = make(FALIGN_F32, "bp");
   falign_status status = falign_trainer_set_threads(probe.trainer, 2);
   free_learner(&probe);
   if (status == FALIGN_UNSUPPORTED) return; /* a build without threads */
-  for (int choice = 0; choice < 2 * 3 * 5; choice++) {
+  for (int choice = 0; choice < 2 * 3 * 6; choice++) {
     falign_precision precision = choice & 1 ? FALIGN_F64 : FALIGN_F32;
     const char *rule = rules[choice / 2 % 3];
     size_t count = rows[choice / 6];
@@ -712,6 +712,38 @@ START_TEST(error_of_classification) {
 }
 END_TEST
 
+/* The same whatever the batch: also where several blocks of rows are summed up one after the other. */
+START_TEST(evaluation_in_large_batches) {
+  enum { CATEGORIES = 3 };
+  static uint32_t labels[MOST];
+  static double in_parts[MOST * 4], at_once[MOST * 4];
+  draw_data();
+  learner by = make(FALIGN_F64, "fa");
+  falign_dataset *dataset = NULL;
+  falign_code *code = NULL;
+  double loss[2], error[2];
+  const size_t sizes[] = {100, MOST};
+  for (uint32_t i = 0; i < MOST; i++) labels[i] = i * 7 % CATEGORIES;
+  ok(falign_dataset_create_f64(x, MOST, 7, 7, labels, CATEGORIES, &dataset));
+  ok(falign_code_create_n_hot(CATEGORIES, 4, 1, 3, 0, &code));
+  for (int i = 0; i < 2; i++) {
+    falign_batches *batches = NULL;
+    ok(falign_batches_create(dataset, code, sizes[i], &batches));
+    ok(falign_trainer_evaluate(by.trainer, batches, &loss[i], &error[i]));
+    falign_batches_destroy(batches);
+  }
+  ck_assert(error[0] > 0 && error[0] == error[1]);
+  near(loss[1], loss[0], loss[0] * MOST * 0x1p-52); /* the same positive terms in another order */
+  for (size_t r = 0; r < MOST; r += 100)
+    ok(falign_trainer_forward_f64(by.trainer, x + r * 7, 100, 7, 7, in_parts + r * 4, 4, 4));
+  ok(falign_trainer_forward_f64(by.trainer, x, MOST, 7, 7, at_once, 4, 4));
+  for (size_t i = 0; i < MOST * 4; i++) near(at_once[i], in_parts[i], 30 * 0x1p-52); /* |L| is at most 1 */
+  falign_code_destroy(code);
+  falign_dataset_destroy(dataset);
+  free_learner(&by);
+}
+END_TEST
+
 /* ---- Divergence ---- */
 
 static bool says(const char *text) { return strstr(falign_last_error(), text) != NULL; }
@@ -1071,6 +1103,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, views_that_do_not_exist);
   tcase_add_test(tests, evaluate_and_forward);
   tcase_add_test(tests, error_of_classification);
+  tcase_add_test(tests, evaluation_in_large_batches);
   tcase_add_test(tests, a_huge_eta_diverges);
   tcase_add_test(tests, updates_that_are_not_finite);
   tcase_add_test(tests, weights_that_are_not_finite);
