@@ -16,29 +16,29 @@
 #include "falign/falign.h"
 
 /* The call succeeds. */
-#define ok(call) \
-  do { \
-    falign_status ok_status = (call); \
+#define ok(call)                                                                                                    \
+  do {                                                                                                              \
+    falign_status ok_status = (call);                                                                               \
     ck_assert_msg(ok_status == FALIGN_OK, "%s: %s: %s", #call, falign_status_name(ok_status), falign_last_error()); \
   } while (0)
 
 /* The call fails with `want`, and the message has `text` in it. */
-#define fails(want, text, call) \
-  do { \
-    falign_set_last_error(NULL); \
-    falign_status fails_status = (call); \
+#define fails(want, text, call)                                                                               \
+  do {                                                                                                        \
+    falign_set_last_error(NULL);                                                                              \
+    falign_status fails_status = (call);                                                                      \
     ck_assert_msg(fails_status == (want), "%s: got %s, want %s: %s", #call, falign_status_name(fails_status), \
-                  falign_status_name(want), falign_last_error()); \
-    ck_assert_msg(strstr(falign_last_error(), text) != NULL, "%s: \"%s\" is not in \"%s\"", #call, text, \
-                  falign_last_error()); \
+                  falign_status_name(want), falign_last_error());                                             \
+    ck_assert_msg(strstr(falign_last_error(), text) != NULL, "%s: \"%s\" is not in \"%s\"", #call, text,      \
+                  falign_last_error());                                                                       \
   } while (0)
 
 /* |a - b| <= tolerance, printing all three. */
-#define near(a, b, tolerance) \
-  do { \
-    double near_a = (a), near_b = (b), near_tolerance = (tolerance); \
+#define near(a, b, tolerance)                                                                                      \
+  do {                                                                                                             \
+    double near_a = (a), near_b = (b), near_tolerance = (tolerance);                                               \
     ck_assert_msg(fabs(near_a - near_b) <= near_tolerance, "%s = %.17g, %s = %.17g, tolerance %g", #a, near_a, #b, \
-                  near_b, near_tolerance); \
+                  near_b, near_tolerance);                                                                         \
   } while (0)
 
 /* Runs a suite of one case and returns main()'s exit code. */

@@ -16,12 +16,14 @@ FALIGN_BEGIN
 FALIGN_API FALIGN_CHECKED falign_status falign_angle_f32(const float *a, size_t rows, size_t cols, size_t stride_a,
                                                          const float *b, size_t stride_b, int32_t transpose_b,
                                                          double *angle, double *cosine, double *inner);
+/** As falign_angle_f32(), for double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_angle_f64(const double *a, size_t rows, size_t cols, size_t stride_a,
                                                          const double *b, size_t stride_b, int32_t transpose_b,
                                                          double *angle, double *cosine, double *inner);
 
 /** Frobenius norm of a rows x cols matrix, accumulated in double without overflow or underflow. */
 FALIGN_API double falign_frobenius_f32(const float *a, size_t rows, size_t cols, size_t stride);
+/** As falign_frobenius_f32(), for double precision. */
 FALIGN_API double falign_frobenius_f64(const double *a, size_t rows, size_t cols, size_t stride);
 
 FALIGN_END

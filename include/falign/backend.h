@@ -39,10 +39,12 @@ typedef struct falign_backend_table {
  *  FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_backend_create(const falign_backend_table *table, void *user,
                                                               falign_backend **out);
+/** Gives back a reference; NULL and the library's own are fine. */
 FALIGN_API void falign_backend_destroy(falign_backend *backend);
 
 /** How many backends this build has, and the name of each ("builtin", "cblas"); NULL beyond the last. */
 FALIGN_API size_t falign_backend_count(void);
+/** The name of backend `index`; NULL beyond the last. Static storage. */
 FALIGN_API const char *falign_backend_name_at(size_t index);
 
 /** Finds a backend of this build by name; "auto" gives the one that is best here.
@@ -55,6 +57,7 @@ FALIGN_API const char *falign_backend_name(const falign_backend *backend);
 /** What stands behind it, such as the BLAS's name and version, and the threads that the BLAS itself uses (1 where
  *  it cannot be asked). Static storage. */
 FALIGN_API const char *falign_backend_detail(const falign_backend *backend);
+/** The threads that the BLAS itself uses; 1 where it cannot be asked. */
 FALIGN_API int32_t falign_backend_own_threads(const falign_backend *backend);
 
 /** C = alpha op(A) op(B) + beta C; see falign_sgemm_fn.
@@ -63,6 +66,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_backend_gemm_f32(const falign_bac
                                                                 int32_t transpose_b, size_t m, size_t n, size_t k,
                                                                 float alpha, const float *a, size_t lda, const float *b,
                                                                 size_t ldb, float beta, float *c, size_t ldc);
+/** As falign_backend_gemm_f32(), in double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_backend_gemm_f64(const falign_backend *backend, int32_t transpose_a,
                                                                 int32_t transpose_b, size_t m, size_t n, size_t k,
                                                                 double alpha, const double *a, size_t lda,

@@ -27,6 +27,7 @@ enum {
  *  FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_create(const falign_dataset *dataset, const falign_code *code,
                                                               size_t size, falign_batches **out);
+/** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_batches_destroy(falign_batches *batches);
 
 /** Label smoothing: a target c becomes c + s (1 - 2 c), so ones become 1 - s and zeros s (Note 6; s = 0.05).
@@ -49,8 +50,11 @@ FALIGN_API FALIGN_CHECKED falign_status falign_batches_set_order(falign_batches 
 FALIGN_API uint64_t falign_batches_count(const falign_batches *batches);
 /** Points in an epoch; rows of a full batch; numbers of an input row and of a target row. */
 FALIGN_API size_t falign_batches_points(const falign_batches *batches);
+/** Rows of a full batch. */
 FALIGN_API size_t falign_batches_size(const falign_batches *batches);
+/** Numbers of an input row. */
 FALIGN_API size_t falign_batches_input_width(const falign_batches *batches);
+/** Numbers of a target row. */
 FALIGN_API size_t falign_batches_target_width(const falign_batches *batches);
 /** The code; NULL for a dataset with targets of its own. Borrowed. */
 FALIGN_API const falign_code *falign_batches_code(const falign_batches *batches);
@@ -65,6 +69,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_batches_points_of(falign_batches 
 /** Copies inputs (rows x input width) and targets (rows x target width) of the batch of iteration k, contiguous, to
  *  arrays that hold a full batch. The outputs that are NULL are not written. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_get_f32(falign_batches *batches, uint64_t k, float *x, float *y);
+/** As falign_batches_get_f32(), in double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_get_f64(falign_batches *batches, uint64_t k, double *x,
                                                                double *y);
 
@@ -75,6 +80,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_batches_get_f64(falign_batches *b
  *  FALIGN_MEMORY; nothing is then changed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_export(falign_batches *batches, uint64_t k,
                                                               struct falign_tensors *tensors);
+/** Takes back what falign_batches_export() has added. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_import(falign_batches *batches, uint64_t k,
                                                               const struct falign_tensors *tensors);
 

@@ -28,11 +28,15 @@ FALIGN_API FALIGN_CHECKED falign_status falign_code_create(const double *code, s
  *  @return FALIGN_INVALID where the set has none or a number is not finite, FALIGN_SHAPE where it is not
  *  two-dimensional, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_code_import(const struct falign_tensors *tensors, falign_code **out);
+/** Adds the tensor "code" to a set, in the given precision. @return FALIGN_INVALID, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_code_export(const falign_code *code, falign_precision precision,
                                                            struct falign_tensors *tensors);
+/** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_code_destroy(falign_code *code);
 
+/** The number of categories. */
 FALIGN_API uint32_t falign_code_categories(const falign_code *code);
+/** The outputs of the network: numbers of a row. */
 FALIGN_API size_t falign_code_width(const falign_code *code);
 /** The row of one category (width numbers) in the code's own storage; NULL beyond the last. */
 FALIGN_API const double *falign_code_row(const falign_code *code, uint32_t category);
@@ -40,6 +44,7 @@ FALIGN_API const double *falign_code_row(const falign_code *code, uint32_t categ
 /** The category whose code has the largest dot product with each row of activities; the first of several. */
 FALIGN_API FALIGN_CHECKED falign_status falign_code_decode_f32(const falign_code *code, const float *y, size_t rows,
                                                                size_t cols, size_t stride, uint32_t *categories);
+/** As falign_code_decode_f32(), for double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_code_decode_f64(const falign_code *code, const double *y, size_t rows,
                                                                size_t cols, size_t stride, uint32_t *categories);
 

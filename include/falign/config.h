@@ -14,13 +14,16 @@ typedef struct falign_config falign_config;
 
 /** An empty configuration. All of this file returns FALIGN_UNSUPPORTED in a build without files. */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_create(falign_config **out);
+/** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_config_destroy(falign_config *config);
 
 /** Sets a value, replacing one of the same name.
  *  @return FALIGN_INVALID for an empty name, a real that is not finite or an integer beyond 2^53; FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_set_text(falign_config *config, const char *name,
                                                                const char *value);
+/** Sets a real; see falign_config_set_text(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_set_real(falign_config *config, const char *name, double value);
+/** Sets an integer; see falign_config_set_text(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_set_integer(falign_config *config, const char *name,
                                                                   int64_t value);
 
@@ -31,11 +34,13 @@ FALIGN_API FALIGN_CHECKED falign_status falign_config_match(const falign_config 
 /** Writes a JSON object, as falign_tensors_write() writes; reads one whose values are texts and numbers.
  *  @return FALIGN_IO, FALIGN_FORMAT, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_write(const falign_config *config, const char *path);
+/** Reads a JSON object whose values are texts and numbers. @return as falign_config_write(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_read(const char *path, falign_config **out);
 
 /** Keeps the configuration as the note "config" of a set of tensors; and makes one of it.
  *  @return FALIGN_FORMAT where the set has none. */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_export(const falign_config *config, falign_tensors *tensors);
+/** Makes a configuration of the note "config". @return FALIGN_FORMAT where the set has none. */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_import(const falign_tensors *tensors, falign_config **out);
 
 FALIGN_END

@@ -43,6 +43,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_dataset_read_mnist(const char *di
 FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_f32(const float *x, size_t rows, size_t cols,
                                                                   size_t stride, const uint32_t *labels,
                                                                   uint32_t categories, falign_dataset **out);
+/** As falign_dataset_create_f32(), from double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_f64(const double *x, size_t rows, size_t cols,
                                                                   size_t stride, const uint32_t *labels,
                                                                   uint32_t categories, falign_dataset **out);
@@ -53,6 +54,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_regression_f32(con
                                                                              size_t stride, const float *y,
                                                                              size_t target_cols, size_t target_stride,
                                                                              falign_dataset **out);
+/** As falign_dataset_create_regression_f32(), from double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_regression_f64(const double *x, size_t rows, size_t cols,
                                                                              size_t stride, const double *y,
                                                                              size_t target_cols, size_t target_stride,
@@ -67,8 +69,10 @@ FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_synthetic(size_t p
                                                                         uint32_t categories, double within,
                                                                         double between, falign_part part, uint64_t seed,
                                                                         falign_dataset **out);
+/** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_dataset_destroy(falign_dataset *dataset);
 
+/** The number of data points. */
 FALIGN_API size_t falign_dataset_points(const falign_dataset *dataset);
 /** n[0]: inputs of a point. */
 FALIGN_API size_t falign_dataset_width(const falign_dataset *dataset);
@@ -83,6 +87,7 @@ FALIGN_API const uint32_t *falign_dataset_labels(const falign_dataset *dataset);
  *  FALIGN_SHAPE for a wrong cols or stride. */
 FALIGN_API FALIGN_CHECKED falign_status falign_dataset_get_f32(const falign_dataset *dataset, size_t first,
                                                                size_t count, float *x, size_t cols, size_t stride);
+/** As falign_dataset_get_f32(), in double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_dataset_get_f64(const falign_dataset *dataset, size_t first,
                                                                size_t count, double *x, size_t cols, size_t stride);
 

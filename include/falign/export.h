@@ -9,7 +9,9 @@
 #define FALIGN_BEGIN extern "C" {
 #define FALIGN_END }
 #else
+/** Opens the declarations of a header: C linkage in C++. */
 #define FALIGN_BEGIN
+/** Closes what FALIGN_BEGIN has opened. */
 #define FALIGN_END
 #endif
 

@@ -45,7 +45,9 @@ typedef struct falign_metric_table {
 
 /** How many metrics can be made by name; the name and one line of description of each, NULL beyond the last. */
 FALIGN_API size_t falign_metric_count(void);
+/** The name of metric `index`; NULL beyond the last. Static storage. */
 FALIGN_API const char *falign_metric_name_at(size_t index);
+/** One line about metric `index`; NULL beyond the last. Static storage. */
 FALIGN_API const char *falign_metric_description_at(size_t index);
 
 /** Makes a metric by name. Layers for which it has no meaning, and rules (angle_w_b under BP), yield no values; an
@@ -59,8 +61,10 @@ FALIGN_API FALIGN_CHECKED falign_status falign_metric_create_test_error(falign_b
 /** A caller's metric. @return FALIGN_INVALID naming a missing entry; `user` is then not destroyed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_metric_create_custom(const falign_metric_table *table, void *user,
                                                                     falign_metric **out);
+/** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_metric_destroy(falign_metric *metric);
 
+/** The name that the metric was made with. */
 FALIGN_API const char *falign_metric_name(const falign_metric *metric);
 /** FALIGN_NEEDS_... of the metric. */
 FALIGN_API int32_t falign_metric_needs(const falign_metric *metric);

@@ -31,6 +31,7 @@ enum {
 /** The name of an activation ("tanh-relu", "relu", "tanh", "logistic", "linear", "custom"), NULL for a number that
  *  is none; and the activation of a name, 0 for a name that is none. */
 FALIGN_API const char *falign_activation_name(falign_activation activation);
+/** The activation of a name; 0 for a name that is none. */
 FALIGN_API falign_activation falign_activation_find(const char *name);
 
 /** An element-wise function: writes out[i] = f(z[i]) for i < count. `out` and `z` do not overlap. May be called
@@ -45,13 +46,16 @@ typedef void (*falign_map_fn)(void *user, const double *z, double *out, size_t c
 FALIGN_API FALIGN_CHECKED falign_status falign_network_create(falign_precision precision, uint32_t layers,
                                                               const size_t *widths, int32_t biases,
                                                               falign_network **out);
+/** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_network_destroy(falign_network *network);
 
+/** The precision of weights and biases. */
 FALIGN_API falign_precision falign_network_precision(const falign_network *network);
 /** d, the number of layers of weights. */
 FALIGN_API uint32_t falign_network_layers(const falign_network *network);
 /** n[l]; 0 for l > d. */
 FALIGN_API size_t falign_network_width(const falign_network *network, uint32_t l);
+/** 1 if the network has biases, else 0. */
 FALIGN_API int32_t falign_network_has_biases(const falign_network *network);
 /** All weights and biases together. */
 FALIGN_API size_t falign_network_parameters(const falign_network *network);
@@ -77,6 +81,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_network_draw(falign_network *netw
 FALIGN_API FALIGN_CHECKED falign_status falign_network_set_weights_f32(falign_network *network, uint32_t l,
                                                                        const float *w, size_t rows, size_t cols,
                                                                        size_t stride);
+/** As falign_network_set_weights_f32(), from double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_set_weights_f64(falign_network *network, uint32_t l,
                                                                        const double *w, size_t rows, size_t cols,
                                                                        size_t stride);
@@ -84,6 +89,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_network_set_weights_f64(falign_ne
 FALIGN_API FALIGN_CHECKED falign_status falign_network_get_weights_f32(const falign_network *network, uint32_t l,
                                                                        float *w, size_t rows, size_t cols,
                                                                        size_t stride);
+/** As falign_network_get_weights_f32(), in double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_get_weights_f64(const falign_network *network, uint32_t l,
                                                                        double *w, size_t rows, size_t cols,
                                                                        size_t stride);
@@ -92,26 +98,33 @@ FALIGN_API FALIGN_CHECKED falign_status falign_network_get_weights_f64(const fal
  *  @return FALIGN_UNSUPPORTED for a network without biases, else as for W. */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_set_bias_f32(falign_network *network, uint32_t l, const float *b,
                                                                     size_t length);
+/** As falign_network_set_bias_f32(), from double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_set_bias_f64(falign_network *network, uint32_t l,
                                                                     const double *b, size_t length);
+/** Copies b[l], l = 1..d, to the caller's array of n[l] numbers. */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_get_bias_f32(const falign_network *network, uint32_t l, float *b,
                                                                     size_t length);
+/** As falign_network_get_bias_f32(), in double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_get_bias_f64(const falign_network *network, uint32_t l,
                                                                     double *b, size_t length);
 
 /** The network's own storage of W[l] (contiguous, row-major) and b[l], for reading and changing in place; valid
  *  while the network lives. NULL, with falign_last_error() set, for another precision or layer. Who writes here
- *  keeps the numbers finite. */
-FALIGN_API float *falign_network_weights_f32(falign_network *network, uint32_t l);
-FALIGN_API double *falign_network_weights_f64(falign_network *network, uint32_t l);
-FALIGN_API float *falign_network_bias_f32(falign_network *network, uint32_t l);
-FALIGN_API double *falign_network_bias_f64(falign_network *network, uint32_t l);
+ *  keeps the numbers finite, and does not write to what they were given as const. */
+FALIGN_API float *falign_network_weights_f32(const falign_network *network, uint32_t l);
+/** W[l] in place, of a network in double precision; see falign_network_weights_f32(). */
+FALIGN_API double *falign_network_weights_f64(const falign_network *network, uint32_t l);
+/** b[l] in place, of a network in single precision; see falign_network_weights_f32(). */
+FALIGN_API float *falign_network_bias_f32(const falign_network *network, uint32_t l);
+/** b[l] in place, of a network in double precision; see falign_network_weights_f32(). */
+FALIGN_API double *falign_network_bias_f64(const falign_network *network, uint32_t l);
 
 /** Adds W.l and b.l to a set of tensors; and takes those that a set holds (others stay as they are), in either
  *  precision. On failure the network is as it was.
  *  @return FALIGN_SHAPE, FALIGN_INVALID, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_export(const falign_network *network,
                                                               struct falign_tensors *tensors);
+/** Takes W.l and b.l from a set of tensors; see falign_network_export(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_import(falign_network *network,
                                                               const struct falign_tensors *tensors);
 

@@ -39,6 +39,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_norm_create_matrices(const double
 /** A caller's normalization. @return FALIGN_INVALID naming a missing entry; `user` is then not destroyed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_norm_create_custom(const falign_norm_table *table, void *user,
                                                                   falign_norm **out);
+/** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_norm_destroy(falign_norm *norm);
 
 /** "none", "columns", "matrices" or the caller's name. */

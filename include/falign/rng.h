@@ -33,10 +33,12 @@ typedef struct falign_rng falign_rng;
  *  @return FALIGN_INVALID for a purpose or layer out of range, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_rng_create(uint64_t seed, uint32_t purpose, uint32_t layer, uint32_t run,
                                                           falign_rng **out);
+/** Closes a stream; NULL is fine. */
 FALIGN_API void falign_rng_destroy(falign_rng *rng);
 
 /** Blocks of 128 bits drawn so far; falign_rng_seek() goes to such a position. */
 FALIGN_API uint64_t falign_rng_position(const falign_rng *rng);
+/** Goes to a position that falign_rng_position() has told. */
 FALIGN_API void falign_rng_seek(falign_rng *rng, uint64_t position);
 
 /** The next block: 128 random bits as four words. Each other drawing function starts at a new block. */
@@ -45,6 +47,7 @@ FALIGN_API void falign_rng_block(falign_rng *rng, uint32_t words[4]);
 /** Fills `out` with independent N(0, sd) numbers; sd is the standard deviation. A single-precision stream holds
  *  the rounded numbers of the double-precision one. */
 FALIGN_API void falign_rng_normal_f32(falign_rng *rng, double sd, float *out, size_t count);
+/** As falign_rng_normal_f32(), in double precision. */
 FALIGN_API void falign_rng_normal_f64(falign_rng *rng, double sd, double *out, size_t count);
 
 /** A uniform number in [0, 1) with 53 random bits. */

@@ -38,6 +38,7 @@ typedef struct falign_rule_table {
    *  layers above l. */
   falign_status (*signal_f32)(void *user, const falign_rule *rule, const falign_network *network,
                               const falign_trace *trace, uint32_t l, float *out);
+  /** As signal_f32, in double precision. */
   falign_status (*signal_f64)(void *user, const falign_rule *rule, const falign_network *network,
                               const falign_trace *trace, uint32_t l, double *out);
   /** Optional: after the weights were updated and normalized. May change the feedback matrices and the network.
@@ -46,6 +47,7 @@ typedef struct falign_rule_table {
   int32_t needs_activity; /**< see `adapt` */
   /** Optional: state beyond the feedback matrices, for checkpoints. Use names of the form "rule.NAME". */
   falign_status (*save)(void *user, struct falign_tensors *tensors);
+  /** Optional: takes back what `save` has added. */
   falign_status (*load)(void *user, const struct falign_tensors *tensors);
   void (*destroy)(void *user); /**< optional: called once when the last reference is gone */
 } falign_rule_table;
@@ -62,10 +64,12 @@ FALIGN_API FALIGN_CHECKED falign_status falign_rule_create_named(const char *nam
 /** A caller's rule. @return FALIGN_INVALID naming a missing entry; `user` is then not destroyed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_create_custom(const falign_rule_table *table, void *user,
                                                                   const falign_network *network, falign_rule **out);
+/** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_rule_destroy(falign_rule *rule);
 
 /** "bp", "fa", "dfa" or the caller's name. */
 FALIGN_API const char *falign_rule_name(const falign_rule *rule);
+/** Which feedback matrices the rule has. */
 FALIGN_API falign_feedback falign_rule_feedback(const falign_rule *rule);
 
 /** Draws the feedback matrices from N(0, sd), sd a standard deviation, from the streams (seed, FALIGN_RNG_B or _F,
@@ -80,21 +84,26 @@ FALIGN_API FALIGN_CHECKED falign_status falign_rule_normalize_columns(falign_rul
  *  @return FALIGN_UNSUPPORTED for a rule without one, FALIGN_SHAPE, FALIGN_INVALID for a number that is not finite. */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_set_feedback_f32(falign_rule *rule, uint32_t l, const float *b,
                                                                      size_t rows, size_t cols, size_t stride);
+/** As falign_rule_set_feedback_f32(), from double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_set_feedback_f64(falign_rule *rule, uint32_t l, const double *b,
                                                                      size_t rows, size_t cols, size_t stride);
+/** Copies B[l] or F[l] to the caller's matrix; see falign_rule_set_feedback_f32(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_get_feedback_f32(const falign_rule *rule, uint32_t l, float *b,
                                                                      size_t rows, size_t cols, size_t stride);
+/** As falign_rule_get_feedback_f32(), in double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_get_feedback_f64(const falign_rule *rule, uint32_t l, double *b,
                                                                      size_t rows, size_t cols, size_t stride);
 
 /** The rule's own storage of B[l] or F[l] (contiguous, row-major), for reading and changing in place; valid while
  *  the rule lives. NULL, with falign_last_error() set, where there is none in that precision. */
-FALIGN_API float *falign_rule_feedback_f32(falign_rule *rule, uint32_t l);
-FALIGN_API double *falign_rule_feedback_f64(falign_rule *rule, uint32_t l);
+FALIGN_API float *falign_rule_feedback_f32(const falign_rule *rule, uint32_t l);
+/** As falign_rule_feedback_f32(), in double precision. */
+FALIGN_API double *falign_rule_feedback_f64(const falign_rule *rule, uint32_t l);
 
 /** Adds B.l or F.l, and what the rule's `save` adds, to a set of tensors; and takes those that a set holds (others
  *  stay as they are), in either precision. On failure the feedback matrices are as they were. */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_export(const falign_rule *rule, struct falign_tensors *tensors);
+/** Takes B.l or F.l, and what the rule's `load` takes; see falign_rule_export(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_import(falign_rule *rule, const struct falign_tensors *tensors);
 
 FALIGN_END

@@ -17,10 +17,12 @@ typedef struct falign_table falign_table;
  *  @return FALIGN_INVALID, FALIGN_MEMORY; FALIGN_UNSUPPORTED in a build without files. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_create(falign_precision precision, const char *condition,
                                                             falign_table **out);
+/** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_table_destroy(falign_table *table);
 
 /** What the next rows say in the leading column and in the column `run`; run -1 leaves it empty. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_set_condition(falign_table *table, const char *value);
+/** What the next rows say in the column `run`; -1 leaves it empty. */
 FALIGN_API void falign_table_set_run(falign_table *table, int64_t run);
 
 /** Adds a row. A negative iteration, layer or order and a NaN epoch leave their fields empty.
@@ -31,6 +33,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_table_add(falign_table *table, in
                                                          int64_t layer, int64_t order, const char *metric,
                                                          double value);
 
+/** The number of rows. */
 FALIGN_API size_t falign_table_rows(const falign_table *table);
 
 /** Reads row i back. Empty fields come as -1 (epoch: NaN). `condition` and `metric` stay in the table's own storage
@@ -54,6 +57,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_table_write_summary(const falign_
  *  must have been made with the same leading column; its rows are replaced.
  *  @return FALIGN_FORMAT, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_export(const falign_table *table, falign_tensors *tensors);
+/** Takes back the rows that falign_table_export() has added. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_import(falign_table *table, const falign_tensors *tensors);
 
 FALIGN_END

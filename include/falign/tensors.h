@@ -23,6 +23,7 @@ enum {
 
 /** An empty set. */
 FALIGN_API FALIGN_CHECKED falign_status falign_tensors_create(falign_tensors **out);
+/** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_tensors_destroy(falign_tensors *tensors);
 
 /** Copies a contiguous row-major array into the set.
@@ -35,7 +36,9 @@ FALIGN_API FALIGN_CHECKED falign_status falign_tensors_add(falign_tensors *tenso
 
 /** How many tensors; the name of each (NULL beyond the last); and whether a name is there. */
 FALIGN_API size_t falign_tensors_count(const falign_tensors *tensors);
+/** The name of tensor `index`; NULL beyond the last. */
 FALIGN_API const char *falign_tensors_name_at(const falign_tensors *tensors, size_t index);
+/** 1 if there is a tensor of that name, else 0. */
 FALIGN_API int32_t falign_tensors_has(const falign_tensors *tensors, const char *name);
 
 /** Views a tensor. `data` and `dims` stay in the set's own storage until it is destroyed. The outputs that are NULL
@@ -49,6 +52,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_tensors_view(const falign_tensors
  *  shapes, FALIGN_FORMAT for another dtype. On failure `out` is untouched. */
 FALIGN_API FALIGN_CHECKED falign_status falign_tensors_read_f32(const falign_tensors *tensors, const char *name,
                                                                 const size_t *dims, size_t rank, float *out);
+/** As falign_tensors_read_f32(), in double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_tensors_read_f64(const falign_tensors *tensors, const char *name,
                                                                 const size_t *dims, size_t rank, double *out);
 
@@ -56,6 +60,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_tensors_read_f64(const falign_ten
  *  there is none. */
 FALIGN_API FALIGN_CHECKED falign_status falign_tensors_set_note(falign_tensors *tensors, const char *name,
                                                                 const char *text);
+/** Reads a note; NULL where there is none. Valid until the note or the set changes. */
 FALIGN_API const char *falign_tensors_note(const falign_tensors *tensors, const char *name);
 
 /** Writes a safetensors file: to a temporary file beside the target, renamed when all of it is on disk; on failure

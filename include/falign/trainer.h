@@ -21,9 +21,12 @@ typedef struct falign_trainer falign_trainer;
  *  FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_create(falign_network *network, falign_rule *rule, double eta,
                                                               falign_trainer **out);
+/** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_trainer_destroy(falign_trainer *trainer);
 
+/** Sets the learning rate. @return FALIGN_INVALID if it is negative or not finite. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_eta(falign_trainer *trainer, double eta);
+/** The learning rate. */
 FALIGN_API double falign_trainer_eta(const falign_trainer *trainer);
 
 /** Normalizes with `norm` after each update from now on (NULL: not at all). It is not applied now: see
@@ -33,12 +36,14 @@ FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_norm(falign_trainer *
 /** Multiplies with `backend` from now on. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_backend(falign_trainer *trainer,
                                                                    const falign_backend *backend);
+/** The backend that multiplies. Borrowed. */
 FALIGN_API const falign_backend *falign_trainer_backend(const falign_trainer *trainer);
 
 /** Uses so many threads, the caller's among them. Results do not depend on it, bit for bit.
  *  @return FALIGN_INVALID for 0 or more than 1024, FALIGN_UNSUPPORTED for more than 1 in a build without threads,
  *  FALIGN_MEMORY where the threads cannot be had. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_threads(falign_trainer *trainer, uint32_t threads);
+/** The threads of a step, the caller's among them. */
 FALIGN_API uint32_t falign_trainer_threads(const falign_trainer *trainer);
 
 /** Keeps in the trace of each step what FALIGN_NEEDS_... names (DW and DB are always there). */
@@ -46,6 +51,7 @@ FALIGN_API void falign_trainer_keep(falign_trainer *trainer, int32_t needs);
 
 /** Borrowed: the network and the rule. */
 FALIGN_API falign_network *falign_trainer_network(const falign_trainer *trainer);
+/** Borrowed: the rule. */
 FALIGN_API falign_rule *falign_trainer_rule(const falign_trainer *trainer);
 /** Updates made so far. */
 FALIGN_API uint64_t falign_trainer_iteration(const falign_trainer *trainer);
@@ -60,6 +66,7 @@ FALIGN_API double falign_trainer_start_norm(const falign_trainer *trainer, uint3
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_step_f32(falign_trainer *trainer, const float *x, size_t rows,
                                                                 size_t x_cols, size_t x_stride, const float *y,
                                                                 size_t y_cols, size_t y_stride);
+/** As falign_trainer_step_f32(), in double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_step_f64(falign_trainer *trainer, const double *x, size_t rows,
                                                                 size_t x_cols, size_t x_stride, const double *y,
                                                                 size_t y_cols, size_t y_stride);
@@ -70,6 +77,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_trainer_step_f64(falign_trainer *
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_impose_f32(falign_trainer *trainer, const float *x, size_t rows,
                                                                   size_t x_cols, size_t x_stride, const float *delta,
                                                                   size_t delta_cols, size_t delta_stride);
+/** As falign_trainer_impose_f32(), in double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_impose_f64(falign_trainer *trainer, const double *x, size_t rows,
                                                                   size_t x_cols, size_t x_stride, const double *delta,
                                                                   size_t delta_cols, size_t delta_stride);
@@ -87,6 +95,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_trainer_run(falign_trainer *train
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_forward_f32(falign_trainer *trainer, const float *x, size_t rows,
                                                                    size_t x_cols, size_t x_stride, float *y,
                                                                    size_t y_cols, size_t y_stride);
+/** As falign_trainer_forward_f32(), in double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_forward_f64(falign_trainer *trainer, const double *x,
                                                                    size_t rows, size_t x_cols, size_t x_stride,
                                                                    double *y, size_t y_cols, size_t y_stride);
@@ -110,6 +119,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_trainer_measure(falign_trainer *t
 /** Called by falign_trainer_run() after each update, on its thread, with the updates made so far and `until`. A
  *  result other than 0 cancels the run. NULL removes it. */
 typedef int32_t (*falign_progress_fn)(void *user, uint64_t iteration, uint64_t until);
+/** Sets the progress callback; see falign_progress_fn. NULL removes it. */
 FALIGN_API void falign_trainer_set_progress(falign_trainer *trainer, falign_progress_fn progress, void *user);
 
 /** Asks a run to stop after the update that it is at; from any thread or signal handler. The request is taken by the
@@ -123,6 +133,7 @@ FALIGN_API void falign_trainer_cancel(falign_trainer *trainer);
  *  what a caller's rule itself changed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_export(const falign_trainer *trainer,
                                                               struct falign_tensors *tensors);
+/** Takes back what falign_trainer_export() has added. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_import(falign_trainer *trainer,
                                                               const struct falign_tensors *tensors);
 

@@ -7,9 +7,13 @@
 
 #include "falign/export.h"
 
+/** Changes with the ABI, from 1 on. */
 #define FALIGN_VERSION_MAJOR 0
+/** Changes when something is added; before 1.0 also with the ABI. */
 #define FALIGN_VERSION_MINOR 1
+/** Changes with each other release. */
 #define FALIGN_VERSION_PATCH 0
+/** All three as text. */
 #define FALIGN_VERSION_STRING "0.1.0"
 
 FALIGN_BEGIN

@@ -26,13 +26,14 @@ falign_activation falign_activation_find(const char *name) {
 
 /* Checks the widths, and counts the parameters and the widest layer. */
 static falign_status measure(uint32_t layers, const size_t *widths, bool biases, size_t *parameters, size_t *widest) {
+  const size_t most = PTRDIFF_MAX / (4 * sizeof(double)); /* so that the sums below do not overflow */
   size_t count = 0, wide = widths[0];
   for (uint32_t l = 0; l <= layers; l++) {
     if (widths[l] == 0) return fal_fail(FALIGN_INVALID, "layer %u has width 0", l);
     if (widths[l] > wide) wide = widths[l];
     if (l == 0) continue;
     size_t weights;
-    if (!fal_mul(widths[l - 1], widths[l], &weights) || weights > PTRDIFF_MAX / sizeof(double) - widths[l] - count)
+    if (!fal_mul(widths[l - 1], widths[l], &weights) || weights > most || count > most)
       return fal_fail(FALIGN_MEMORY, "W[%u] of %zu x %zu is too large", l - 1, widths[l - 1], widths[l]);
     count += weights + (biases ? widths[l] : 0);
   }
@@ -266,20 +267,20 @@ static falign_status check_precision(const falign_network *network, falign_preci
   return fal_fail(FALIGN_SHAPE, "the network is in %s", network->precision == FALIGN_F32 ? "f32" : "f64");
 }
 
-static void *weights_in_place(falign_network *network, uint32_t l, falign_precision precision) {
+static void *weights_in_place(const falign_network *network, uint32_t l, falign_precision precision) {
   if (check_weight_layer(network, l) || check_precision(network, precision)) return NULL;
   return fal_weights(network, l);
 }
 
-float *falign_network_weights_f32(falign_network *network, uint32_t l) {
+float *falign_network_weights_f32(const falign_network *network, uint32_t l) {
   return weights_in_place(network, l, FALIGN_F32);
 }
 
-double *falign_network_weights_f64(falign_network *network, uint32_t l) {
+double *falign_network_weights_f64(const falign_network *network, uint32_t l) {
   return weights_in_place(network, l, FALIGN_F64);
 }
 
-static void *bias_in_place(falign_network *network, uint32_t l, falign_precision precision) {
+static void *bias_in_place(const falign_network *network, uint32_t l, falign_precision precision) {
   if (check_unit_layer(network, "b", l) || check_precision(network, precision)) return NULL;
   if (!network->biases) {
     fal_message("b[%u]: the network has no biases", l);
@@ -288,9 +289,13 @@ static void *bias_in_place(falign_network *network, uint32_t l, falign_precision
   return fal_bias(network, l);
 }
 
-float *falign_network_bias_f32(falign_network *network, uint32_t l) { return bias_in_place(network, l, FALIGN_F32); }
+float *falign_network_bias_f32(const falign_network *network, uint32_t l) {
+  return bias_in_place(network, l, FALIGN_F32);
+}
 
-double *falign_network_bias_f64(falign_network *network, uint32_t l) { return bias_in_place(network, l, FALIGN_F64); }
+double *falign_network_bias_f64(const falign_network *network, uint32_t l) {
+  return bias_in_place(network, l, FALIGN_F64);
+}
 
 size_t fal_network_slot_count(const falign_network *network) {
   return (size_t)network->layers * (network->biases ? 2 : 1);

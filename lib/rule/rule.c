@@ -229,16 +229,16 @@ falign_status falign_rule_get_feedback_f64(const falign_rule *rule, uint32_t l, 
   return get_feedback(rule, l, b, FALIGN_F64, rows, cols, stride);
 }
 
-static void *feedback_in_place(falign_rule *rule, uint32_t l, falign_precision precision) {
+static void *feedback_in_place(const falign_rule *rule, uint32_t l, falign_precision precision) {
   if (check_layer(rule, l)) return NULL;
   if (rule->precision == precision) return rule->feedback[l];
   fal_message("the rule is in %s", rule->precision == FALIGN_F32 ? "f32" : "f64");
   return NULL;
 }
 
-float *falign_rule_feedback_f32(falign_rule *rule, uint32_t l) { return feedback_in_place(rule, l, FALIGN_F32); }
+float *falign_rule_feedback_f32(const falign_rule *rule, uint32_t l) { return feedback_in_place(rule, l, FALIGN_F32); }
 
-double *falign_rule_feedback_f64(falign_rule *rule, uint32_t l) { return feedback_in_place(rule, l, FALIGN_F64); }
+double *falign_rule_feedback_f64(const falign_rule *rule, uint32_t l) { return feedback_in_place(rule, l, FALIGN_F64); }
 
 size_t fal_rule_slot_count(const falign_rule *rule) {
   return rule->table.feedback == FALIGN_FEEDBACK_NONE ? 0 : rule->layers - 1;
