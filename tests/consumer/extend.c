@@ -13,10 +13,10 @@
 /* Sign symmetry: the error travels back through the signs of the forward weights, delta[l+1] sign(W[l])^T. */
 static falign_status send_through_signs(void *user, const falign_rule *rule, const falign_network *network,
                                         const falign_trace *trace, uint32_t l, float *out) {
-  const float *delta, *w = falign_network_weights_f32(user, l);
+  const float *delta, *w = falign_network_weights_f32(network, l);
   size_t rows, above, stride, width = falign_network_width(network, l);
   falign_status status = falign_trace_view_f32(trace, FALIGN_DELTA, l + 1, &delta, &rows, &above, &stride);
-  (void)rule;
+  (void)user, (void)rule;
   if (status != FALIGN_OK) return status;
   for (size_t i = 0; i < rows; i++) {
     for (size_t j = 0; j < width; j++) {
@@ -145,7 +145,7 @@ int main(void) {
   TRY(falign_network_create(FALIGN_F32, 3, widths, 1, &network));
   TRY(falign_network_draw(network, 0.1, 0.1, 7, 0));
 
-  TRY(falign_rule_create_custom(&sign_symmetry, network, network, &rule));
+  TRY(falign_rule_create_custom(&sign_symmetry, NULL, network, &rule));
   TRY(falign_metric_create_custom(&silent, NULL, &metric));
   TRY(falign_norm_create_custom(&clipped, &limit, &norm));
   TRY(falign_backend_create(&plain_loops, NULL, &backend));
