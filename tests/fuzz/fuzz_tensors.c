@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _POSIX_C_SOURCE 200809L
+#include <string.h>
+
+#include "fuzz.h"
+
+static void check_same(const falign_tensors *a, const falign_tensors *b) {
+  must(falign_tensors_count(a) == falign_tensors_count(b));
+  for (size_t i = 0; i < falign_tensors_count(a); i++) {
+    const char *name = falign_tensors_name_at(a, i);
+    falign_dtype x, y;
+    size_t rank_x, rank_y;
+    const size_t *dims_x, *dims_y;
+    must(falign_tensors_view(a, name, &x, &dims_x, &rank_x, NULL) == FALIGN_OK);
+    must(falign_tensors_view(b, name, &y, &dims_y, &rank_y, NULL) == FALIGN_OK);
+    must(x == y && rank_x == rank_y && (rank_x == 0 || memcmp(dims_x, dims_y, rank_x * sizeof *dims_x) == 0));
+  }
+}
+
+/* Reads a safetensors file; what could be read is written and read again, the same. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  char path[64];
+  falign_tensors *tensors = NULL, *again = NULL;
+  falign_status status = falign_tensors_read(file_of(path, "tensors", data, size), &tensors);
+  if (status != FALIGN_OK) {
+    check_failure(status, tensors);
+    return 0;
+  }
+  must(falign_tensors_write(tensors, path) == FALIGN_OK);
+  must(falign_tensors_read(path, &again) == FALIGN_OK);
+  check_same(tensors, again);
+  falign_tensors_destroy(tensors);
+  falign_tensors_destroy(again);
+  return 0;
+}
