@@ -56,26 +56,30 @@ FALIGN_API size_t falign_batches_size(const falign_batches *batches);
 FALIGN_API size_t falign_batches_input_width(const falign_batches *batches);
 /** Numbers of a target row. */
 FALIGN_API size_t falign_batches_target_width(const falign_batches *batches);
-/** The code; NULL for a dataset with targets of its own. Borrowed. */
+/** The code; NULL for a dataset with targets of its own. Borrowed, until the batches go or import another. */
 FALIGN_API const falign_code *falign_batches_code(const falign_batches *batches);
 /** Rows of the batch of iteration k (counted from 0 over all epochs). */
 FALIGN_API size_t falign_batches_rows(const falign_batches *batches, uint64_t k);
 
-/** Which points the batch of iteration k holds, and the labels it gives them: falign_batches_rows() numbers each.
- *  The outputs that are NULL are not written. @return FALIGN_UNSUPPORTED for labels where there are none. */
+/** Which points the batch of iteration k holds, and the labels it gives them. `length`, of each array, is
+ *  falign_batches_rows(). The outputs that are NULL are not written.
+ *  @return FALIGN_SHAPE for another length, FALIGN_UNSUPPORTED for labels where there are none. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_points_of(falign_batches *batches, uint64_t k, uint32_t *points,
-                                                                 uint32_t *labels);
+                                                                 uint32_t *labels, size_t length);
 
-/** Copies inputs (rows x input width) and targets (rows x target width) of the batch of iteration k, contiguous, to
- *  arrays that hold a full batch. The outputs that are NULL are not written. */
-FALIGN_API FALIGN_CHECKED falign_status falign_batches_get_f32(falign_batches *batches, uint64_t k, float *x, float *y);
+/** Copies inputs x (rows x input width) and targets y (rows x target width) of the batch of iteration k, rows being
+ *  falign_batches_rows(). The outputs that are NULL are not written. @return FALIGN_SHAPE. */
+FALIGN_API FALIGN_CHECKED falign_status falign_batches_get_f32(falign_batches *batches, uint64_t k, float *x,
+                                                               size_t x_rows, size_t x_cols, size_t x_stride, float *y,
+                                                               size_t y_rows, size_t y_cols, size_t y_stride);
 /** As falign_batches_get_f32(), in double precision. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_get_f64(falign_batches *batches, uint64_t k, double *x,
-                                                               double *y);
+                                                               size_t x_rows, size_t x_cols, size_t x_stride, double *y,
+                                                               size_t y_rows, size_t y_cols, size_t y_stride);
 
 /** Adds what the run has drawn for its data (the code, shuffled labels, the order of the epoch of iteration k) to a
  *  set of tensors: "code", "labels", "order"; and takes it back into batches made with the same dataset, size,
- *  smoothing and order. The code is kept in double precision. A set without "labels" brings back the dataset's own.
+ *  smoothing and order. The code is kept in double precision.
  *  @return FALIGN_FORMAT or FALIGN_SHAPE where the set does not fit, FALIGN_INVALID for a code that is not finite,
  *  FALIGN_MEMORY; nothing is then changed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_export(falign_batches *batches, uint64_t k,

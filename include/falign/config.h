@@ -14,7 +14,7 @@ typedef struct falign_config falign_config;
 
 /** An empty configuration. All of this file returns FALIGN_UNSUPPORTED in a build without files. */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_create(falign_config **out);
-/** Gives back a reference; NULL is fine. */
+/** Releases it; NULL is fine. */
 FALIGN_API void falign_config_destroy(falign_config *config);
 
 /** Sets a value, replacing one of the same name.
@@ -26,6 +26,18 @@ FALIGN_API FALIGN_CHECKED falign_status falign_config_set_real(falign_config *co
 /** Sets an integer; see falign_config_set_text(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_set_integer(falign_config *config, const char *name,
                                                                   int64_t value);
+
+/** The number of values. */
+FALIGN_API size_t falign_config_count(const falign_config *config);
+/** The name of value `index`; NULL beyond the last. */
+FALIGN_API const char *falign_config_name_at(const falign_config *config, size_t index);
+/** Reads a text, in the configuration's own storage until it changes. @return FALIGN_INVALID for a name that is not
+ *  there or has a number. */
+FALIGN_API FALIGN_CHECKED falign_status falign_config_get_text(const falign_config *config, const char *name,
+                                                               const char **value);
+/** Reads a number, real or integer. @return FALIGN_INVALID for a name that is not there or has a text. */
+FALIGN_API FALIGN_CHECKED falign_status falign_config_get_real(const falign_config *config, const char *name,
+                                                               double *value);
 
 /** Succeeds if both hold the same names with the same values, in any order; else FALIGN_INVALID with a message that
  *  names the first field that differs and both its values. */

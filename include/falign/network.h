@@ -63,7 +63,8 @@ FALIGN_API size_t falign_network_parameters(const falign_network *network);
 /** Sets the activation of layer l = 1..d (not FALIGN_CUSTOM). */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_set_activation(falign_network *network, uint32_t l,
                                                                       falign_activation activation);
-/** Gives layer l = 1..d the caller's activation f and its derivative df, both as functions of z. */
+/** Gives layer l = 1..d the caller's activation f and its derivative df, both as functions of z. What `user` points to
+ *  must live as long as the network. */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_set_custom_activation(falign_network *network, uint32_t l,
                                                                              falign_map_fn f, falign_map_fn df,
                                                                              void *user);
@@ -108,16 +109,24 @@ FALIGN_API FALIGN_CHECKED falign_status falign_network_get_bias_f32(const falign
 FALIGN_API FALIGN_CHECKED falign_status falign_network_get_bias_f64(const falign_network *network, uint32_t l,
                                                                     double *b, size_t length);
 
-/** The network's own storage of W[l] (contiguous, row-major) and b[l], for reading and changing in place; valid
- *  while the network lives. NULL, with falign_last_error() set, for another precision or layer. Who writes here
- *  keeps the numbers finite, and does not write to what they were given as const. */
-FALIGN_API float *falign_network_weights_f32(const falign_network *network, uint32_t l);
-/** W[l] in place, of a network in double precision; see falign_network_weights_f32(). */
-FALIGN_API double *falign_network_weights_f64(const falign_network *network, uint32_t l);
-/** b[l] in place, of a network in single precision; see falign_network_weights_f32(). */
-FALIGN_API float *falign_network_bias_f32(const falign_network *network, uint32_t l);
-/** b[l] in place, of a network in double precision; see falign_network_weights_f32(). */
-FALIGN_API double *falign_network_bias_f64(const falign_network *network, uint32_t l);
+/** The network's own storage of W[l], l = 0..d-1 (contiguous, row-major), for changing in place; valid while the
+ *  network lives. NULL, with falign_last_error() set, for another precision or layer. Who writes here keeps the numbers
+ *  finite. */
+FALIGN_API float *falign_network_weights_f32(falign_network *network, uint32_t l);
+/** As falign_network_weights_f32(), of a network in double precision. */
+FALIGN_API double *falign_network_weights_f64(falign_network *network, uint32_t l);
+/** As falign_network_weights_f32(), of b[l], l = 1..d. */
+FALIGN_API float *falign_network_bias_f32(falign_network *network, uint32_t l);
+/** As falign_network_bias_f32(), of a network in double precision. */
+FALIGN_API double *falign_network_bias_f64(falign_network *network, uint32_t l);
+/** As falign_network_weights_f32(), for reading. */
+FALIGN_API const float *falign_network_view_weights_f32(const falign_network *network, uint32_t l);
+/** As falign_network_weights_f64(), for reading. */
+FALIGN_API const double *falign_network_view_weights_f64(const falign_network *network, uint32_t l);
+/** As falign_network_bias_f32(), for reading. */
+FALIGN_API const float *falign_network_view_bias_f32(const falign_network *network, uint32_t l);
+/** As falign_network_bias_f64(), for reading. */
+FALIGN_API const double *falign_network_view_bias_f64(const falign_network *network, uint32_t l);
 
 /** Adds W.l and b.l to a set of tensors; and takes those that a set holds (others stay as they are), in either
  *  precision. On failure the network is as it was.

@@ -47,7 +47,7 @@ FALIGN_API const char *falign_norm_name(const falign_norm *norm);
 
 /** From now on also scales B[l] to the Frobenius norm of W[l], l = 1..d-1, after W was normalized. For rules with
  *  layer-wise feedback only: with others falign_norm_apply() returns FALIGN_UNSUPPORTED. */
-FALIGN_API void falign_norm_match_feedback(falign_norm *norm, int32_t on);
+FALIGN_API FALIGN_CHECKED falign_status falign_norm_match_feedback(falign_norm *norm, int32_t on);
 
 /** Normalizes now. The trainer does this after each update; the caller does it once at the start, as the paper does.
  *  @param rule whose B[l] follow W[l]; may be NULL unless falign_norm_match_feedback() is on

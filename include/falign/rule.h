@@ -45,7 +45,8 @@ typedef struct falign_rule_table {
    *  `trace` holds DW and DB of the step, and L, Z and DELTA of the whole batch if `needs_activity` is set. */
   falign_status (*adapt)(void *user, falign_rule *rule, falign_network *network, const falign_trace *trace);
   int32_t needs_activity; /**< see `adapt` */
-  /** Optional: state beyond the feedback matrices, for checkpoints. Use names of the form "rule.NAME". */
+  /** Optional: state beyond the feedback matrices, for checkpoints. Use names of the form "rule.NAME". A failure is
+   *  that of the call that saves or loads. */
   falign_status (*save)(void *user, struct falign_tensors *tensors);
   /** Optional: takes back what `save` has added. */
   falign_status (*load)(void *user, const struct falign_tensors *tensors);
@@ -94,11 +95,15 @@ FALIGN_API FALIGN_CHECKED falign_status falign_rule_get_feedback_f32(const falig
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_get_feedback_f64(const falign_rule *rule, uint32_t l, double *b,
                                                                      size_t rows, size_t cols, size_t stride);
 
-/** The rule's own storage of B[l] or F[l] (contiguous, row-major), for reading and changing in place; valid while
- *  the rule lives. NULL, with falign_last_error() set, where there is none in that precision. */
-FALIGN_API float *falign_rule_feedback_f32(const falign_rule *rule, uint32_t l);
+/** The rule's own storage of B[l] or F[l], l = 1..d-1 (contiguous, row-major), for changing in place; valid while the
+ *  rule lives. NULL, with falign_last_error() set, where there is none in that precision. */
+FALIGN_API float *falign_rule_feedback_f32(falign_rule *rule, uint32_t l);
 /** As falign_rule_feedback_f32(), in double precision. */
-FALIGN_API double *falign_rule_feedback_f64(const falign_rule *rule, uint32_t l);
+FALIGN_API double *falign_rule_feedback_f64(falign_rule *rule, uint32_t l);
+/** As falign_rule_feedback_f32(), for reading. */
+FALIGN_API const float *falign_rule_view_feedback_f32(const falign_rule *rule, uint32_t l);
+/** As falign_rule_feedback_f64(), for reading. */
+FALIGN_API const double *falign_rule_view_feedback_f64(const falign_rule *rule, uint32_t l);
 
 /** Adds B.l or F.l, and what the rule's `save` adds, to a set of tensors; and takes those that a set holds (others
  *  stay as they are), in either precision. On failure the feedback matrices are as they were. */

@@ -11,12 +11,16 @@
  *    by its user pointer, which every callback receives as its first argument.
  *  - A function that can fail returns a falign_status. On failure its outputs are untouched and nothing is leaked;
  *    falign_last_error() tells what was wrong, with names and numbers.
- *  - Objects are opaque and counted: falign_X_create() gives the caller one reference, falign_X_destroy() gives it
- *    back (NULL is fine). An object that uses another keeps a reference of its own, so any order of destruction is
- *    safe.
+ *  - Objects are opaque. falign_X_create() makes one, and falign_X_destroy() gives it back (NULL is fine). Those that
+ *    others use are counted: the user keeps a reference of its own, so any order of destruction is safe.
+ *  - Where NULL is not said to be fine, it must not be passed: functions that return a status refuse it, others crash.
+ *  - Structs of functions begin with their own size. Later versions may append entries: what an older caller does not
+ *    have counts as 0, and what an older library does not know must be 0.
+ *  - A caller's function (a callback) that fails ends the call that ran it, with its message or, if it left none, with
+ *    its name. What status that call returns is said with each kind of callback.
  *  - Matrices are row-major; rows are data points. Arrays belong to the caller and are copied, unless stated.
  *  - Different objects may be used from different threads at once. One object belongs to one thread at a time;
- *    calls that take only const objects may run side by side.
+ *    calls that take only const objects may run side by side, but those of a trainer, which works in its own memory.
  *  - The library never prints, exits, reads the environment, or changes signal handlers, locale or BLAS settings. */
 
 #include <stddef.h>

@@ -17,7 +17,7 @@ typedef struct falign_table falign_table;
  *  @return FALIGN_INVALID, FALIGN_MEMORY; FALIGN_UNSUPPORTED in a build without files. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_create(falign_precision precision, const char *condition,
                                                             falign_table **out);
-/** Gives back a reference; NULL is fine. */
+/** Releases it; NULL is fine. */
 FALIGN_API void falign_table_destroy(falign_table *table);
 
 /** What the next rows say in the leading column and in the column `run`; run -1 leaves it empty. */

@@ -23,7 +23,7 @@ enum {
 
 /** An empty set. */
 FALIGN_API FALIGN_CHECKED falign_status falign_tensors_create(falign_tensors **out);
-/** Gives back a reference; NULL is fine. */
+/** Releases it; NULL is fine. */
 FALIGN_API void falign_tensors_destroy(falign_tensors *tensors);
 
 /** Copies a contiguous row-major array into the set.

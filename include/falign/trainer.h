@@ -39,7 +39,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_backend(falign_traine
 /** The backend that multiplies. Borrowed. */
 FALIGN_API const falign_backend *falign_trainer_backend(const falign_trainer *trainer);
 
-/** Uses so many threads, the caller's among them. Results do not depend on it, bit for bit.
+/** Uses so many threads, the caller's among them. Results do not depend on it, bit for bit. A step has at most 16
+ *  parts to share out, one for each 128 rows. Threads of its own take no signals; a forked child goes on without them.
  *  @return FALIGN_INVALID for 0 or more than 1024, FALIGN_UNSUPPORTED for more than 1 in a build without threads,
  *  FALIGN_MEMORY where the threads cannot be had. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_threads(falign_trainer *trainer, uint32_t threads);
@@ -47,7 +48,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_threads(falign_traine
 FALIGN_API uint32_t falign_trainer_threads(const falign_trainer *trainer);
 
 /** Keeps in the trace of each step what FALIGN_NEEDS_... names (DW and DB are always there). */
-FALIGN_API void falign_trainer_keep(falign_trainer *trainer, int32_t needs);
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_keep(falign_trainer *trainer, int32_t needs);
 
 /** Borrowed: the network and the rule. */
 FALIGN_API falign_network *falign_trainer_network(const falign_trainer *trainer);
@@ -62,7 +63,8 @@ FALIGN_API double falign_trainer_start_norm(const falign_trainer *trainer, uint3
  *  The loss is squared error, 1/2 sum (y - L[d])^2 (section 2.3.1).
  *  @return FALIGN_SHAPE, FALIGN_INVALID naming an input that is not finite, FALIGN_DIVERGED with iteration and layer
  *  where the network itself stops being finite, FALIGN_CALLBACK, FALIGN_MEMORY. After a failure before the update the
- *  network is as it was and the iteration is not counted. */
+ *  network is as it was and the iteration is not counted; when normalization or the rule's `adapt` fails, the update
+ *  has been made and is counted. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_step_f32(falign_trainer *trainer, const float *x, size_t rows,
                                                                 size_t x_cols, size_t x_stride, const float *y,
                                                                 size_t y_cols, size_t y_stride);
@@ -101,7 +103,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_trainer_forward_f64(falign_traine
                                                                    double *y, size_t y_cols, size_t y_stride);
 
 /** Loss (1/2 sum E^2 over all points) and share of wrongly decoded points (0 to 1; NaN without a code) of `batches`,
- *  without training. The outputs that are NULL are not written. */
+ *  without training. The outputs that are NULL are not written. Although the trainer learns nothing, it works: no other
+ *  call may use it at the same time. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_evaluate(const falign_trainer *trainer, falign_batches *batches,
                                                                 double *loss, double *error);
 
@@ -126,9 +129,9 @@ FALIGN_API void falign_trainer_set_progress(falign_trainer *trainer, falign_prog
  *  run that is going on, or by the next. */
 FALIGN_API void falign_trainer_cancel(falign_trainer *trainer);
 
-/** Adds all that a run's future depends on (network, rule, iteration, starting norms) to a set of tensors; and takes
- *  it back, so that the run goes on with bitwise the same numbers. The batches' own state is in
- *  falign_batches_export().
+/** Adds what a run has learnt and where it is (weights, feedback, iteration, starting norms) to a set of tensors; and
+ *  takes it back, so that a run that is set up alike (activations, eta, normalization, backend) goes on with bitwise
+ *  the same numbers. The batches' own state is in falign_batches_export().
  *  @return FALIGN_FORMAT where something is missing, FALIGN_SHAPE, FALIGN_MEMORY. On failure nothing is changed but
  *  what a caller's rule itself changed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_export(const falign_trainer *trainer,

@@ -2,6 +2,7 @@
 #include "backend/backend.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,13 +29,14 @@ const char *falign_backend_name_at(size_t index) { return index < OWN ? own[inde
 
 falign_status falign_backend_find(const char *name, falign_backend **out) {
   if (!name || !out) return fal_fail(FALIGN_INVALID, "%s is NULL", name ? "out" : "name");
-  char known[256] = "auto";
+  char known[256];
+  int length = snprintf(known, sizeof known, "auto");
   for (size_t i = 0; i < OWN; i++) {
     if (strcmp(name, own[i]->name) == 0 || strcmp(name, "auto") == 0) {
       *out = (falign_backend *)own[i];
       return FALIGN_OK;
     }
-    strcat(strcat(known, ", "), own[i]->name);
+    length += snprintf(known + length, sizeof known - (size_t)length, ", %s", own[i]->name);
   }
   return fal_fail(FALIGN_UNSUPPORTED, "there is no backend \"%s\": this build has %s", name, known);
 }
@@ -132,10 +134,9 @@ static falign_status self_test(const falign_backend *backend) {
   return FALIGN_OK;
 }
 
-static falign_status check_table(const falign_backend_table *table) {
-  if (!table) return fal_fail(FALIGN_INVALID, "table is NULL");
-  if (table->size < sizeof *table)
-    return fal_fail(FALIGN_INVALID, "the backend table's size is %zu, want %zu", table->size, sizeof *table);
+static falign_status copy_table(const falign_backend_table *given, falign_backend_table *table) {
+  static const size_t first_size = offsetof(falign_backend_table, destroy) + sizeof(void (*)(void *));
+  FAL_TRY(fal_copy_table("backend", table, sizeof *table, first_size, given, given->size));
   if (!table->name) return fal_fail(FALIGN_INVALID, "the backend table has no name");
   if (!table->sgemm || !table->dgemm)
     return fal_fail(FALIGN_INVALID, "backend %s has no %s", table->name, table->sgemm ? "dgemm" : "sgemm");
@@ -143,10 +144,12 @@ static falign_status check_table(const falign_backend_table *table) {
 }
 
 falign_status falign_backend_create(const falign_backend_table *table, void *user, falign_backend **out) {
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
-  FAL_TRY(check_table(table));
+  falign_backend_table own_table;
+  FAL_GIVEN(table);
+  FAL_GIVEN(out);
+  FAL_TRY(copy_table(table, &own_table));
   falign_backend *backend = fal_zalloc(1, sizeof *backend);
-  char *name = fal_strdup(table->name);
+  char *name = fal_strdup(own_table.name);
   if (!backend || !name) {
     free(backend);
     free(name);
@@ -154,15 +157,15 @@ falign_status falign_backend_create(const falign_backend_table *table, void *use
   }
   fal_refs_init(&backend->refs);
   backend->name = name;
-  backend->sgemm = table->sgemm;
-  backend->dgemm = table->dgemm;
+  backend->sgemm = own_table.sgemm;
+  backend->dgemm = own_table.dgemm;
   backend->user = user;
   falign_status status = self_test(backend);
   if (status != FALIGN_OK) {
     falign_backend_destroy(backend);
     return status;
   }
-  backend->destroy = table->destroy;
+  backend->destroy = own_table.destroy;
   *out = backend;
   return FALIGN_OK;
 }
@@ -180,7 +183,7 @@ void falign_backend_destroy(falign_backend *backend) {
 
 static falign_status check_strides(const void *backend, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n,
                                    size_t k, size_t lda, size_t ldb, size_t ldc) {
-  if (!backend) return fal_fail(FALIGN_INVALID, "backend is NULL");
+  FAL_GIVEN(backend);
   size_t a_cols = transpose_a ? m : k, b_cols = transpose_b ? k : n;
   if (lda < a_cols || ldb < b_cols || ldc < n || !lda || !ldb || !ldc)
     return fal_fail(FALIGN_INVALID, "strides %zu, %zu, %zu are too short for columns %zu, %zu, %zu", lda, ldb, ldc,
@@ -192,12 +195,18 @@ falign_status falign_backend_gemm_f32(const falign_backend *backend, int32_t tra
                                       size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b,
                                       size_t ldb, float beta, float *c, size_t ldc) {
   FAL_TRY(check_strides(backend, transpose_a, transpose_b, m, n, k, lda, ldb, ldc));
-  return backend->sgemm(backend->user, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  if (!backend->permanent) fal_before_callback();
+  falign_status status =
+      backend->sgemm(backend->user, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  return status == FALIGN_OK ? status : fal_callback_failed(status, "backend", backend->name);
 }
 
 falign_status falign_backend_gemm_f64(const falign_backend *backend, int32_t transpose_a, int32_t transpose_b, size_t m,
                                       size_t n, size_t k, double alpha, const double *a, size_t lda, const double *b,
                                       size_t ldb, double beta, double *c, size_t ldc) {
   FAL_TRY(check_strides(backend, transpose_a, transpose_b, m, n, k, lda, ldb, ldc));
-  return backend->dgemm(backend->user, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  if (!backend->permanent) fal_before_callback();
+  falign_status status =
+      backend->dgemm(backend->user, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  return status == FALIGN_OK ? status : fal_callback_failed(status, "backend", backend->name);
 }

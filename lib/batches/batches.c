@@ -64,8 +64,8 @@ static falign_status check_fit(const falign_dataset *dataset, const falign_code 
 
 falign_status falign_batches_create(const falign_dataset *dataset, const falign_code *code, size_t size,
                                     falign_batches **out) {
-  if (!dataset) return fal_fail(FALIGN_INVALID, "dataset is NULL");
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
+  FAL_GIVEN(dataset);
+  FAL_GIVEN(out);
   FAL_TRY(check_fit(dataset, code));
   size_t points = falign_dataset_points(dataset);
   if (size == 0 || size > points)
@@ -91,7 +91,7 @@ falign_status falign_batches_create(const falign_dataset *dataset, const falign_
 }
 
 falign_status falign_batches_set_smoothing(falign_batches *batches, double smoothing) {
-  if (!batches) return fal_fail(FALIGN_INVALID, "batches is NULL");
+  FAL_GIVEN(batches);
   if (!(smoothing >= 0 && smoothing <= 0.5))
     return fal_fail(FALIGN_INVALID, "smoothing is %g, outside 0..0.5", smoothing);
   batches->smoothing = smoothing;
@@ -110,7 +110,7 @@ static void draw_labels(const falign_dataset *dataset, size_t changed, falign_rn
 }
 
 falign_status falign_batches_shuffle_labels(falign_batches *batches, double fraction, uint64_t seed, uint32_t run) {
-  if (!batches) return fal_fail(FALIGN_INVALID, "batches is NULL");
+  FAL_GIVEN(batches);
   if (!(fraction >= 0 && fraction <= 1)) return fal_fail(FALIGN_INVALID, "fraction is %g, outside 0..1", fraction);
   if (!falign_dataset_labels(batches->dataset)) return fal_fail(FALIGN_UNSUPPORTED, "the dataset has no labels");
   falign_rng rng;
@@ -130,7 +130,7 @@ falign_status falign_batches_shuffle_labels(falign_batches *batches, double frac
 }
 
 falign_status falign_batches_set_order(falign_batches *batches, falign_order order, uint64_t seed, uint32_t run) {
-  if (!batches) return fal_fail(FALIGN_INVALID, "batches is NULL");
+  FAL_GIVEN(batches);
   if (order != FALIGN_ORDER_NONE && order != FALIGN_ORDER_ONCE && order != FALIGN_ORDER_EPOCH)
     return fal_fail(FALIGN_INVALID, "order %d is none", (int)order);
   batches->order = order;
@@ -236,11 +236,14 @@ void fal_batches_gather(const falign_batches *batches, uint64_t k, size_t first,
   if (y) gather_targets(batches, points, count, precision, y);
 }
 
-falign_status falign_batches_points_of(falign_batches *batches, uint64_t k, uint32_t *points, uint32_t *labels) {
-  if (!batches) return fal_fail(FALIGN_INVALID, "batches is NULL");
+falign_status falign_batches_points_of(falign_batches *batches, uint64_t k, uint32_t *points, uint32_t *labels,
+                                       size_t length) {
+  FAL_GIVEN(batches);
   if (labels && !labels_of(batches)) return fal_fail(FALIGN_UNSUPPORTED, "the dataset has no labels");
-  FAL_TRY(fal_batches_seek(batches, k));
   size_t rows = falign_batches_rows(batches, k);
+  if (length != rows)
+    return fal_fail(FALIGN_SHAPE, "batch %" PRIu64 " has %zu rows, but length is %zu", k, rows, length);
+  FAL_TRY(fal_batches_seek(batches, k));
   for (size_t i = 0; i < rows; i++) {
     if (points) points[i] = batch_points(batches, k)[i];
     if (labels) labels[i] = fal_batches_label(batches, k, i);
@@ -248,19 +251,37 @@ falign_status falign_batches_points_of(falign_batches *batches, uint64_t k, uint
   return FALIGN_OK;
 }
 
-static falign_status get(falign_batches *batches, uint64_t k, falign_precision precision, void *x, void *y) {
-  if (!batches) return fal_fail(FALIGN_INVALID, "batches is NULL");
+/* A matrix of the caller's; none of its numbers matter where `data` is NULL. */
+typedef struct {
+  void *data;
+  size_t rows, cols, stride;
+} output;
+
+static falign_status check_output(const char *name, const output *out, size_t rows, size_t cols) {
+  return out->data ? fal_check_matrix(name, -1, out->data, out->rows, out->cols, out->stride, rows, cols) : FALIGN_OK;
+}
+
+static falign_status get(falign_batches *batches, uint64_t k, falign_precision precision, output x, output y) {
+  FAL_GIVEN(batches);
+  size_t rows = falign_batches_rows(batches, k), element = fal_element(precision);
+  FAL_TRY(check_output("x", &x, rows, falign_batches_input_width(batches)));
+  FAL_TRY(check_output("y", &y, rows, falign_batches_target_width(batches)));
   FAL_TRY(fal_batches_seek(batches, k));
-  fal_batches_gather(batches, k, 0, falign_batches_rows(batches, k), precision, x, y);
+  for (size_t i = 0; i < rows; i++) {
+    fal_batches_gather(batches, k, i, 1, precision, x.data ? (char *)x.data + i * x.stride * element : NULL,
+                       y.data ? (char *)y.data + i * y.stride * element : NULL);
+  }
   return FALIGN_OK;
 }
 
-falign_status falign_batches_get_f32(falign_batches *batches, uint64_t k, float *x, float *y) {
-  return get(batches, k, FALIGN_F32, x, y);
+falign_status falign_batches_get_f32(falign_batches *batches, uint64_t k, float *x, size_t x_rows, size_t x_cols,
+                                     size_t x_stride, float *y, size_t y_rows, size_t y_cols, size_t y_stride) {
+  return get(batches, k, FALIGN_F32, (output){x, x_rows, x_cols, x_stride}, (output){y, y_rows, y_cols, y_stride});
 }
 
-falign_status falign_batches_get_f64(falign_batches *batches, uint64_t k, double *x, double *y) {
-  return get(batches, k, FALIGN_F64, x, y);
+falign_status falign_batches_get_f64(falign_batches *batches, uint64_t k, double *x, size_t x_rows, size_t x_cols,
+                                     size_t x_stride, double *y, size_t y_rows, size_t y_cols, size_t y_stride) {
+  return get(batches, k, FALIGN_F64, (output){x, x_rows, x_cols, x_stride}, (output){y, y_rows, y_cols, y_stride});
 }
 
 static falign_status export_numbers(falign_tensors *tensors, const char *name, const uint32_t *numbers, size_t count) {
@@ -280,8 +301,8 @@ static falign_status export_all(const falign_batches *batches, uint64_t k, falig
 }
 
 falign_status falign_batches_export(falign_batches *batches, uint64_t k, falign_tensors *tensors) {
-  if (!batches) return fal_fail(FALIGN_INVALID, "batches is NULL");
-  if (!tensors) return fal_fail(FALIGN_INVALID, "tensors is NULL");
+  FAL_GIVEN(batches);
+  FAL_GIVEN(tensors);
   FAL_TRY(fal_batches_seek(batches, k));
   size_t before = falign_tensors_count(tensors);
   falign_status status = export_all(batches, k, tensors);
@@ -353,6 +374,8 @@ static falign_status check_names(const falign_batches *batches, const falign_ten
   if (ordered && !falign_tensors_has(tensors, "order")) return fal_fail(FALIGN_FORMAT, "there is no \"order\"");
   if (!ordered && falign_tensors_has(tensors, "order"))
     return fal_fail(FALIGN_FORMAT, "there is an \"order\", but these batches are in the dataset's own");
+  if (batches->labels && !falign_tensors_has(tensors, "labels"))
+    return fal_fail(FALIGN_FORMAT, "there are no \"labels\", but the run has shuffled its own");
   if (!batches->code && falign_tensors_has(tensors, "labels"))
     return fal_fail(FALIGN_FORMAT, "there are \"labels\", but the dataset has none");
   return FALIGN_OK;
@@ -370,8 +393,8 @@ static falign_status import_all(const falign_batches *batches, const falign_tens
 }
 
 falign_status falign_batches_import(falign_batches *batches, uint64_t k, const falign_tensors *tensors) {
-  if (!batches) return fal_fail(FALIGN_INVALID, "batches is NULL");
-  if (!tensors) return fal_fail(FALIGN_INVALID, "tensors is NULL");
+  FAL_GIVEN(batches);
+  FAL_GIVEN(tensors);
   drawings taken = {0};
   falign_status status = import_all(batches, tensors, &taken);
   if (status == FALIGN_OK) {

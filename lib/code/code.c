@@ -60,7 +60,7 @@ static falign_status draw(falign_code *code, size_t hot, falign_rng *rng) {
 
 falign_status falign_code_create_n_hot(uint32_t categories, size_t width, size_t hot, uint64_t seed, uint32_t run,
                                        falign_code **out) {
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
+  FAL_GIVEN(out);
   if (hot == 0) return fal_fail(FALIGN_INVALID, "hot is 0");
   if (categories > 0 && hot > width / categories)
     return fal_fail(FALIGN_INVALID, "%u categories of %zu ones do not fit in %zu outputs", categories, hot, width);
@@ -79,7 +79,7 @@ falign_status falign_code_create_n_hot(uint32_t categories, size_t width, size_t
 
 falign_status falign_code_create(const double *code, size_t categories, size_t width, size_t stride,
                                  falign_code **out) {
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
+  FAL_GIVEN(out);
   FAL_TRY(fal_check_matrix("code", -1, code, categories, width, stride, categories, width));
   FAL_TRY(fal_check_finite("code", -1, code, FALIGN_F64, categories, width, stride));
   falign_code *created;
@@ -90,8 +90,8 @@ falign_status falign_code_create(const double *code, size_t categories, size_t w
 }
 
 falign_status falign_code_import(const falign_tensors *tensors, falign_code **out) {
-  if (!tensors) return fal_fail(FALIGN_INVALID, "tensors is NULL");
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
+  FAL_GIVEN(tensors);
+  FAL_GIVEN(out);
   const size_t *dims;
   size_t rank;
   FAL_TRY(falign_tensors_view(tensors, "code", NULL, &dims, &rank, NULL));
@@ -108,8 +108,8 @@ falign_status falign_code_import(const falign_tensors *tensors, falign_code **ou
 }
 
 falign_status falign_code_export(const falign_code *code, falign_precision precision, falign_tensors *tensors) {
-  if (!code) return fal_fail(FALIGN_INVALID, "code is NULL");
-  if (!tensors) return fal_fail(FALIGN_INVALID, "tensors is NULL");
+  FAL_GIVEN(code);
+  FAL_GIVEN(tensors);
   size_t dims[] = {code->categories, code->width}, element = fal_element(precision);
   if (element == 0) return fal_fail(FALIGN_INVALID, "precision %d is none", (int)precision);
   void *rows = fal_alloc(dims[0] * dims[1], element);
@@ -158,8 +158,8 @@ static uint32_t decode_row(const falign_code *code, double (*dot)(const double *
 
 static falign_status decode(const falign_code *code, const void *y, falign_precision precision, size_t rows,
                             size_t cols, size_t stride, uint32_t *categories) {
-  if (!code) return fal_fail(FALIGN_INVALID, "code is NULL");
-  if (!categories) return fal_fail(FALIGN_INVALID, "categories is NULL");
+  FAL_GIVEN(code);
+  FAL_GIVEN(categories);
   FAL_TRY(fal_check_matrix("y", -1, y, rows, cols, stride, rows, code->width));
   size_t bytes = stride * fal_element(precision);
   for (size_t i = 0; i < rows; i++)

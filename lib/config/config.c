@@ -87,6 +87,41 @@ falign_status falign_config_set_integer(falign_config *config, const char *name,
   return set(config, name, (fal_value){.number = (double)value});
 }
 
+size_t falign_config_count(const falign_config *config) { return config->names.count; }
+
+const char *falign_config_name_at(const falign_config *config, size_t index) {
+  return index < config->names.count ? config->names.at[index] : NULL;
+}
+
+static falign_status find(const falign_config *config, const char *name, bool text, const fal_value **out) {
+  size_t i = fal_names_find(&config->names, name);
+  if (i == config->names.count) return fal_fail(FALIGN_INVALID, "there is no field %s", name);
+  if (!config->values[i].text == text)
+    return fal_fail(FALIGN_INVALID, "field %s is a %s", name, text ? "number" : "text");
+  *out = &config->values[i];
+  return FALIGN_OK;
+}
+
+falign_status falign_config_get_text(const falign_config *config, const char *name, const char **value) {
+  const fal_value *found;
+  FAL_GIVEN(config);
+  FAL_GIVEN(name);
+  FAL_GIVEN(value);
+  FAL_TRY(find(config, name, true, &found));
+  *value = found->text;
+  return FALIGN_OK;
+}
+
+falign_status falign_config_get_real(const falign_config *config, const char *name, double *value) {
+  const fal_value *found;
+  FAL_GIVEN(config);
+  FAL_GIVEN(name);
+  FAL_GIVEN(value);
+  FAL_TRY(find(config, name, false, &found));
+  *value = found->number;
+  return FALIGN_OK;
+}
+
 static bool same_value(const fal_value *a, const fal_value *b) {
   if (a->text && b->text) return strcmp(a->text, b->text) == 0;
   return !a->text && !b->text && !(a->number < b->number) && !(a->number > b->number);

@@ -169,7 +169,7 @@ static falign_status create_inputs(const void *x, falign_precision precision, si
 
 static falign_status create_labelled(const void *x, falign_precision precision, size_t rows, size_t cols, size_t stride,
                                      const uint32_t *labels, uint32_t categories, falign_dataset **out) {
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
+  FAL_GIVEN(out);
   falign_dataset *dataset;
   FAL_TRY(create_inputs(x, precision, rows, cols, stride, &dataset));
   return fal_dataset_finish(dataset, labels ? copy_labels(dataset, labels, categories) : FALIGN_OK, out);
@@ -178,7 +178,7 @@ static falign_status create_labelled(const void *x, falign_precision precision, 
 static falign_status create_regression(const void *x, falign_precision precision, size_t rows, size_t cols,
                                        size_t stride, const void *y, size_t target_cols, size_t target_stride,
                                        falign_dataset **out) {
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
+  FAL_GIVEN(out);
   falign_dataset *dataset;
   FAL_TRY(create_inputs(x, precision, rows, cols, stride, &dataset));
   falign_status status = copy_rows("y", y, precision, rows, target_cols, target_stride, &dataset->targets);
@@ -219,7 +219,7 @@ const uint32_t *falign_dataset_labels(const falign_dataset *dataset) { return da
 
 static falign_status get(const falign_dataset *dataset, size_t first, size_t count, falign_precision precision, void *x,
                          size_t cols, size_t stride) {
-  if (!dataset) return fal_fail(FALIGN_INVALID, "dataset is NULL");
+  FAL_GIVEN(dataset);
   if (first > dataset->points || count > dataset->points - first)
     return fal_fail(FALIGN_INVALID, "%zu points from point %zu on were asked for, but there are %zu", count, first,
                     dataset->points);

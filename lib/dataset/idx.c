@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,11 +6,12 @@
 #include <zlib.h>
 
 #include "dataset/dataset.h"
+#include "support/file.h"
 
 /* A plain or gz file being read. gzopen() would pass over bytes behind the compressed data. */
 typedef struct {
   const char *path;
-  FILE *file;
+  fal_source file;
   bool gz, member_ended; /* a gz file is one member or several */
   z_stream stream;       /* its input is the file's bytes in `buffer` that are not read yet */
   uint8_t buffer[1 << 14];
@@ -20,8 +20,8 @@ typedef struct {
 /* Puts bytes of the file into an empty buffer; none are there at the file's end. */
 static falign_status refill(source *from) {
   if (from->stream.avail_in > 0) return FALIGN_OK;
-  size_t got = fread(from->buffer, 1, sizeof from->buffer, from->file);
-  if (ferror(from->file)) return fal_fail(FALIGN_IO, "cannot read %s: %s", from->path, strerror(errno));
+  size_t got;
+  FAL_TRY(fal_source_read_some(&from->file, from->buffer, sizeof from->buffer, &got));
   from->stream.next_in = from->buffer;
   from->stream.avail_in = (uInt)got;
   return FALIGN_OK;
@@ -138,12 +138,12 @@ static falign_status read_source(source *from, size_t rank, size_t *dims, uint8_
 
 /* Reads an array of `rank` dimensions; `data` is then the caller's to free. */
 static falign_status read_array(const char *path, size_t rank, size_t *dims, uint8_t **data) {
-  source from = {.path = path, .file = fopen(path, "rb")};
-  if (!from.file) return fal_fail(FALIGN_IO, "cannot open %s: %s", path, strerror(errno));
+  source from = {.path = path};
+  FAL_TRY(fal_source_open(path, &from.file));
   *data = NULL;
   falign_status status = read_source(&from, rank, dims, data);
   if (from.gz) inflateEnd(&from.stream);
-  fclose(from.file);
+  fal_source_close(&from.file);
   if (status != FALIGN_OK) free(*data);
   return status;
 }
@@ -243,23 +243,15 @@ static falign_status read_both(falign_dataset *dataset, const char *images, cons
 
 falign_status falign_dataset_read_idx(const char *images, const char *labels, size_t image_size, uint32_t categories,
                                       falign_dataset **out) {
-  if (!images) return fal_fail(FALIGN_INVALID, "images is NULL");
-  if (!labels) return fal_fail(FALIGN_INVALID, "labels is NULL");
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
+  FAL_GIVEN(images);
+  FAL_GIVEN(labels);
+  FAL_GIVEN(out);
   if (categories == 0) return fal_fail(FALIGN_INVALID, "categories is 0");
   if (image_size > MAX_IMAGE_SIZE)
     return fal_fail(FALIGN_INVALID, "image_size is %zu, above %d", image_size, MAX_IMAGE_SIZE);
   falign_dataset *dataset = fal_dataset_new();
   if (!dataset) return fal_fail_memory("a dataset", 1, sizeof *dataset);
   return fal_dataset_finish(dataset, read_both(dataset, images, labels, image_size, categories), out);
-}
-
-/* Whether fopen() finds something there; what it cannot open for another reason is left for the reader to report. */
-static bool exists(const char *path) {
-  FILE *file = fopen(path, "rb");
-  if (!file) return errno != ENOENT;
-  fclose(file);
-  return true;
 }
 
 /* The path, which the caller frees, of an MNIST file: gz or plain, with either spelling of its name. */
@@ -272,7 +264,7 @@ static falign_status find(const char *directory, const char *stem, const char *k
   for (const char *separator = "-."; *separator; separator++) {
     for (int i = 0; i < 2; i++) {
       snprintf(path, size, "%s/%s%c%s%s", directory, stem, *separator, kind, endings[i]);
-      if (exists(path)) return FALIGN_OK;
+      if (fal_file_exists(path)) return FALIGN_OK;
     }
   }
   free(path);
@@ -282,8 +274,8 @@ static falign_status find(const char *directory, const char *stem, const char *k
 
 falign_status falign_dataset_read_mnist(const char *directory, falign_part part, size_t image_size,
                                         falign_dataset **out) {
-  if (!directory) return fal_fail(FALIGN_INVALID, "directory is NULL");
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
+  FAL_GIVEN(directory);
+  FAL_GIVEN(out);
   if (part != FALIGN_TRAIN && part != FALIGN_TEST) return fal_fail(FALIGN_INVALID, "part %d is none", (int)part);
   bool train = part == FALIGN_TRAIN;
   char *images, *labels;

@@ -13,7 +13,8 @@ static falign_status check(size_t points, size_t width, uint32_t categories, dou
                            falign_part part) {
   FAL_TRY(fal_dataset_check_points(points));
   if (width == 0) return fal_fail(FALIGN_INVALID, "width is 0");
-  if (categories == 0) return fal_fail(FALIGN_INVALID, "categories is 0");
+  if (categories == 0 || categories > INT32_MAX)
+    return fal_fail(FALIGN_INVALID, "categories go from 1 to 2^31 - 1, got %u", categories);
   if (!(0 <= between && between <= within && within <= 1))
     return fal_fail(FALIGN_INVALID, "0 <= between <= within <= 1 does not hold for between %g, within %g", between,
                     within);
@@ -76,7 +77,7 @@ static falign_status draw(falign_dataset *dataset, double within, double between
 
 falign_status falign_dataset_create_synthetic(size_t points, size_t width, uint32_t categories, double within,
                                               double between, falign_part part, uint64_t seed, falign_dataset **out) {
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
+  FAL_GIVEN(out);
   FAL_TRY(check(points, width, categories, within, between, part));
   falign_dataset *dataset = fal_dataset_new();
   if (!dataset) return fal_fail_memory("a dataset", 1, sizeof *dataset);

@@ -60,16 +60,16 @@ static falign_status emit(const scene *s, int64_t layer, int64_t order, double v
 
 /* W[l] */
 static falign_status view_w(const scene *s, uint32_t l, fal_view *out) {
-  const void *data = s->precision == FALIGN_F32 ? (const void *)falign_network_weights_f32(s->network, l)
-                                                : (const void *)falign_network_weights_f64(s->network, l);
+  const void *data = s->precision == FALIGN_F32 ? (const void *)falign_network_view_weights_f32(s->network, l)
+                                                : (const void *)falign_network_view_weights_f64(s->network, l);
   *out = fal_view_of(data, s->precision, width(s, l), width(s, l + 1), width(s, l + 1));
   return FALIGN_OK;
 }
 
 /* B[l]^T or F[l]^T */
 static falign_status view_feedback(const scene *s, uint32_t l, fal_view *out) {
-  const void *data = s->precision == FALIGN_F32 ? (const void *)falign_rule_feedback_f32(s->rule, l)
-                                                : (const void *)falign_rule_feedback_f64(s->rule, l);
+  const void *data = s->precision == FALIGN_F32 ? (const void *)falign_rule_view_feedback_f32(s->rule, l)
+                                                : (const void *)falign_rule_view_feedback_f64(s->rule, l);
   size_t rows = width(s, has_direct_feedback(s) ? s->d : l + 1);
   *out = fal_view_transposed(fal_view_of(data, s->precision, rows, width(s, l), width(s, l)));
   return FALIGN_OK;
@@ -216,8 +216,7 @@ static size_t count_saturated(const void *derivatives, falign_precision precisio
   const double threshold = 0.01;
   size_t saturated = 0;
   for (size_t i = 0; i < count; i++) {
-    double value = precision == FALIGN_F32 ? (double)((const float *)derivatives)[i] : ((const double *)derivatives)[i];
-    saturated += value <= threshold;
+    saturated += fal_number(precision, derivatives, i) <= threshold;
   }
   return saturated;
 }
@@ -312,7 +311,7 @@ const char *falign_metric_name_at(size_t index) { return index < BUILTINS ? buil
 const char *falign_metric_description_at(size_t index) { return index < BUILTINS ? builtins[index].description : NULL; }
 
 falign_status falign_metric_create(const char *name, falign_metric **out) {
-  if (!name) return fal_fail(FALIGN_INVALID, "name is NULL");
+  FAL_GIVEN(name);
   for (size_t i = 0; i < BUILTINS; i++) {
     if (strcmp(name, builtins[i].name) != 0) continue;
     const falign_metric_table table = {
@@ -335,7 +334,7 @@ static falign_status measure_test_error(void *user, const falign_trainer *traine
 static void release_batches(void *user) { falign_batches_destroy(user); }
 
 falign_status falign_metric_create_test_error(falign_batches *test, falign_metric **out) {
-  if (!test) return fal_fail(FALIGN_INVALID, "test is NULL");
+  FAL_GIVEN(test);
   const falign_metric_table table = {
       .size = sizeof table, .name = "test_error", .measure = measure_test_error, .destroy = release_batches};
   FAL_TRY(falign_metric_create_custom(&table, test, out));

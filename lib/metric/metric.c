@@ -11,31 +11,31 @@ struct falign_metric {
   void *user;
 };
 
-static falign_status check_table(const falign_metric_table *table) {
+static falign_status copy_table(const falign_metric_table *given, falign_metric_table *table) {
+  static const size_t first_size = offsetof(falign_metric_table, destroy) + sizeof(void (*)(void *));
   const int32_t known = FALIGN_NEEDS_STEP | FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP;
-  if (!table) return fal_fail(FALIGN_INVALID, "table is NULL");
-  if (table->size < sizeof *table)
-    return fal_fail(FALIGN_INVALID, "table->size is %zu, at least %zu is required", table->size, sizeof *table);
-  if (!table->name) return fal_fail(FALIGN_INVALID, "table->name is NULL");
-  if (!table->measure) return fal_fail(FALIGN_INVALID, "table->measure is NULL (metric \"%s\")", table->name);
+  FAL_TRY(fal_copy_table("metric", table, sizeof *table, first_size, given, given->size));
+  if (!table->name) return fal_fail(FALIGN_INVALID, "the metric table has no name");
+  if (!table->measure) return fal_fail(FALIGN_INVALID, "metric %s has no measure", table->name);
   if (table->needs & ~known)
-    return fal_fail(FALIGN_INVALID, "table->needs is %d, which has unknown bits (metric \"%s\")", (int)table->needs,
-                    table->name);
+    return fal_fail(FALIGN_INVALID, "metric %s has needs of %d, which are unknown", table->name, table->needs);
   return FALIGN_OK;
 }
 
 falign_status falign_metric_create_custom(const falign_metric_table *table, void *user, falign_metric **out) {
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
-  FAL_TRY(check_table(table));
+  falign_metric_table own;
+  FAL_GIVEN(table);
+  FAL_GIVEN(out);
+  FAL_TRY(copy_table(table, &own));
   falign_metric *metric = fal_alloc(1, sizeof *metric);
-  char *name = fal_strdup(table->name);
+  char *name = fal_strdup(own.name);
   if (!metric || !name) {
     free(metric);
     free(name);
     return fal_fail_memory("a metric", 1, sizeof *metric);
   }
-  *metric = (falign_metric){.table = *table, .user = user};
-  metric->table.name = name;
+  own.name = name;
+  *metric = (falign_metric){.table = own, .user = user};
   fal_refs_init(&metric->refs);
   *out = metric;
   return FALIGN_OK;
@@ -56,5 +56,7 @@ int32_t falign_metric_needs(const falign_metric *metric) { return metric->table.
 
 falign_status fal_metric_measure(const falign_metric *metric, const falign_trainer *trainer, const falign_trace *trace,
                                  falign_value_fn emit, void *emit_user) {
-  return metric->table.measure(metric->user, trainer, trace, emit, emit_user);
+  fal_before_callback();
+  falign_status status = metric->table.measure(metric->user, trainer, trace, emit, emit_user);
+  return status == FALIGN_OK ? status : fal_callback_failed(status, "metric", metric->table.name);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "network/network.h"
 
-#include <math.h>
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,8 +54,8 @@ static void place_parameters(falign_network *network) {
 
 falign_status falign_network_create(falign_precision precision, uint32_t layers, const size_t *widths, int32_t biases,
                                     falign_network **out) {
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
-  if (!widths) return fal_fail(FALIGN_INVALID, "widths is NULL");
+  FAL_GIVEN(out);
+  FAL_GIVEN(widths);
   if (fal_element(precision) == 0) return fal_fail(FALIGN_INVALID, "%d is no precision", precision);
   if (layers < 1 || layers >= UINT32_C(1) << 24)
     return fal_fail(FALIGN_INVALID, "a network has 1 to 2^24 - 1 layers of weights, got %u", layers);
@@ -118,14 +118,14 @@ falign_activation falign_network_activation(const falign_network *network, uint3
 
 /* Layers of weights go from 0 to d-1; those of units from 1 to d. */
 static falign_status check_weight_layer(const falign_network *network, uint32_t l) {
-  if (!network) return fal_fail(FALIGN_INVALID, "network is NULL");
+  FAL_GIVEN(network);
   if (l >= network->layers)
     return fal_fail(FALIGN_INVALID, "there is no W[%u]: l goes from 0 to %u", l, network->layers - 1);
   return FALIGN_OK;
 }
 
 static falign_status check_unit_layer(const falign_network *network, const char *what, uint32_t l) {
-  if (!network) return fal_fail(FALIGN_INVALID, "network is NULL");
+  FAL_GIVEN(network);
   if (l < 1 || l > network->layers)
     return fal_fail(FALIGN_INVALID, "there is no %s[%u]: l goes from 1 to %u", what, l, network->layers);
   return FALIGN_OK;
@@ -159,15 +159,17 @@ falign_status fal_draw(uint64_t seed, uint32_t purpose, uint32_t l, uint32_t run
   return FALIGN_OK;
 }
 
-falign_status fal_check_sd(const char *name, double sd) {
-  if (isfinite(sd) && sd >= 0) return FALIGN_OK;
-  return fal_fail(FALIGN_INVALID, "%s is a standard deviation, got %g", name, sd);
+falign_status fal_check_sd(const char *name, falign_precision precision, double sd) {
+  const double farthest = 9; /* sqrt(2 ln 2^53) < 8.6 standard deviations is the most that is drawn */
+  double most = (precision == FALIGN_F32 ? (double)FLT_MAX : DBL_MAX) / farthest;
+  if (sd >= 0 && sd <= most) return FALIGN_OK;
+  return fal_fail(FALIGN_INVALID, "%s is a standard deviation from 0 to %g, got %g", name, most, sd);
 }
 
 falign_status falign_network_draw(falign_network *network, double sd_w, double sd_b, uint64_t seed, uint32_t run) {
-  if (!network) return fal_fail(FALIGN_INVALID, "network is NULL");
-  FAL_TRY(fal_check_sd("sd_w", sd_w));
-  FAL_TRY(fal_check_sd("sd_b", sd_b));
+  FAL_GIVEN(network);
+  FAL_TRY(fal_check_sd("sd_w", network->precision, sd_w));
+  FAL_TRY(fal_check_sd("sd_b", network->precision, sd_b));
   const size_t *n = network->widths;
   for (uint32_t l = 0; l < network->layers; l++) {
     FAL_TRY(fal_draw(seed, FALIGN_RNG_W, l, run, sd_w, network->precision, fal_weights(network, l), n[l] * n[l + 1]));
@@ -272,11 +274,19 @@ static void *weights_in_place(const falign_network *network, uint32_t l, falign_
   return fal_weights(network, l);
 }
 
-float *falign_network_weights_f32(const falign_network *network, uint32_t l) {
+float *falign_network_weights_f32(falign_network *network, uint32_t l) {
   return weights_in_place(network, l, FALIGN_F32);
 }
 
-double *falign_network_weights_f64(const falign_network *network, uint32_t l) {
+const float *falign_network_view_weights_f32(const falign_network *network, uint32_t l) {
+  return weights_in_place(network, l, FALIGN_F32);
+}
+
+double *falign_network_weights_f64(falign_network *network, uint32_t l) {
+  return weights_in_place(network, l, FALIGN_F64);
+}
+
+const double *falign_network_view_weights_f64(const falign_network *network, uint32_t l) {
   return weights_in_place(network, l, FALIGN_F64);
 }
 
@@ -289,11 +299,15 @@ static void *bias_in_place(const falign_network *network, uint32_t l, falign_pre
   return fal_bias(network, l);
 }
 
-float *falign_network_bias_f32(const falign_network *network, uint32_t l) {
+float *falign_network_bias_f32(falign_network *network, uint32_t l) { return bias_in_place(network, l, FALIGN_F32); }
+
+const float *falign_network_view_bias_f32(const falign_network *network, uint32_t l) {
   return bias_in_place(network, l, FALIGN_F32);
 }
 
-double *falign_network_bias_f64(const falign_network *network, uint32_t l) {
+double *falign_network_bias_f64(falign_network *network, uint32_t l) { return bias_in_place(network, l, FALIGN_F64); }
+
+const double *falign_network_view_bias_f64(const falign_network *network, uint32_t l) {
   return bias_in_place(network, l, FALIGN_F64);
 }
 

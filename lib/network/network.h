@@ -31,7 +31,7 @@ struct falign_network {
 /* Fills `out` with N(0, sd) numbers from a stream's beginning. */
 falign_status fal_draw(uint64_t seed, uint32_t purpose, uint32_t l, uint32_t run, double sd, falign_precision precision,
                        void *out, size_t count);
-falign_status fal_check_sd(const char *name, double sd);
+falign_status fal_check_sd(const char *name, falign_precision precision, double sd);
 
 void fal_network_keep(falign_network *network);
 /* W[l] and b[l] without checks. */

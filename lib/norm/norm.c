@@ -24,7 +24,7 @@ struct falign_norm {
 };
 
 static falign_status create(kind what, const char *name, const double *gamma, size_t count, falign_norm **out) {
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
+  FAL_GIVEN(out);
   if (count > 0 && !gamma) return fal_fail(FALIGN_INVALID, "gamma is NULL");
   for (size_t i = 0; i < count; i++) {
     if (!(gamma[i] > 0) || !isfinite(gamma[i]))
@@ -65,14 +65,16 @@ falign_status falign_norm_create_matrices(const double *gamma, size_t count, fal
 }
 
 falign_status falign_norm_create_custom(const falign_norm_table *table, void *user, falign_norm **out) {
-  if (!table) return fal_fail(FALIGN_INVALID, "table is NULL");
-  if (table->size < sizeof *table)
-    return fal_fail(FALIGN_INVALID, "the normalization table's size is %zu, want %zu", table->size, sizeof *table);
-  if (!table->name) return fal_fail(FALIGN_INVALID, "the normalization table has no name");
-  if (!table->apply) return fal_fail(FALIGN_INVALID, "normalization %s has no apply", table->name);
-  FAL_TRY(create(NORM_CUSTOM, table->name, NULL, 0, out));
+  static const size_t first_size = offsetof(falign_norm_table, destroy) + sizeof(void (*)(void *));
+  falign_norm_table own;
+  FAL_GIVEN(table);
+  FAL_TRY(fal_copy_table("normalization", &own, sizeof own, first_size, table, table->size));
+  if (!own.name) return fal_fail(FALIGN_INVALID, "the normalization table has no name");
+  if (!own.apply) return fal_fail(FALIGN_INVALID, "normalization %s has no apply", own.name);
+  FAL_TRY(create(NORM_CUSTOM, own.name, NULL, 0, out));
   falign_norm *norm = *out;
-  norm->table = *table;
+  norm->table = own;
+  norm->table.name = norm->name;
   norm->user = user;
   return FALIGN_OK;
 }
@@ -89,7 +91,11 @@ void falign_norm_destroy(falign_norm *norm) {
 
 const char *falign_norm_name(const falign_norm *norm) { return norm->name; }
 
-void falign_norm_match_feedback(falign_norm *norm, int32_t on) { norm->match_feedback = on != 0; }
+falign_status falign_norm_match_feedback(falign_norm *norm, int32_t on) {
+  FAL_GIVEN(norm);
+  norm->match_feedback = on != 0;
+  return FALIGN_OK;
+}
 
 static double frobenius(falign_precision precision, const void *x, size_t rows, size_t cols) {
   return precision == FALIGN_F32 ? falign_frobenius_f32(x, rows, cols, cols)
@@ -111,7 +117,7 @@ static falign_status find_scale(const char *name, uint32_t l, int64_t column, fa
   if (norm == 0) return fal_fail(FALIGN_INVALID, "%s%s[%u] is zero and has no direction to keep", what, name, l);
   if (!isfinite(norm)) return fal_fail(FALIGN_DIVERGED, "%s%s[%u] has norm %g", what, name, l, norm);
   double factor = gamma / norm, most = precision == FALIGN_F32 ? (double)FLT_MAX : DBL_MAX;
-  if (gamma > most || !isfinite(factor))
+  if (gamma > most || !isfinite(factor) || factor == 0)
     return fal_fail(FALIGN_INVALID, "%s%s[%u] of norm %g cannot be scaled to norm %g in %s", what, name, l, norm, gamma,
                     precision == FALIGN_F32 ? "f32" : "f64");
   *scale = factor;
@@ -191,6 +197,7 @@ static falign_status apply_matrix(const falign_norm *norm, falign_network *netwo
 static falign_status match(const falign_network *network, falign_rule *rule, uint32_t l) {
   size_t rows = network->widths[l], cols = network->widths[l + 1];
   double scale, goal = frobenius(network->precision, fal_weights(network, l), rows, cols);
+  if (goal == 0) return fal_fail(FALIGN_INVALID, "W[%u] is zero, and B[%u] is to have its norm", l, l);
   FAL_TRY(
       find_scale("B", l, -1, rule->precision, goal, frobenius(rule->precision, rule->feedback[l], cols, rows), &scale));
   fal_scale_all(rule->precision, rule->feedback[l], rows * cols, scale);
@@ -210,7 +217,7 @@ static falign_status apply_layer(const falign_norm *norm, falign_network *networ
     case NORM_COLUMNS: return apply_columns(norm, network, l, first);
     case NORM_MATRICES: return apply_matrix(norm, network, l);
     case NORM_CUSTOM:
-      falign_set_last_error(NULL);
+      fal_before_callback();
       if (norm->table.apply(norm->user, network, l) == FALIGN_OK) return FALIGN_OK;
       return fal_fail(FALIGN_CALLBACK, "normalization %s failed on W[%u]: %s", norm->name, l, falign_last_error());
     default: return FALIGN_OK;

@@ -30,7 +30,7 @@ falign_status fal_rng_init(falign_rng *rng, uint64_t seed, uint32_t purpose, uin
 }
 
 falign_status falign_rng_create(uint64_t seed, uint32_t purpose, uint32_t layer, uint32_t run, falign_rng **out) {
-  if (!out) return fal_fail(FALIGN_INVALID, "out is NULL");
+  FAL_GIVEN(out);
   falign_rng rng;
   FAL_TRY(fal_rng_init(&rng, seed, purpose, layer, run));
   falign_rng *created = fal_alloc(1, sizeof *created);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "norm/scale.h"
+#include "tensors/tensors.h"
 
 static const falign_rule_table own_rules[] = {
     {.size = sizeof(falign_rule_table),
@@ -42,17 +43,18 @@ falign_status falign_rule_create_dfa(const falign_network *network, falign_rule 
 }
 
 falign_status falign_rule_create_named(const char *name, const falign_network *network, falign_rule **out) {
-  if (!name) return fal_fail(FALIGN_INVALID, "name is NULL");
+  FAL_GIVEN(name);
   for (size_t i = 0; i < OWN_RULES; i++) {
     if (strcmp(name, own_rules[i].name) == 0) return falign_rule_create_custom(&own_rules[i], NULL, network, out);
   }
   return fal_fail(FALIGN_UNSUPPORTED, "there is no rule \"%s\": the library has bp, fa and dfa", name);
 }
 
-static falign_status check_table(const falign_rule_table *table, falign_precision precision) {
-  if (!table) return fal_fail(FALIGN_INVALID, "table is NULL");
-  if (table->size < sizeof *table)
-    return fal_fail(FALIGN_INVALID, "the rule table's size is %zu, want %zu", table->size, sizeof *table);
+/* The size of the table in the first release. */
+static const size_t first_size = offsetof(falign_rule_table, destroy) + sizeof(void (*)(void *));
+
+static falign_status copy_table(const falign_rule_table *given, falign_precision precision, falign_rule_table *table) {
+  FAL_TRY(fal_copy_table("rule", table, sizeof *table, first_size, given, given->size));
   if (!table->name) return fal_fail(FALIGN_INVALID, "the rule table has no name");
   if (table->feedback < FALIGN_FEEDBACK_NONE || table->feedback > FALIGN_FEEDBACK_DIRECT)
     return fal_fail(FALIGN_INVALID, "rule %s: %d is no kind of feedback", table->name, table->feedback);
@@ -74,14 +76,17 @@ static bool allocate_feedback(falign_rule *rule) {
 
 falign_status falign_rule_create_custom(const falign_rule_table *table, void *user, const falign_network *network,
                                         falign_rule **out) {
-  if (!out || !network) return fal_fail(FALIGN_INVALID, "%s is NULL", out ? "network" : "out");
-  FAL_TRY(check_table(table, network->precision));
+  falign_rule_table own;
+  FAL_GIVEN(table);
+  FAL_GIVEN(network);
+  FAL_GIVEN(out);
+  FAL_TRY(copy_table(table, network->precision, &own));
   falign_rule *rule = fal_zalloc(1, sizeof *rule);
   if (!rule) return fal_fail_memory("a rule", 1, sizeof *rule);
   size_t ends = (size_t)network->layers + 1;
   fal_refs_init(&rule->refs);
-  rule->table = *table;
-  rule->table.name = fal_strdup(table->name);
+  rule->table = own;
+  rule->table.name = fal_strdup(own.name);
   rule->table.destroy = NULL; /* until nothing can fail */
   rule->user = user;
   rule->precision = network->precision;
@@ -93,7 +98,7 @@ falign_status falign_rule_create_custom(const falign_rule_table *table, void *us
     falign_rule_destroy(rule);
     return fal_fail_memory("a rule's feedback matrices", ends, sizeof *rule->feedback);
   }
-  rule->table.destroy = table->destroy;
+  rule->table.destroy = own.destroy;
   *out = rule;
   return FALIGN_OK;
 }
@@ -113,6 +118,13 @@ void falign_rule_destroy(falign_rule *rule) {
 const char *falign_rule_name(const falign_rule *rule) { return rule->table.name; }
 
 falign_feedback falign_rule_feedback(const falign_rule *rule) { return rule->table.feedback; }
+
+bool fal_rule_is_own(const falign_rule *rule) {
+  for (size_t i = 0; i < OWN_RULES; i++) {
+    if (rule->table.signal_f32 == own_rules[i].signal_f32) return true;
+  }
+  return false;
+}
 
 bool fal_rule_is_bp(const falign_rule *rule) { return rule->table.signal_f32 == fal_signal_bp_f32; }
 
@@ -139,8 +151,8 @@ static const char *letter(const falign_rule *rule) {
 }
 
 falign_status falign_rule_draw(falign_rule *rule, double sd, uint64_t seed, uint32_t run) {
-  if (!rule) return fal_fail(FALIGN_INVALID, "rule is NULL");
-  FAL_TRY(fal_check_sd("sd", sd));
+  FAL_GIVEN(rule);
+  FAL_TRY(fal_check_sd("sd", rule->precision, sd));
   if (rule->table.feedback == FALIGN_FEEDBACK_NONE) return FALIGN_OK;
   uint32_t purpose = rule->table.feedback == FALIGN_FEEDBACK_DIRECT ? FALIGN_RNG_F : FALIGN_RNG_B;
   for (uint32_t l = 1; l < rule->layers; l++) {
@@ -169,7 +181,7 @@ static falign_status normalize_columns(falign_rule *rule, double gamma, double *
 }
 
 falign_status falign_rule_normalize_columns(falign_rule *rule, double gamma) {
-  if (!rule) return fal_fail(FALIGN_INVALID, "rule is NULL");
+  FAL_GIVEN(rule);
   if (!(gamma > 0) || !isfinite(gamma)) return fal_fail(FALIGN_INVALID, "gamma must be positive, got %g", gamma);
   if (rule->table.feedback == FALIGN_FEEDBACK_NONE) return FALIGN_OK;
   double *scale = fal_alloc(widest(rule), sizeof *scale);
@@ -180,7 +192,7 @@ falign_status falign_rule_normalize_columns(falign_rule *rule, double gamma) {
 }
 
 static falign_status check_layer(const falign_rule *rule, uint32_t l) {
-  if (!rule) return fal_fail(FALIGN_INVALID, "rule is NULL");
+  FAL_GIVEN(rule);
   if (rule->table.feedback == FALIGN_FEEDBACK_NONE)
     return fal_fail(FALIGN_UNSUPPORTED, "rule %s has no feedback matrices", rule->table.name);
   if (l < 1 || l >= rule->layers)
@@ -236,9 +248,17 @@ static void *feedback_in_place(const falign_rule *rule, uint32_t l, falign_preci
   return NULL;
 }
 
-float *falign_rule_feedback_f32(const falign_rule *rule, uint32_t l) { return feedback_in_place(rule, l, FALIGN_F32); }
+float *falign_rule_feedback_f32(falign_rule *rule, uint32_t l) { return feedback_in_place(rule, l, FALIGN_F32); }
 
-double *falign_rule_feedback_f64(const falign_rule *rule, uint32_t l) { return feedback_in_place(rule, l, FALIGN_F64); }
+const float *falign_rule_view_feedback_f32(const falign_rule *rule, uint32_t l) {
+  return feedback_in_place(rule, l, FALIGN_F32);
+}
+
+double *falign_rule_feedback_f64(falign_rule *rule, uint32_t l) { return feedback_in_place(rule, l, FALIGN_F64); }
+
+const double *falign_rule_view_feedback_f64(const falign_rule *rule, uint32_t l) {
+  return feedback_in_place(rule, l, FALIGN_F64);
+}
 
 size_t fal_rule_slot_count(const falign_rule *rule) {
   return rule->table.feedback == FALIGN_FEEDBACK_NONE ? 0 : rule->layers - 1;
@@ -265,10 +285,16 @@ static falign_status make_slots(const falign_rule *rule, fal_slot **slots) {
 falign_status falign_rule_export(const falign_rule *rule, falign_tensors *tensors) {
   if (!rule || !tensors) return fal_fail(FALIGN_INVALID, "%s is NULL", rule ? "tensors" : "rule");
   fal_slot *slots;
+  size_t before = falign_tensors_count(tensors);
   FAL_TRY(make_slots(rule, &slots));
   falign_status status = fal_slots_export(slots, fal_rule_slot_count(rule), rule->precision, tensors);
   free(slots);
-  if (status == FALIGN_OK && rule->table.save) status = rule->table.save(rule->user, tensors);
+  if (status == FALIGN_OK && rule->table.save) {
+    fal_before_callback();
+    status = rule->table.save(rule->user, tensors);
+    if (status != FALIGN_OK) fal_callback_failed(status, "saving rule", rule->table.name);
+  }
+  if (status != FALIGN_OK) fal_tensors_truncate(tensors, before);
   return status;
 }
 
@@ -276,7 +302,9 @@ falign_status fal_rule_import_slots(const falign_rule *rule, const fal_slot *slo
                                     const falign_tensors *tensors) {
   fal_staged staged;
   FAL_TRY(fal_slots_stage(slots, count, rule->precision, all, tensors, &staged));
+  fal_before_callback();
   falign_status status = rule->table.load ? rule->table.load(rule->user, tensors) : FALIGN_OK;
+  if (status != FALIGN_OK) fal_callback_failed(status, "loading rule", rule->table.name);
   if (status == FALIGN_OK) {
     fal_slots_commit(slots, count, rule->precision, &staged);
   } else {

@@ -16,6 +16,7 @@ struct falign_rule {
 };
 
 void fal_rule_keep(falign_rule *rule);
+bool fal_rule_is_own(const falign_rule *rule); /* bp, fa or dfa */
 bool fal_rule_is_bp(const falign_rule *rule);
 /* Fails unless the rule was made for a network of this shape and precision. */
 falign_status fal_rule_check(const falign_rule *rule, const falign_network *network);

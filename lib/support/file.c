@@ -255,17 +255,28 @@ falign_status fal_source_open(const char *path, fal_source *source) {
   return status;
 }
 
+falign_status fal_source_read_some(fal_source *source, void *out, size_t size, size_t *got) {
+  ssize_t length;
+  do {
+    length = read(source->fd, out, size);
+  } while (length < 0 && errno == EINTR);
+  if (length < 0) return fail_io("read", source->path, errno);
+  *got = (size_t)length;
+  return FALIGN_OK;
+}
+
 falign_status fal_source_read(fal_source *source, void *out, size_t size) {
   char *to = out;
-  while (size > 0) {
-    ssize_t got = read(source->fd, to, size);
-    if (got < 0 && errno != EINTR) return fail_io("read", source->path, errno);
-    if (got < 0) continue;
+  for (size_t got; size > 0; to += got, size -= got) {
+    FAL_TRY(fal_source_read_some(source, to, size, &got));
     if (got == 0) return fal_fail(FALIGN_IO, "cannot read %s: it ends %zu bytes early", source->path, size);
-    to += got;
-    size -= (size_t)got;
   }
   return FALIGN_OK;
+}
+
+bool fal_file_exists(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 || errno != ENOENT; /* another reason is for who reads it to tell */
 }
 
 void fal_source_close(fal_source *source) { close(source->fd); }

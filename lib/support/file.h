@@ -32,6 +32,9 @@ typedef struct {
 falign_status fal_source_open(const char *path, fal_source *source);
 /* The next `size` bytes. */
 falign_status fal_source_read(fal_source *source, void *out, size_t size);
+/* At most `size` bytes; 0 at the end. */
+falign_status fal_source_read_some(fal_source *source, void *out, size_t size, size_t *got);
+bool fal_file_exists(const char *path);
 void fal_source_close(fal_source *source);
 
 /* Parses a JSON object of `size` bytes with a 0 behind them, and nothing after it but blanks. `name` is whose text it

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _POSIX_C_SOURCE 200809L
 #include "support/pool.h"
 
 #include <stdlib.h>
 
 #ifdef FAL_THREADS
+#include <fenv.h>
 #include <pthread.h>
-#include <string.h>
+#include <signal.h>
+#include <unistd.h>
 
 typedef struct {
   fal_pool *pool;
@@ -19,6 +22,8 @@ struct fal_pool {
   uint64_t round; /* counts calls of fal_pool_run(); a worker does each round once */
   uint32_t busy;  /* workers that have not finished the round */
   bool closing;
+  pid_t owner;        /* the process whose threads these are: a forked child has none of them */
+  fenv_t environment; /* of the caller: all threads round alike */
   size_t tasks;
   atomic_size_t next;
   fal_task_fn work;
@@ -44,6 +49,7 @@ static void *work_rounds(void *arg) {
     while (pool->round == done && !pool->closing) pthread_cond_wait(&pool->work_is_there, &pool->lock);
     if (pool->closing) break;
     done = pool->round;
+    fesetenv(&pool->environment);
     pthread_mutex_unlock(&pool->lock);
     do_tasks(pool, self->number);
     pthread_mutex_lock(&pool->lock);
@@ -53,23 +59,36 @@ static void *work_rounds(void *arg) {
   return NULL;
 }
 
+/* Starts the workers, with all signals blocked: those are for the program's own threads. */
+static int start_workers(fal_pool *pool, uint32_t count) {
+  sigset_t all, before;
+  sigfillset(&all);
+  int error = pthread_sigmask(SIG_SETMASK, &all, &before);
+  if (error) return error;
+  for (uint32_t i = 0; i < count && !error; i++) {
+    worker *next = &pool->workers[i];
+    next->pool = pool;
+    next->number = i + 1;
+    error = pthread_create(&next->thread, NULL, work_rounds, next);
+    if (!error) pool->started++;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return error;
+}
+
 falign_status fal_pool_create(uint32_t threads, fal_pool **out) {
   uint32_t others = threads - 1;
   fal_pool *pool = fal_zalloc(1, sizeof *pool + others * sizeof *pool->workers);
   if (!pool) return fal_fail_memory("threads", others, sizeof *pool->workers);
+  pool->owner = getpid();
   pthread_mutex_init(&pool->lock, NULL);
   pthread_cond_init(&pool->work_is_there, NULL);
   pthread_cond_init(&pool->work_is_done, NULL);
-  for (uint32_t i = 0; i < others; i++) {
-    worker *next = &pool->workers[i];
-    next->pool = pool;
-    next->number = i + 1;
-    int error = pthread_create(&next->thread, NULL, work_rounds, next);
-    if (error) {
-      fal_pool_destroy(pool);
-      return fal_fail(FALIGN_MEMORY, "cannot start thread %u of %u: %s", i + 2, threads, strerror(error));
-    }
-    pool->started++;
+  int error = start_workers(pool, others);
+  if (error) {
+    uint32_t started = pool->started;
+    fal_pool_destroy(pool);
+    return fal_fail(FALIGN_MEMORY, "cannot start thread %u of %u: error %d", started + 2, threads, error);
   }
   *out = pool;
   return FALIGN_OK;
@@ -77,6 +96,10 @@ falign_status fal_pool_create(uint32_t threads, fal_pool **out) {
 
 void fal_pool_destroy(fal_pool *pool) {
   if (!pool) return;
+  if (pool->owner != getpid()) {
+    free(pool);
+    return;
+  }
   pthread_mutex_lock(&pool->lock);
   pool->closing = true;
   pthread_cond_broadcast(&pool->work_is_there);
@@ -92,6 +115,7 @@ static void run_on_all(fal_pool *pool, size_t tasks, fal_task_fn work, void *arg
   pthread_mutex_lock(&pool->lock);
   pool->work = work;
   pool->arg = arg;
+  fegetenv(&pool->environment);
   pool->tasks = tasks;
   atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
   pool->busy = pool->started;
@@ -117,7 +141,7 @@ void fal_pool_destroy(fal_pool *pool) { (void)pool; }
 
 void fal_pool_run(fal_pool *pool, size_t tasks, fal_task_fn work, void *arg) {
 #ifdef FAL_THREADS
-  if (pool && tasks > 1) {
+  if (pool && tasks > 1 && pool->owner == getpid()) {
     run_on_all(pool, tasks, work, arg);
     return;
   }

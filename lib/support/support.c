@@ -29,6 +29,26 @@ void fal_message(const char *format, ...) {
   memcpy(last_error, message, sizeof message);
 }
 
+void fal_before_callback(void) { last_error[0] = 0; }
+
+falign_status fal_callback_failed(falign_status status, const char *what, const char *name) {
+  if (last_error[0] == 0) fal_message("%s %s failed with status %d", what, name, status);
+  return status;
+}
+
+falign_status fal_copy_table(const char *what, void *own, size_t own_size, size_t least, const void *table,
+                             size_t given) {
+  if (given < least) return fal_fail(FALIGN_INVALID, "the %s table's size is %zu, want %zu", what, given, own_size);
+  for (size_t i = own_size; i < given; i++) {
+    if (((const unsigned char *)table)[i] != 0)
+      return fal_fail(FALIGN_UNSUPPORTED, "the %s table of %zu bytes has entries that this version does not know", what,
+                      given);
+  }
+  memset(own, 0, own_size);
+  memcpy(own, table, given < own_size ? given : own_size);
+  return FALIGN_OK;
+}
+
 const char *falign_status_name(falign_status status) {
   switch (status) {
     case FALIGN_OK: return "FALIGN_OK";
@@ -103,8 +123,8 @@ falign_status fal_check_matrix(const char *name, int64_t index, const void *data
   return FALIGN_OK;
 }
 
-static double element_at(const void *data, falign_precision precision, size_t at) {
-  return precision == FALIGN_F32 ? (double)((const float *)data)[at] : ((const double *)data)[at];
+double fal_number(falign_precision precision, const void *numbers, size_t i) {
+  return precision == FALIGN_F32 ? (double)((const float *)numbers)[i] : ((const double *)numbers)[i];
 }
 
 falign_status fal_check_finite(const char *name, int64_t index, const void *data, falign_precision precision,
@@ -116,7 +136,7 @@ falign_status fal_check_finite_as(const char *name, int64_t index, const void *d
                                   falign_precision as, size_t rows, size_t cols, size_t stride) {
   for (size_t i = 0; i < rows; i++) {
     for (size_t j = 0; j < cols; j++) {
-      double value = element_at(data, precision, i * stride + j);
+      double value = fal_number(precision, data, i * stride + j);
       if (as == FALIGN_F32 ? isfinite((float)value) : isfinite(value)) continue;
       char text[64];
       return fal_fail(FALIGN_INVALID, "%s has %g in row %zu, column %zu", label(text, sizeof text, name, index), value,
@@ -135,7 +155,7 @@ void fal_copy_matrix(void *to, falign_precision to_precision, size_t to_stride, 
       continue;
     }
     for (size_t j = 0; j < cols; j++) {
-      double value = element_at(from, from_precision, i * from_stride + j);
+      double value = fal_number(from_precision, from, i * from_stride + j);
       if (to_precision == FALIGN_F32) {
         ((float *)to)[i * to_stride + j] = (float)value;
       } else {

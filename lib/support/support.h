@@ -32,6 +32,24 @@
   fal_fail(FALIGN_MEMORY, "no memory for %s (%zu x %zu bytes)", what, (size_t)(count), (size_t)(size))
 void fal_message(const char *format, ...) FAL_PRINTF(1, 2);
 
+/* Before a caller's function is called, and where it has failed: names it unless it has left a message itself. */
+void fal_before_callback(void);
+falign_status fal_callback_failed(falign_status status, const char *what, const char *name);
+
+/* Fails with the argument's name where it is NULL. */
+#define FAL_GIVEN(argument)                                                 \
+  do {                                                                      \
+    if (!(argument)) return fal_fail(FALIGN_INVALID, #argument " is NULL"); \
+  } while (0)
+
+/* Copies a caller's table of `given` bytes, of which the first release has `least`. Entries that it lacks become 0;
+ * those that this library does not know must be 0. */
+falign_status fal_copy_table(const char *what, void *own, size_t own_size, size_t least, const void *table,
+                             size_t given);
+
+/* Element i of an array in either precision. */
+double fal_number(falign_precision precision, const void *numbers, size_t i);
+
 /* count * size bytes, at least one; NULL where the product overflows or memory is short. Released with free(). */
 void *fal_alloc(size_t count, size_t size);
 /* The same, filled with zeros. */

@@ -43,6 +43,18 @@ falign_status falign_config_set_integer(falign_config *config, const char *name,
   return no_files(__func__);
 }
 
+size_t falign_config_count(const falign_config *config) { return 0; }
+
+const char *falign_config_name_at(const falign_config *config, size_t index) { return NULL; }
+
+falign_status falign_config_get_text(const falign_config *config, const char *name, const char **value) {
+  return no_files(__func__);
+}
+
+falign_status falign_config_get_real(const falign_config *config, const char *name, double *value) {
+  return no_files(__func__);
+}
+
 falign_status falign_config_match(const falign_config *a, const falign_config *b) { return no_files(__func__); }
 
 falign_status falign_config_write(const falign_config *config, const char *path) { return no_files(__func__); }

@@ -9,12 +9,6 @@
 
 enum { FAL_MAX_RANK = 8 };
 
-/* Fails, naming the argument, where it is NULL. */
-#define FAL_GIVEN(argument)                                                    \
-  do {                                                                         \
-    if (!(argument)) return fal_fail(FALIGN_INVALID, "%s is NULL", #argument); \
-  } while (0)
-
 /* Makes room for element `count` of a growing array; NULL, with the array as it was, where memory is short. */
 void *fal_grow(void *array, size_t *capacity, size_t count, size_t size);
 

@@ -54,6 +54,8 @@ static void place(falign_trace *trace) {
 
 falign_status fal_trace_reserve(falign_trace *trace, size_t rows, bool bp) {
   if (trace->storage && rows <= trace->storage_rows && (!bp || trace->storage_bp)) return FALIGN_OK;
+  if (rows < trace->storage_rows) rows = trace->storage_rows; /* it only grows, so that steps stop allocating */
+  bp = bp || trace->storage_bp;
   size_t numbers;
   if (!fal_mul(rows, row_numbers(trace->network, bp), &numbers))
     return fal_fail(FALIGN_MEMORY, "a trace of %zu rows is too large", rows);
@@ -131,8 +133,8 @@ static matrix find(const falign_trace *trace, falign_quantity quantity, uint32_t
       if (l == 0) by_rows.stride = trace->input_stride;
       return by_rows;
     case FALIGN_Z: by_rows.data = trace->states[l]; return by_rows;
-    case FALIGN_DELTA: by_rows.data = trace->deltas[l]; return by_rows;
-    case FALIGN_DELTA_BP: by_rows.data = trace->bp_deltas[l]; return by_rows;
+    case FALIGN_DELTA: by_rows.data = l >= trace->lowest_delta ? trace->deltas[l] : NULL; return by_rows;
+    case FALIGN_DELTA_BP: by_rows.data = trace->lowest_delta <= 1 ? trace->bp_deltas[l] : NULL; return by_rows;
     case FALIGN_TARGET:
       by_rows.data = trace->target;
       by_rows.stride = trace->target_stride;
@@ -151,7 +153,7 @@ static matrix find(const falign_trace *trace, falign_quantity quantity, uint32_t
 
 static falign_status view(const falign_trace *trace, falign_quantity quantity, uint32_t l, falign_precision precision,
                           matrix *out) {
-  if (!trace) return fal_fail(FALIGN_INVALID, "trace is NULL");
+  FAL_GIVEN(trace);
   FAL_TRY(check_layer(trace, quantity, l));
   if (precision != trace->network->precision)
     return fal_fail(FALIGN_SHAPE, "the trace is in %s", trace->network->precision == FALIGN_F32 ? "f32" : "f64");

@@ -12,11 +12,12 @@ struct falign_trace {
   size_t rows, first_row;
   uint64_t iteration;
   double eta, loss;
-  void **outputs;     /* L[0..d] */
-  void **states;      /* Z[1..d] */
-  void **deltas;      /* delta[1..d] */
-  void **bp_deltas;   /* what BP would send */
-  const void *target; /* Y* */
+  void **outputs;        /* L[0..d] */
+  void **states;         /* Z[1..d] */
+  void **deltas;         /* delta[1..d] */
+  void **bp_deltas;      /* what BP would send */
+  uint32_t lowest_delta; /* delta[l] is known from this layer up; BP's only when all are */
+  const void *target;    /* Y* */
   size_t input_stride, target_stride;
   const void *update;    /* dW and db, laid out as the network's parameters */
   const void *bp_update; /* what BP would add */

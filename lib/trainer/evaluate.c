@@ -25,7 +25,7 @@ static falign_status evaluate_batch(const falign_trainer *trainer, falign_batche
 
 falign_status falign_trainer_evaluate(const falign_trainer *trainer, falign_batches *batches, double *loss,
                                       double *error) {
-  if (!trainer) return fal_fail(FALIGN_INVALID, "trainer is NULL");
+  FAL_GIVEN(trainer);
   FAL_TRY(fal_check_batches(trainer, batches));
   fal_phase before;
   FAL_TRY(fal_enter(trainer, FAL_LOOKING, &before));

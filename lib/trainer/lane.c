@@ -99,13 +99,16 @@ static void output_delta(const fal_pass *pass, falign_trace *block, fal_lane *la
 }
 
 /* delta[l] = the rule's signal o f'(Z[l]), from the last hidden layer down. */
-static falign_status hidden_deltas(const falign_rule *rule, const falign_trace *block) {
+static falign_status hidden_deltas(const falign_rule *rule, falign_trace *block) {
   for (uint32_t l = block->network->layers - 1; l >= 1; l--) {
+    block->lowest_delta = l + 1;
     falign_status status = rule->table.REAL(signal)(rule->user, rule, block->network, block, l, block->deltas[l]);
+    if (status != FALIGN_OK && fal_rule_is_own(rule)) return status;
     if (status != FALIGN_OK)
       return fal_fail(FALIGN_CALLBACK, "rule %s failed at layer %u: %s", rule->table.name, l, falign_last_error());
     times_derivative(block, l, block->deltas[l]);
   }
+  block->lowest_delta = 1;
   return FALIGN_OK;
 }
 
@@ -150,17 +153,45 @@ static real *lane_sum(const fal_sums *sums, size_t lane, size_t parameters) {
   return lane == 0 ? sums->update : (real *)sums->partial + (lane - 1) * parameters;
 }
 
-static falign_status train_block(const fal_pass *pass, falign_trace *block, size_t number, bool fresh) {
+static falign_status train_block(const fal_pass *pass, falign_trace *block, size_t lane, bool fresh) {
   const falign_trainer *trainer = pass->trainer;
   fal_work *work = trainer->work;
   size_t parameters = trainer->network->parameter_count;
-  FAL_TRY(forward(block, &work->lanes[number]));
-  output_delta(pass, block, &work->lanes[number]);
+  FAL_TRY(forward(block, &work->lanes[lane]));
+  output_delta(pass, block, &work->lanes[lane]);
   FAL_TRY(hidden_deltas(trainer->rule, block));
-  FAL_TRY(add_updates(block, block->deltas, fresh, lane_sum(&work->sums, number, parameters)));
+  FAL_TRY(add_updates(block, block->deltas, fresh, lane_sum(&work->sums, lane, parameters)));
   if (!pass->bp) return FALIGN_OK;
   FAL_TRY(bp_deltas(block));
-  return add_updates(block, block->bp_deltas, fresh, lane_sum(&work->bp_sums, number, parameters));
+  return add_updates(block, block->bp_deltas, fresh, lane_sum(&work->bp_sums, lane, parameters));
+}
+
+static falign_status count_wrong(const fal_pass *pass, const falign_trace *block, uint64_t *wrong) {
+  const falign_code *code = falign_batches_code(pass->in.batches);
+  uint32_t d = block->network->layers, decoded[FAL_BLOCK];
+  size_t cols = block->network->widths[d];
+  if (!code) return FALIGN_OK;
+  FAL_TRY(REAL(falign_code_decode)(code, block->outputs[d], block->rows, cols, cols, decoded));
+  for (size_t i = 0; i < block->rows; i++)
+    *wrong += decoded[i] != fal_batches_label(pass->in.batches, pass->in.k, block->first_row + i);
+  return FALIGN_OK;
+}
+
+static falign_status evaluate_block(const fal_pass *pass, falign_trace *block, size_t lane, bool fresh) {
+  fal_lane *result = &pass->trainer->work->lanes[lane];
+  (void)fresh;
+  FAL_TRY(forward(block, result));
+  result->loss += squared_error(block, NULL);
+  return count_wrong(pass, block, &result->wrong);
+}
+
+static falign_status forward_block(const fal_pass *pass, falign_trace *block, size_t lane, bool fresh) {
+  uint32_t d = block->network->layers;
+  size_t cols = block->network->widths[d];
+  (void)fresh;
+  FAL_TRY(forward(block, &pass->trainer->work->lanes[lane]));
+  memcpy((real *)pass->outputs + block->first_row * cols, block->outputs[d], block->rows * cols * sizeof(real));
+  return FALIGN_OK;
 }
 
 /* Messages are kept by thread: takes this thread's to where the caller's finds it. */
@@ -173,74 +204,31 @@ static void keep_message(fal_lane *lane, falign_status status) {
   lane->message[length] = 0;
 }
 
-/* Blocks first..first+length-1 belong to a lane. */
-static void lane_blocks(const fal_pass *pass, size_t lane, size_t *first, size_t *length) {
+/* Does something with a block of a lane, the first of them being `fresh`. */
+typedef falign_status (*block_fn)(const fal_pass *pass, falign_trace *block, size_t lane, bool fresh);
+
+/* Takes the blocks of a lane one after the other, until one fails. */
+static void do_lane(const fal_pass *pass, size_t lane, uint32_t worker, bool target, block_fn each) {
   const fal_work *work = pass->trainer->work;
-  fal_part(work->block_count, work->lane_count, lane, first, length);
-}
-
-static falign_trace *load_block(const fal_pass *pass, uint32_t worker, size_t block, bool target) {
-  size_t first, rows;
-  fal_part(pass->in.rows, pass->trainer->work->block_count, block, &first, &rows);
-  return load(pass, worker, first, rows, target);
-}
-
-void REAL(fal_train_lane)(void *arg, size_t lane, uint32_t worker) {
-  const fal_pass *pass = arg;
-  fal_lane *result = &pass->trainer->work->lanes[lane];
-  size_t first, length;
   falign_status status = FALIGN_OK;
-  lane_blocks(pass, lane, &first, &length);
-  falign_set_last_error(NULL);
-  for (size_t i = 0; i < length && status == FALIGN_OK; i++) {
-    falign_trace *block = load_block(pass, worker, first + i, true);
-    status = train_block(pass, block, lane, i == 0);
+  size_t first_block, blocks, first, rows;
+  fal_part(work->block_count, work->lane_count, lane, &first_block, &blocks);
+  fal_before_callback();
+  for (size_t i = 0; i < blocks && status == FALIGN_OK; i++) {
+    fal_part(pass->in.rows, work->block_count, first_block + i, &first, &rows);
+    status = each(pass, load(pass, worker, first, rows, target), lane, i == 0);
   }
-  keep_message(result, status);
+  keep_message(&pass->trainer->work->lanes[lane], status);
 }
 
-static uint64_t count_wrong(const fal_pass *pass, const falign_trace *block) {
-  const falign_code *code = falign_batches_code(pass->in.batches);
-  uint32_t d = block->network->layers, decoded[FAL_BLOCK];
-  size_t cols = block->network->widths[d];
-  if (!code || REAL(falign_code_decode)(code, block->outputs[d], block->rows, cols, cols, decoded)) return 0;
-  uint64_t wrong = 0;
-  for (size_t i = 0; i < block->rows; i++)
-    wrong += decoded[i] != fal_batches_label(pass->in.batches, pass->in.k, block->first_row + i);
-  return wrong;
+void REAL(fal_train_lane)(void *pass, size_t lane, uint32_t worker) { do_lane(pass, lane, worker, true, train_block); }
+
+void REAL(fal_evaluate_lane)(void *pass, size_t lane, uint32_t worker) {
+  do_lane(pass, lane, worker, true, evaluate_block);
 }
 
-void REAL(fal_evaluate_lane)(void *arg, size_t lane, uint32_t worker) {
-  const fal_pass *pass = arg;
-  fal_lane *result = &pass->trainer->work->lanes[lane];
-  size_t first, length;
-  falign_status status = FALIGN_OK;
-  lane_blocks(pass, lane, &first, &length);
-  for (size_t i = 0; i < length && status == FALIGN_OK; i++) {
-    falign_trace *block = load_block(pass, worker, first + i, true);
-    status = forward(block, result);
-    if (status != FALIGN_OK) break;
-    result->loss += squared_error(block, NULL);
-    result->wrong += count_wrong(pass, block);
-  }
-  keep_message(result, status);
-}
-
-void REAL(fal_forward_lane)(void *arg, size_t lane, uint32_t worker) {
-  const fal_pass *pass = arg;
-  fal_lane *result = &pass->trainer->work->lanes[lane];
-  size_t first, length;
-  falign_status status = FALIGN_OK;
-  lane_blocks(pass, lane, &first, &length);
-  for (size_t i = 0; i < length && status == FALIGN_OK; i++) {
-    falign_trace *block = load_block(pass, worker, first + i, false);
-    status = forward(block, result);
-    uint32_t d = block->network->layers;
-    size_t cols = block->network->widths[d];
-    if (status != FALIGN_OK) break;
-    memcpy((real *)pass->outputs + block->first_row * cols, block->outputs[d], block->rows * cols * sizeof(real));
-  }
-  keep_message(result, status);
+void REAL(fal_forward_lane)(void *pass, size_t lane, uint32_t worker) {
+  do_lane(pass, lane, worker, false, forward_block);
 }
 
 bool REAL(fal_sum_lanes)(const real *w, real *update, const real *partial, size_t partials, size_t count) {

@@ -31,9 +31,10 @@ falign_status fal_observe(const falign_trainer *trainer, const falign_trace *tra
 }
 
 falign_status falign_trainer_measure(falign_trainer *trainer) {
-  if (!trainer) return fal_fail(FALIGN_INVALID, "trainer is NULL");
+  FAL_GIVEN(trainer);
   fal_phase before;
   FAL_TRY(fal_enter(trainer, FAL_LOOKING, &before));
+  bool started = trainer->started;
   fal_note_start(trainer);
   falign_status status = FALIGN_OK;
   for (size_t i = 0; i < trainer->observer_count && status == FALIGN_OK; i++) {
@@ -41,6 +42,7 @@ falign_status falign_trainer_measure(falign_trainer *trainer) {
     if (falign_metric_needs(observer->metric) != 0) continue;
     status = fal_metric_measure(observer->metric, trainer, NULL, observer->sink, observer->user);
   }
+  trainer->started = started; /* only a step begins a run */
   trainer->work->phase = before;
   return status;
 }
@@ -59,8 +61,8 @@ static falign_status add(falign_trainer *trainer, fal_observer observer) {
 }
 
 static falign_status check(const falign_trainer *trainer, const falign_metric *metric, falign_value_fn sink) {
-  if (!trainer) return fal_fail(FALIGN_INVALID, "trainer is NULL");
-  if (!metric) return fal_fail(FALIGN_INVALID, "metric is NULL");
+  FAL_GIVEN(trainer);
+  FAL_GIVEN(metric);
   if (!sink) return fal_fail(FALIGN_INVALID, "the sink of %s is NULL", falign_metric_name(metric));
   if (trainer->work->phase != FAL_IDLE) return fal_fail(FALIGN_INVALID, "observers cannot be added within a step");
   return FALIGN_OK;

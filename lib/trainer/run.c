@@ -43,10 +43,13 @@ static falign_status run_step(falign_trainer *trainer, falign_batches *batches, 
 }
 
 falign_status falign_trainer_run(falign_trainer *trainer, falign_batches *batches, uint64_t until) {
-  if (!trainer) return fal_fail(FALIGN_INVALID, "trainer is NULL");
+  FAL_GIVEN(trainer);
   FAL_TRY(fal_check_batches(trainer, batches));
-  while (trainer->iteration < until) FAL_TRY(run_step(trainer, batches, until));
-  return FALIGN_OK;
+  falign_status status = FALIGN_OK;
+  fal_refs_keep(&trainer->refs); /* a callback may give the caller's reference back */
+  while (status == FALIGN_OK && trainer->iteration < until) status = run_step(trainer, batches, until);
+  falign_trainer_destroy(trainer);
+  return status;
 }
 
 void falign_trainer_set_progress(falign_trainer *trainer, falign_progress_fn progress, void *user) {

@@ -101,18 +101,14 @@ falign_status fal_lanes_status(const falign_trainer *trainer, const fal_rows_in 
   return FALIGN_OK;
 }
 
-static double number(falign_precision precision, const void *numbers, size_t i) {
-  return precision == FALIGN_F32 ? (double)((const float *)numbers)[i] : ((const double *)numbers)[i];
-}
-
 /* Finds the parameter that would not be finite after the update. */
 static falign_status blame_update(const falign_trainer *trainer, const fal_rows_in *in, const char *y_name) {
   const falign_network *network = trainer->network;
   double limit = network->precision == FALIGN_F32 ? (double)FLT_MAX : DBL_MAX;
   FAL_TRY(blame_input(trainer, in, y_name));
   for (size_t i = 0; i < network->parameter_count; i++) {
-    double next =
-        number(network->precision, network->parameters, i) + number(network->precision, trainer->work->sums.update, i);
+    double next = fal_number(network->precision, network->parameters, i) +
+                  fal_number(network->precision, trainer->work->sums.update, i);
     if (fabs(next) <= limit) continue;
     uint32_t l = 0;
     while (l + 1 < network->layers && network->w_at[l + 1] <= i) l++;
@@ -149,6 +145,7 @@ static void publish(const falign_trainer *trainer, const fal_pass *pass, int32_t
   last->loss = pass->imposed ? (double)NAN : loss;
   last->backend = trainer->backend;
   last->update = work->sums.update;
+  last->lowest_delta = 1;
   size_t pointers = ((size_t)trainer->network->layers + 1) * sizeof *last->deltas;
   if (!pass->bp) memset(last->bp_deltas, 0, pointers); /* those of an earlier step */
   if (!(needs & FALIGN_NEEDS_BP)) return;
@@ -156,7 +153,7 @@ static void publish(const falign_trainer *trainer, const fal_pass *pass, int32_t
   if (!pass->bp) memcpy(last->bp_deltas, last->deltas, pointers); /* the rule is BP */
 }
 
-static falign_status apply_update(falign_trainer *trainer) {
+static void add_update(falign_trainer *trainer) {
   falign_network *network = trainer->network;
   const void *update = trainer->work->sums.update;
   if (network->precision == FALIGN_F32) {
@@ -164,13 +161,16 @@ static falign_status apply_update(falign_trainer *trainer) {
   } else {
     fal_apply_f64(network->parameters, update, network->parameter_count);
   }
-  return trainer->norm ? falign_norm_apply(trainer->norm, network, trainer->rule) : FALIGN_OK;
+}
+
+static falign_status normalize(falign_trainer *trainer) {
+  return trainer->norm ? falign_norm_apply(trainer->norm, trainer->network, trainer->rule) : FALIGN_OK;
 }
 
 static falign_status adapt_rule(falign_trainer *trainer) {
   falign_rule *rule = trainer->rule;
   if (!rule->table.adapt) return FALIGN_OK;
-  falign_set_last_error(NULL);
+  fal_before_callback();
   if (rule->table.adapt(rule->user, rule, trainer->network, &trainer->work->last) == FALIGN_OK) return FALIGN_OK;
   return fal_fail(FALIGN_CALLBACK, "rule %s failed to adapt: %s", rule->table.name, falign_last_error());
 }
@@ -202,10 +202,10 @@ static falign_status finish(falign_trainer *trainer) {
   work->phase = FAL_LOOKING;
   FAL_TRY(fal_observe(trainer, &work->last));
   work->phase = FAL_APPLYING;
-  FAL_TRY(apply_update(trainer));
-  FAL_TRY(adapt_rule(trainer));
-  trainer->iteration++;
-  return FALIGN_OK;
+  add_update(trainer);
+  trainer->iteration++; /* W[k+1] is there, whatever comes of what follows */
+  FAL_TRY(normalize(trainer));
+  return adapt_rule(trainer);
 }
 
 falign_status fal_step(falign_trainer *trainer, const fal_rows_in *in, bool imposed) {
@@ -219,7 +219,7 @@ falign_status fal_step(falign_trainer *trainer, const fal_rows_in *in, bool impo
                    .imposed = imposed,
                    .bp = (needs & FALIGN_NEEDS_BP) && !fal_rule_is_bp(trainer->rule),
                    .keep = (needs & FALIGN_NEEDS_ACTIVITY) != 0};
-  double loss;
+  double loss = (double)NAN;
   bool started = trainer->started;
   work->last_valid = false;
   fal_note_start(trainer);

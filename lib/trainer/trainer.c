@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trainer/trainer.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "backend/backend.h"
 #include "falign/metric.h"
 #include "norm/norm.h"
+#include "tensors/tensors.h"
 
 static void free_workers(fal_worker *workers, uint32_t count) {
   for (uint32_t i = 0; workers && i < count; i++) {
@@ -62,16 +64,17 @@ static falign_status create_work(const falign_network *network, fal_work **out) 
   return FALIGN_OK;
 }
 
-static falign_status check_eta(double eta) {
-  if (isfinite(eta) && eta >= 0) return FALIGN_OK;
-  return fal_fail(FALIGN_INVALID, "eta must not be negative, got %g", eta);
+static falign_status check_eta(double eta, falign_precision precision) {
+  double most = precision == FALIGN_F32 ? (double)FLT_MAX : DBL_MAX;
+  if (eta >= 0 && eta <= most) return FALIGN_OK;
+  return fal_fail(FALIGN_INVALID, "eta goes from 0 to %g, got %g", most, eta);
 }
 
 falign_status falign_trainer_create(falign_network *network, falign_rule *rule, double eta, falign_trainer **out) {
   if (!network || !rule || !out)
     return fal_fail(FALIGN_INVALID, "%s is NULL", !network ? "network" : !rule ? "rule" : "out");
   FAL_TRY(fal_rule_check(rule, network));
-  FAL_TRY(check_eta(eta));
+  FAL_TRY(check_eta(eta, network->precision));
   falign_trainer *trainer = fal_zalloc(1, sizeof *trainer);
   if (!trainer) return fal_fail_memory("a trainer", 1, sizeof *trainer);
   fal_refs_init(&trainer->refs);
@@ -121,13 +124,13 @@ falign_status fal_enter(const falign_trainer *trainer, fal_phase phase, fal_phas
 
 static falign_status check_idle(const falign_trainer *trainer) {
   fal_phase before;
-  if (!trainer) return fal_fail(FALIGN_INVALID, "trainer is NULL");
+  FAL_GIVEN(trainer);
   return trainer->work ? fal_enter(trainer, FAL_IDLE, &before) : FALIGN_OK;
 }
 
 falign_status falign_trainer_set_eta(falign_trainer *trainer, double eta) {
   FAL_TRY(check_idle(trainer));
-  FAL_TRY(check_eta(eta));
+  FAL_TRY(check_eta(eta, trainer->network->precision));
   trainer->eta = eta;
   return FALIGN_OK;
 }
@@ -136,18 +139,21 @@ double falign_trainer_eta(const falign_trainer *trainer) { return trainer->eta; 
 
 falign_status falign_trainer_set_norm(falign_trainer *trainer, const falign_norm *norm) {
   FAL_TRY(check_idle(trainer));
+  const falign_norm *old = trainer->norm;
   if (norm) fal_norm_keep(norm);
-  falign_norm_destroy((falign_norm *)trainer->norm);
   trainer->norm = norm;
+  falign_norm_destroy((falign_norm *)old);
   return FALIGN_OK;
 }
 
 falign_status falign_trainer_set_backend(falign_trainer *trainer, const falign_backend *backend) {
   FAL_TRY(check_idle(trainer));
-  if (!backend) return fal_fail(FALIGN_INVALID, "backend is NULL");
+  FAL_GIVEN(backend);
+  const falign_backend *old = trainer->backend;
   fal_backend_keep(backend);
-  falign_backend_destroy((falign_backend *)trainer->backend);
   trainer->backend = backend;
+  if (trainer->work) trainer->work->last.backend = backend; /* the old one may go */
+  falign_backend_destroy((falign_backend *)old);
   return FALIGN_OK;
 }
 
@@ -176,7 +182,12 @@ falign_status falign_trainer_set_threads(falign_trainer *trainer, uint32_t threa
 
 uint32_t falign_trainer_threads(const falign_trainer *trainer) { return trainer->work->threads; }
 
-void falign_trainer_keep(falign_trainer *trainer, int32_t needs) { trainer->keep = needs & FAL_NEEDS_ALL; }
+falign_status falign_trainer_keep(falign_trainer *trainer, int32_t needs) {
+  FAL_TRY(check_idle(trainer));
+  if (needs & ~FAL_NEEDS_ALL) return fal_fail(FALIGN_INVALID, "needs of %d are unknown", needs);
+  trainer->keep = needs;
+  return FALIGN_OK;
+}
 
 falign_network *falign_trainer_network(const falign_trainer *trainer) { return trainer->network; }
 
@@ -207,7 +218,7 @@ void fal_note_start(falign_trainer *trainer) {
 falign_status fal_check_rows(const falign_trainer *trainer, falign_precision precision, const void *x, size_t rows,
                              size_t x_cols, size_t x_stride, const char *y_name, const void *y, size_t y_cols,
                              size_t y_stride) {
-  if (!trainer) return fal_fail(FALIGN_INVALID, "trainer is NULL");
+  FAL_GIVEN(trainer);
   const falign_network *network = trainer->network;
   if (precision != network->precision)
     return fal_fail(FALIGN_SHAPE, "the network is in %s", network->precision == FALIGN_F32 ? "f32" : "f64");
@@ -218,7 +229,7 @@ falign_status fal_check_rows(const falign_trainer *trainer, falign_precision pre
 
 falign_status fal_check_batches(const falign_trainer *trainer, const falign_batches *batches) {
   const falign_network *network = trainer->network;
-  if (!batches) return fal_fail(FALIGN_INVALID, "batches is NULL");
+  FAL_GIVEN(batches);
   size_t inputs = falign_batches_input_width(batches), targets = falign_batches_target_width(batches);
   if (inputs != network->widths[0])
     return fal_fail(FALIGN_SHAPE, "the data has %zu inputs, the network %zu", inputs, network->widths[0]);
@@ -230,15 +241,22 @@ falign_status fal_check_batches(const falign_trainer *trainer, const falign_batc
 
 static const char iteration_name[] = "trainer.iteration", start_norm_name[] = "trainer.start_norm";
 
-falign_status falign_trainer_export(const falign_trainer *trainer, falign_tensors *tensors) {
-  if (!trainer || !tensors) return fal_fail(FALIGN_INVALID, "%s is NULL", trainer ? "tensors" : "trainer");
-  FAL_TRY(falign_network_export(trainer->network, tensors));
-  FAL_TRY(falign_rule_export(trainer->rule, tensors));
+static falign_status export(const falign_trainer *trainer, falign_tensors *tensors) {
   int64_t iteration = (int64_t)trainer->iteration;
   size_t layers = trainer->network->layers;
+  FAL_TRY(falign_network_export(trainer->network, tensors));
+  FAL_TRY(falign_rule_export(trainer->rule, tensors));
   FAL_TRY(falign_tensors_add(tensors, iteration_name, FALIGN_DTYPE_I64, NULL, 0, &iteration));
   if (!trainer->started) return FALIGN_OK;
   return falign_tensors_add(tensors, start_norm_name, FALIGN_DTYPE_F64, &layers, 1, trainer->start_norm);
+}
+
+falign_status falign_trainer_export(const falign_trainer *trainer, falign_tensors *tensors) {
+  if (!trainer || !tensors) return fal_fail(FALIGN_INVALID, "%s is NULL", trainer ? "tensors" : "trainer");
+  size_t before = falign_tensors_count(tensors);
+  falign_status status = export(trainer, tensors);
+  if (status != FALIGN_OK) fal_tensors_truncate(tensors, before);
+  return status;
 }
 
 static falign_status read_iteration(const falign_tensors *tensors, uint64_t *out) {
@@ -270,8 +288,10 @@ static falign_status import_matrices(falign_trainer *trainer, const falign_tenso
 static falign_status import(falign_trainer *trainer, const falign_tensors *tensors, double *start_norm) {
   uint64_t iteration;
   size_t layers = trainer->network->layers;
-  bool started = falign_tensors_has(tensors, start_norm_name) != 0;
   FAL_TRY(read_iteration(tensors, &iteration));
+  bool started = iteration > 0 || falign_tensors_has(tensors, start_norm_name);
+  if (started && !falign_tensors_has(tensors, start_norm_name))
+    return fal_fail(FALIGN_FORMAT, "there is no tensor %s", start_norm_name);
   if (started) FAL_TRY(falign_tensors_read_f64(tensors, start_norm_name, &layers, 1, start_norm));
   FAL_TRY(import_matrices(trainer, tensors));
   trainer->iteration = iteration;
@@ -283,7 +303,7 @@ static falign_status import(falign_trainer *trainer, const falign_tensors *tenso
 
 falign_status falign_trainer_import(falign_trainer *trainer, const falign_tensors *tensors) {
   FAL_TRY(check_idle(trainer));
-  if (!tensors) return fal_fail(FALIGN_INVALID, "tensors is NULL");
+  FAL_GIVEN(tensors);
   double *start_norm = fal_zalloc(trainer->network->layers, sizeof *start_norm);
   if (!start_norm) return fal_fail_memory("norms", trainer->network->layers, sizeof *start_norm);
   falign_status status = import(trainer, tensors, start_norm);

@@ -13,7 +13,7 @@
 /* Sign symmetry: the error travels back through the signs of the forward weights, delta[l+1] sign(W[l])^T. */
 static falign_status send_through_signs(void *user, const falign_rule *rule, const falign_network *network,
                                         const falign_trace *trace, uint32_t l, float *out) {
-  const float *delta, *w = falign_network_weights_f32(network, l);
+  const float *delta, *w = falign_network_view_weights_f32(network, l);
   size_t rows, above, stride, width = falign_network_width(network, l);
   falign_status status = falign_trace_view_f32(trace, FALIGN_DELTA, l + 1, &delta, &rows, &above, &stride);
   (void)user, (void)rule;
@@ -67,7 +67,7 @@ static const falign_metric_table silent = {
 /* Keeps each weight within [-limit, limit]; `user` is the limit. */
 static falign_status clip(void *user, falign_network *network, uint32_t l) {
   const float limit = *(const float *)user;
-  float *w = falign_network_weights_f32(network, l);
+  float *w = falign_network_view_weights_f32(network, l);
   size_t count = falign_network_width(network, l) * falign_network_width(network, l + 1);
   if (w == NULL) return FALIGN_UNSUPPORTED;
   for (size_t i = 0; i < count; i++) w[i] = w[i] > limit ? limit : w[i] < -limit ? -limit : w[i];

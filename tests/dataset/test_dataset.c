@@ -174,7 +174,8 @@ START_TEST(bad_synthetic) {
   falign_dataset *data = NULL;
   fails(FALIGN_INVALID, "no points", falign_dataset_create_synthetic(0, 2, 2, 0.5, 0.1, FALIGN_TRAIN, 0, &data));
   fails(FALIGN_INVALID, "width is 0", falign_dataset_create_synthetic(2, 0, 2, 0.5, 0.1, FALIGN_TRAIN, 0, &data));
-  fails(FALIGN_INVALID, "categories is 0", falign_dataset_create_synthetic(2, 2, 0, 0.5, 0.1, FALIGN_TRAIN, 0, &data));
+  fails(FALIGN_INVALID, "categories go from 1 to 2^31 - 1, got 0",
+        falign_dataset_create_synthetic(2, 2, 0, 0.5, 0.1, FALIGN_TRAIN, 0, &data));
   fails(FALIGN_INVALID, "between 0.6, within 0.5",
         falign_dataset_create_synthetic(2, 2, 2, 0.5, 0.6, FALIGN_TRAIN, 0, &data));
   fails(FALIGN_INVALID, "within 1.5", falign_dataset_create_synthetic(2, 2, 2, 1.5, 0.6, FALIGN_TRAIN, 0, &data));
@@ -458,7 +459,8 @@ START_TEST(bad_idx_arguments) {
   fails(FALIGN_INVALID, "images is NULL", falign_dataset_read_idx(NULL, labels_path, 0, 10, &data));
   fails(FALIGN_INVALID, "labels is NULL", falign_dataset_read_idx(images_path, NULL, 0, 10, &data));
   fails(FALIGN_INVALID, "out is NULL", falign_dataset_read_idx(images_path, labels_path, 0, 10, NULL));
-  fails(FALIGN_INVALID, "categories is 0", falign_dataset_read_idx(images_path, labels_path, 0, 0, &data));
+  fails(FALIGN_INVALID, "categories is 0",
+        falign_dataset_read_idx(images_path, labels_path, 0, 0, &data));
   fails(FALIGN_INVALID, "image_size is 1451", falign_dataset_read_idx(images_path, labels_path, 1451, 10, &data));
   fails(FALIGN_INVALID, "image_size", falign_dataset_read_idx(images_path, labels_path, SIZE_MAX, 10, &data));
   fails(FALIGN_INVALID, "directory is NULL", falign_dataset_read_mnist(NULL, FALIGN_TRAIN, 0, &data));

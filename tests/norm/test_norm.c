@@ -164,7 +164,7 @@ START_TEST(feedback_follows) {
   } else {
     ok(falign_norm_create_none(&norm));
   }
-  falign_norm_match_feedback(norm, 1);
+  ok(falign_norm_match_feedback(norm, 1));
   ok(falign_norm_apply(norm, network, rule));
   check_match(network, rule, precision);
   for (uint32_t l = 1; l < D; l++) { /* the direction stays */
@@ -175,7 +175,7 @@ START_TEST(feedback_follows) {
     ok(falign_angle_f64(b, rows, cols, cols, old, cols, 0, NULL, &cosine, NULL));
     near(cosine, 1, 4 * epsilon(precision)); /* each number is off by an epsilon of itself */
   }
-  falign_norm_match_feedback(norm, 0);
+  ok(falign_norm_match_feedback(norm, 0));
   for (uint32_t l = 1; l < D; l++) {
     double zero[30] = {0};
     ok(falign_rule_set_feedback_f64(rule, l, zero, widths[l + 1], widths[l], widths[l]));
@@ -197,7 +197,7 @@ START_TEST(feedback_that_cannot_follow) {
   ok(falign_rule_create_dfa(network, &dfa));
   const double gamma = 3;
   ok(falign_norm_create_columns(&gamma, 1, &norm));
-  falign_norm_match_feedback(norm, 1);
+  ok(falign_norm_match_feedback(norm, 1));
   fails(FALIGN_UNSUPPORTED, "bp", falign_norm_apply(norm, network, bp));
   fails(FALIGN_UNSUPPORTED, "dfa", falign_norm_apply(norm, network, dfa));
   fails(FALIGN_INVALID, "rule is NULL", falign_norm_apply(norm, network, NULL));
@@ -229,7 +229,7 @@ START_TEST(after_every_step) {
   learner by = new_learner(new_network(precision, D, widths, true, FALIGN_TANH), "fa", 1, 1, 0.05);
   falign_norm *norm = NULL;
   ok(falign_norm_create_columns(&gamma, 1, &norm));
-  falign_norm_match_feedback(norm, 1);
+  ok(falign_norm_match_feedback(norm, 1));
   falign_network *before = drawn(precision);
   ok(falign_trainer_set_norm(by.trainer, norm));
   falign_norm_destroy(norm);                      /* the trainer keeps it */
@@ -430,7 +430,7 @@ START_TEST(custom) {
   gaussian(y, 12, 1, 2);
   ok(falign_norm_create_custom(&clipping, &own, &norm));
   ck_assert_str_eq(falign_norm_name(norm), "clipping");
-  falign_norm_match_feedback(norm, 1);
+  ok(falign_norm_match_feedback(norm, 1));
   learner by = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "fa", 1, 1, 0.05);
   ok(falign_norm_apply(norm, by.network, by.rule));
   ck_assert_int_eq(own.calls, D);

@@ -159,7 +159,7 @@ START_TEST(whole_trace) {
   gaussian(y, ROWS * 4, 1, 2);
   for (int i = 0; i < 3; i++) {
     learner by = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), rules[i], 0.5, 1, eta);
-    falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP);
+    ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP));
     plain_read(&model, by.network, by.rule);
     ok(step(&by, x, ROWS, y));
     double loss = plain_step(&model, rules[i], eta, x, ROWS, y);
@@ -231,7 +231,7 @@ START_TEST(strided_rows) {
   for (int keep = 0; keep < 2; keep++) {
     learner a = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "fa", 0.5, 1, eta);
     learner b = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "fa", 0.5, 1, eta);
-    falign_trainer_keep(a.trainer, keep ? FALIGN_NEEDS_ACTIVITY : 0);
+    ok(falign_trainer_keep(a.trainer, keep ? FALIGN_NEEDS_ACTIVITY : 0));
     ok(falign_trainer_step_f64(a.trainer, x, 5, 7, 10, y, 4, 6));
     ok(step(&b, tight_x, 5, tight_y));
     ck_assert(same_parameters(a.network, b.network));
@@ -351,10 +351,10 @@ START_TEST(bp_beside_fa) {
   for (int i = 0; i < 3; i++) {
     learner by = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH_RELU), rules[i], 0.5, 1, eta);
     learner unwatched = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH_RELU), rules[i], 0.5, 1, eta);
-    falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP);
+    ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP));
     for (int k = 0; k < 3; k++) {
       learner bp = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH_RELU), "bp", 0.5, 1, eta);
-      falign_trainer_keep(bp.trainer, FALIGN_NEEDS_ACTIVITY);
+      ok(falign_trainer_keep(bp.trainer, FALIGN_NEEDS_ACTIVITY));
       falign_tensors *weights = NULL;
       ok(falign_tensors_create(&weights));
       ok(falign_network_export(by.network, weights));
@@ -413,7 +413,7 @@ START_TEST(imposed_signals) {
   gaussian(delta, ROWS * 4, 1, 2);
   for (int i = 0; i < 3; i++) {
     learner by = new_learner(new_network(FALIGN_F64, 2, n, i > 0, activations[i]), "fa", 0.5, 1, eta);
-    falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY);
+    ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY));
     plain_read(&model, by.network, by.rule);
     plain_forward(&model, x, ROWS);
     ok(falign_trainer_impose_f64(by.trainer, x, ROWS, 7, 7, delta, 4, 4));
@@ -447,7 +447,7 @@ START_TEST(imposing_the_own_delta) {
   draw_data(FALIGN_F64);
   learner a = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "fa", 0.5, 1, eta);
   learner b = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "fa", 0.5, 1, eta);
-  falign_trainer_keep(a.trainer, FALIGN_NEEDS_ACTIVITY);
+  ok(falign_trainer_keep(a.trainer, FALIGN_NEEDS_ACTIVITY));
   for (int k = 0; k < 5; k++) {
     double delta[POINTS * 4];
     ok(step(&a, points, POINTS, targets));

@@ -94,7 +94,7 @@ static void check_order(const learner *by, uint32_t l, int k, int o) {
 START_TEST(skew_part_turns_by_90_degrees) {
   falign_activation f = _i;
   learner by = new_learner(new_network(FALIGN_F64, D, n, true, f), "fa", 0.5, 3, 0.002);
-  falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY);
+  ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY));
   for (uint32_t k = 0; k < STEPS; k++) {
     double x[ROWS * 7], y[ROWS * 5];
     gaussian(x, ROWS * 7, 1, 2 * k);
@@ -117,7 +117,7 @@ START_TEST(constant_signals_keep_the_direction) {
   gaussian(x, ROWS * 7, 1, 1);
   gaussian(y, ROWS * 5, 1, 2);
   learner by = new_learner(new_network(FALIGN_F64, D, n, true, FALIGN_TANH), "fa", 0.5, 3, 0);
-  falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY);
+  ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY));
   for (int k = 0; k < 2; k++) {
     ok(step(&by, x, ROWS, y));
     keep_step(&by, &steps[k]);
