@@ -22,7 +22,7 @@
 /* What all runs share. */
 typedef struct experiment {
   settings set;
-  char directory[4096];
+  data_place place;
   falign_dataset *train, *test;
   falign_backend *backend;
   falign_config *config;      /* what a resumed run must share */
@@ -48,10 +48,8 @@ typedef struct run {
 /* ---- What all runs share ---- */
 
 static falign_status load_data(experiment *e) {
-  size_t image_size = (size_t)e->set.image_size;
-  TRY(data_find(e->set.data, e->directory, sizeof e->directory));
-  TRY(falign_dataset_read_mnist(e->directory, FALIGN_TRAIN, image_size, &e->train));
-  return falign_dataset_read_mnist(e->directory, FALIGN_TEST, image_size, &e->test);
+  TRY(data_find(e->set.data, &e->place));
+  return data_read(&e->place, (size_t)e->set.image_size, &e->train, &e->test);
 }
 
 static falign_status check_outputs(const settings *s) {
@@ -74,7 +72,7 @@ static falign_status describe_all(const experiment *e, falign_config *config) {
   TRY(describe_program(config, "mnist"));
   TRY(describe_numbers(e, config));
   TRY(settings_describe_rest(&e->set, config));
-  TRY(falign_config_set_text(config, "data", e->directory));
+  TRY(falign_config_set_text(config, "data", e->place.path));
   TRY(falign_config_set_integer(config, "threads", e->threads));
   return describe_backend(config, e->backend);
 }
@@ -431,6 +429,7 @@ static falign_status print_summary(const experiment *e) {
   return FALIGN_OK;
 }
 
+/* The layers 1 to d-1 of an angle, in the colours of the paper's layers. */
 static falign_status add_angles(const experiment *e, const char *metric, plot_panel *panel) {
   char title[32];
   for (uint32_t l = 1; l < e->set.layers; l++) {
@@ -440,18 +439,64 @@ static falign_status add_angles(const experiment *e, const char *metric, plot_pa
   return FALIGN_OK;
 }
 
+enum { PANELS = 3 };
+
+static falign_status fill_panels(const experiment *e, plot_panel panels[PANELS]) {
+  panels[0] = (plot_panel){.title = "Test error", .x_label = "epoch", .y_label = "test error (%)", .by_epoch = true};
+  panels[1] = (plot_panel){.title = "W[l] with B[l]^T", .x_label = "iteration", .y_label = "angle (degrees)"};
+  panels[2] =
+      (plot_panel){.title = "W[l] ... W[d-1] with F[l]^T", .x_label = "iteration", .y_label = "angle (degrees)"};
+  TRY(plot_add(&panels[0], e->table, NULL, "test_error", -1, e->set.rule, 0));
+  TRY(add_angles(e, "angle_w_b", &panels[1]));
+  return add_angles(e, "angle_w_f", &panels[2]);
+}
+
+/* Where none of those was measured: the first metrics that were, by layer. */
+static falign_status fill_with_others(const experiment *e, plot_panel panels[PANELS]) {
+  size_t used = 0;
+  char title[32];
+  for (size_t i = 0; i < falign_metric_count() && used < PANELS; i++) {
+    const char *name = falign_metric_name_at(i);
+    panels[used] = (plot_panel){.title = name, .x_label = "iteration", .y_label = name};
+    for (int64_t l = -1; l <= e->set.layers; l++) {
+      snprintf(title, sizeof title, l < 0 ? "" : "layer %" PRId64, l);
+      TRY(plot_add(&panels[used], e->table, NULL, name, l, title, (size_t)(l + 1)));
+    }
+    used += panels[used].count > 0;
+  }
+  return FALIGN_OK;
+}
+
 static falign_status plot(const experiment *e) {
-  plot_panel panels[] = {
-      {.title = "Test error", .x_label = "epoch", .y_label = "test error (%)", .by_epoch = true},
-      {.title = "W[l] with B[l]^T", .x_label = "iteration", .y_label = "angle (degrees)"},
-      {.title = "W[l] ... W[d-1] with F[l]^T", .x_label = "iteration", .y_label = "angle (degrees)"},
-  };
-  falign_status status = plot_add(&panels[0], e->table, NULL, "test_error", -1, e->set.rule, 0);
-  if (status == FALIGN_OK) status = add_angles(e, "angle_w_b", &panels[1]);
-  if (status == FALIGN_OK) status = add_angles(e, "angle_w_f", &panels[2]);
-  if (status == FALIGN_OK) status = plot_write(panels, 3, e->set.plot);
-  for (size_t i = 0; i < 3; i++) plot_free(&panels[i]);
+  plot_panel panels[PANELS];
+  falign_status status = fill_panels(e, panels);
+  bool empty = panels[0].count + panels[1].count + panels[2].count == 0;
+  if (status == FALIGN_OK && empty) status = fill_with_others(e, panels);
+  if (status == FALIGN_OK) status = plot_write(panels, PANELS, e->set.plot);
+  for (size_t i = 0; i < PANELS; i++) plot_free(&panels[i]);
   return status;
+}
+
+static bool has_rows_of(const falign_table *table, const char *metric) {
+  const char *name;
+  for (size_t i = 0; i < falign_table_rows(table); i++) {
+    if (falign_table_row(table, i, NULL, NULL, NULL, NULL, NULL, NULL, &name, NULL) == FALIGN_OK &&
+        strcmp(name, metric) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Tells of metrics that were asked for by name, but have no meaning for the rule. */
+static void print_missing(const experiment *e) {
+  if (e->set.total == 0) return;
+  for (size_t i = 0; i < falign_metric_count(); i++) {
+    const char *name = falign_metric_name_at(i);
+    if (settings_names(&e->set, name) && !has_rows_of(e->table, name)) {
+      fprintf(stderr, "  %s has no values under rule %s\n", name, e->set.rule);
+    }
+  }
 }
 
 /* Writes what there is, also after a failure; returns the exit code. */
@@ -460,6 +505,7 @@ static int finish(const experiment *e, falign_status status) {
   bool has_rows = falign_table_rows(e->table) > 0;
   if ((status == FALIGN_OK || has_rows) && write_table(e) != FALIGN_OK) code = exit_failed("mnist");
   if (status == FALIGN_OK && print_summary(e) != FALIGN_OK) code = exit_failed("mnist");
+  if (status == FALIGN_OK) print_missing(e);
   if (status == FALIGN_OK && e->set.plot != NULL && plot(e) != FALIGN_OK) code = exit_failed("mnist");
   return code;
 }

@@ -8,6 +8,7 @@
 
 #include "kit/describe.h"
 #include "kit/options.h"
+#include "kit/output.h"
 #include "kit/plot.h"
 
 enum { DEFAULT_EPOCHS = 100 };
@@ -72,7 +73,8 @@ static int parse_options(settings *s, int argc, char **argv) {
       OPTION_TEXT("plot", "FILE.svg|FILE.png", NULL, &s->plot, "plot of test error and angles, drawn by gnuplot"),
       OPTION_TEXT("load", "FILE", NULL, &s->load,
                   "safetensors file with W.l, b.l, B.l or F.l and code to start from; what it lacks is drawn"),
-      OPTION_TEXT("save", "FILE", NULL, &s->save, "safetensors file for the same after the last update"),
+      OPTION_TEXT("save", "FILE", NULL, &s->save,
+                  "safetensors file for the same after the last update of a single run"),
       OPTION_TEXT("checkpoint", "FILE", NULL, &s->checkpoint, "file that keeps the whole state while training"),
       OPTION_COUNT("checkpoint-every", NULL, &s->checkpoint_every, 1, many,
                    "iterations between checkpoints" NEXT_EPOCH),
@@ -104,9 +106,12 @@ static falign_status parse_widths(settings *s) {
 }
 
 bool settings_measure(const settings *s, const char *metric) {
+  return strcmp(s->metrics, "all") == 0 || settings_names(s, metric);
+}
+
+bool settings_names(const settings *s, const char *metric) {
   const char *list = s->metrics;
   char item[OPTION_ITEM_SIZE];
-  if (strcmp(list, "all") == 0) return true;
   while (option_next_item(&list, item)) {
     if (strcmp(item, metric) == 0) return true;
   }
@@ -137,11 +142,33 @@ static falign_status check_backend(const char *name) {
   return status == FALIGN_OK ? status : fail(status, "--backend '%s': %s", name, falign_last_error());
 }
 
+/* No two outputs may be the same file. */
+static falign_status check_outputs(const settings *s) {
+  const struct {
+    const char *option, *path;
+  } files[] = {{"out", s->out}, {"plot", s->plot}, {"save", s->save}, {"checkpoint", s->checkpoint}};
+  enum { FILES = sizeof files / sizeof files[0] };
+  for (size_t i = 0; i < FILES; i++) {
+    for (size_t j = 0; j < FILES; j++) {
+      if (i == j || files[i].path == NULL || files[j].path == NULL) continue;
+      if (i < j && strcmp(files[i].path, files[j].path) == 0 && !output_is_special(files[i].path)) {
+        return fail(FALIGN_INVALID, "--%s and --%s are both '%s'", files[i].option, files[j].option, files[i].path);
+      }
+      if (i == 0 && output_is_beside(files[0].path, files[j].path)) {
+        return fail(FALIGN_INVALID, "--%s '%s' is a file that --out '%s' writes beside it", files[j].option,
+                    files[j].path, files[0].path);
+      }
+    }
+  }
+  return FALIGN_OK;
+}
+
 /* What the table of options cannot say. */
 static falign_status check(settings *s) {
   TRY(parse_widths(s));
   TRY(check_metrics(s->metrics));
   TRY(check_backend(s->backend));
+  TRY(check_outputs(s));
   if (s->epochs != NOT_GIVEN && s->iterations != NOT_GIVEN) {
     return fail(FALIGN_INVALID, "--epochs '%" PRIu64 "' and --iterations '%" PRIu64 "' exclude each other", s->epochs,
                 s->iterations);

@@ -37,6 +37,8 @@ bool settings_normalize_feedback(const settings *s);
 
 /* Whether --metrics names this metric. */
 bool settings_measure(const settings *s, const char *metric);
+/* Whether it is asked for by its name. */
+bool settings_names(const settings *s, const char *metric);
 
 /* Describes what the numbers of a run depend on: a resumed run must agree in it. */
 falign_status settings_describe(const settings *s, falign_config *config);

@@ -12,10 +12,16 @@ static const char *environment(const char *name) {
   return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-static falign_status use(const char *directory, const char *below, const char *why, char *path, size_t size) {
-  int length = snprintf(path, size, "%s%s", directory, below);
-  if (length < 0 || (size_t)length >= size) return fail(FALIGN_INVALID, "the path %s%s is too long", directory, below);
-  if (why != NULL) fprintf(stderr, "data: %s (%s)\n", path, why);
+#define HOW_TO_GET                                                                                                \
+  "run scripts/get-mnist, or 'apt-get install dataset-fashion-mnist', or name a directory that has the four IDX " \
+  "files with --data or FALIGN_MNIST_DIR"
+
+static falign_status use(data_place *place, const char *directory, const char *below, const char *why) {
+  int length = snprintf(place->path, sizeof place->path, "%s%s", directory, below);
+  if (length < 0 || (size_t)length >= sizeof place->path) {
+    return fail(FALIGN_INVALID, "the path %s%s is too long", directory, below);
+  }
+  place->why = why;
   return FALIGN_OK;
 }
 
@@ -29,21 +35,26 @@ static bool has_images(const char *directory, const char *below) {
   return false;
 }
 
-falign_status data_find(const char *given, char *path, size_t size) {
+falign_status data_find(const char *given, data_place *place) {
   const char *named = environment("FALIGN_MNIST_DIR");
   const char *data_home = environment("XDG_DATA_HOME");
   const char *home = environment("HOME");
-  const char *system = "/usr/share/datasets/fashion-mnist";
-  if (given != NULL) return use(given, "", NULL, path, size);
-  if (named != NULL) return use(named, "", "FALIGN_MNIST_DIR", path, size);
+  const char *system = "/usr/share/datasets/fashion-mnist", *user = "the user's data directory";
+  if (given != NULL) return use(place, given, "", NULL);
+  if (named != NULL) return use(place, named, "", "FALIGN_MNIST_DIR");
   if (data_home == NULL && home != NULL && has_images(home, "/.local/share/falign/mnist")) {
-    return use(home, "/.local/share/falign/mnist", "the user's data directory", path, size);
+    return use(place, home, "/.local/share/falign/mnist", user);
   }
-  if (data_home != NULL && has_images(data_home, "/falign/mnist")) {
-    return use(data_home, "/falign/mnist", "the user's data directory", path, size);
-  }
-  if (has_images(system, "")) return use(system, "", "the system's Fashion-MNIST", path, size);
-  return fail(FALIGN_IO,
-              "no data found: run scripts/get-mnist, or 'apt-get install dataset-fashion-mnist', or name a directory "
-              "that has the four IDX files with --data or FALIGN_MNIST_DIR");
+  if (data_home != NULL && has_images(data_home, "/falign/mnist")) return use(place, data_home, "/falign/mnist", user);
+  if (has_images(system, "")) return use(place, system, "", "the system's Fashion-MNIST");
+  return fail(FALIGN_IO, "no data found: " HOW_TO_GET);
+}
+
+falign_status data_read(const data_place *place, size_t image_size, falign_dataset **train, falign_dataset **test) {
+  falign_status status = falign_dataset_read_mnist(place->path, FALIGN_TRAIN, image_size, train);
+  if (status == FALIGN_OK) status = falign_dataset_read_mnist(place->path, FALIGN_TEST, image_size, test);
+  if (place->why == NULL) return status;
+  if (status == FALIGN_OK) fprintf(stderr, "data: %s (%s)\n", place->path, place->why);
+  if (status != FALIGN_IO) return status;
+  return fail(status, "%s (%s): " HOW_TO_GET, falign_last_error(), place->why);
 }

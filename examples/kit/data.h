@@ -6,8 +6,16 @@
 
 #include "errors.h"
 
-/* Writes the directory to `path`: `given`, or where that is NULL the first of $FALIGN_MNIST_DIR, the user's data
- * directory and the system's Fashion-MNIST, and says on standard error which it took. */
-falign_status data_find(const char *given, char *path, size_t size);
+typedef struct data_place {
+  char path[4096];
+  const char *why; /* how the directory came to be chosen; NULL if it was given */
+} data_place;
+
+/* Chooses `given`, or where that is NULL the first of $FALIGN_MNIST_DIR, the user's data directory and the system's
+ * Fashion-MNIST. */
+falign_status data_find(const char *given, data_place *place);
+
+/* Reads both parts, and says on standard error which data that was unless it was given. */
+falign_status data_read(const data_place *place, size_t image_size, falign_dataset **train, falign_dataset **test);
 
 #endif

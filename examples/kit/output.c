@@ -14,8 +14,7 @@ static falign_status fail_to_write(const char *path) {
   return fail(FALIGN_IO, "cannot write %s: %s", path, strerror(errno));
 }
 
-/* A device, a pipe or the like, also where it leads to a file: nothing is put beside it. */
-static bool is_special(const char *path) {
+bool output_is_special(const char *path) {
   struct stat info;
   if (stat(path, &info) != 0) return false;
   if (strncmp(path, "/dev/shm/", 9) == 0) return !S_ISREG(info.st_mode);
@@ -37,7 +36,7 @@ falign_status output_check(const char *path) {
   if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
     return fail(FALIGN_IO, "cannot write %s: it is a directory", path);
   }
-  bool writable = is_special(path) ? access(path, W_OK) == 0 : directory_is_writable(path);
+  bool writable = output_is_special(path) ? access(path, W_OK) == 0 : directory_is_writable(path);
   return writable ? FALIGN_OK : fail_to_write(path);
 }
 
@@ -48,6 +47,14 @@ static char *beside(const char *path, const char *ending) {
   char *other = malloc(stem + strlen(ending) + 1);
   if (other != NULL) sprintf(other, "%.*s%s", (int)stem, path, ending);
   return other;
+}
+
+bool output_is_beside(const char *path, const char *other) {
+  char *json = beside(path, ".json"), *summary = beside(path, ".summary.csv");
+  bool same = json != NULL && summary != NULL && (strcmp(json, other) == 0 || strcmp(summary, other) == 0);
+  free(json);
+  free(summary);
+  return same;
 }
 
 static falign_status write_beside(const falign_table *table, const falign_config *config, const char *path) {
@@ -63,7 +70,7 @@ static falign_status write_beside(const falign_table *table, const falign_config
 falign_status output_table(const falign_table *table, const falign_config *config, const char *path) {
   if (path == NULL) return falign_table_write_descriptor(table, STDOUT_FILENO);
   TRY(falign_table_write(table, path));
-  return is_special(path) ? FALIGN_OK : write_beside(table, config, path);
+  return output_is_special(path) ? FALIGN_OK : write_beside(table, config, path);
 }
 
 falign_status output_bytes(const char *path, const void *bytes, size_t size) {

@@ -27,7 +27,7 @@ falign_status plot_add(plot_panel *panel, const falign_table *table, const char 
   if (panel->count == PLOT_LINES) return FALIGN_OK;
   plot_line *line = &panel->lines[panel->count];
   TRY(curve_gather(table, condition, metric, layer, &line->data));
-  if (line->data.count < 2) {
+  if (line->data.count == 0) {
     curve_free(&line->data);
     return FALIGN_OK;
   }
@@ -42,12 +42,16 @@ void plot_free(plot_panel *panel) {
   panel->count = 0;
 }
 
+static double x_of(const plot_panel *panel, const curve_point *point) {
+  return panel->by_epoch ? point->epoch : point->iteration;
+}
+
 static void print_data(FILE *script, const plot_panel *panel, size_t i) {
   const curve *data = &panel->lines[i].data;
   fprintf(script, "$line%zu << END\n", i);
   for (size_t k = 0; k < data->count; k++) {
     const curve_point *point = &data->points[k];
-    fprintf(script, "%.9g %.9g %.9g\n", panel->by_epoch ? point->epoch : point->iteration, point->mean, point->sd);
+    fprintf(script, "%.9g %.9g %.9g\n", x_of(panel, point), point->mean, point->sd);
   }
   fputs("END\n", script);
 }
@@ -58,11 +62,29 @@ static void print_line(FILE *script, const plot_line *line, size_t i) {
     fprintf(script, "$line%zu using 1:($2-$3):($2+$3) with filledcurves fc rgb '%s' ", i, colour);
     fputs("fs transparent solid 0.2 noborder notitle, ", script);
   }
-  fprintf(script, "$line%zu using 1:2 with lines lw 2.5 dt %d lc rgb '%s' title '%s'", i,
-          (int)(line->style % DASHES) + 1, colour, line->title);
+  fprintf(script, "$line%zu using 1:2 with %s lw 2.5 dt %d lc rgb '%s' title '%s'", i,
+          line->data.count > 1 ? "lines" : "points", (int)(line->style % DASHES) + 1, colour, line->title);
+}
+
+/* gnuplot warns where all points have one x or one y: gives it a range then. */
+static void print_ranges(FILE *script, const plot_panel *panel) {
+  const curve_point *first = &panel->lines[0].data.points[0];
+  double x = x_of(panel, first), y = first->mean;
+  bool wide = false, high = false;
+  for (size_t i = 0; i < panel->count; i++) {
+    for (size_t k = 0; k < panel->lines[i].data.count; k++) {
+      const curve_point *point = &panel->lines[i].data.points[k];
+      wide = wide || fabs(x_of(panel, point) - x) > 0;
+      high = high || fabs(point->mean - y) > 0;
+    }
+  }
+  fputs("set xrange [*:*]\nset yrange [*:*]\n", script);
+  if (!wide) fprintf(script, "set xrange [%.9g:%.9g]\n", x - 1, x + 1);
+  if (!high) fprintf(script, "set yrange [%.9g:%.9g]\n", y - 1, y + 1);
 }
 
 static void print_panel(FILE *script, const plot_panel *panel) {
+  print_ranges(script, panel);
   for (size_t i = 0; i < panel->count; i++) print_data(script, panel, i);
   size_t runs = panel->lines[0].data.points[0].runs;
   fprintf(script, "set title '%s", panel->title);
@@ -80,7 +102,7 @@ static void print_panel(FILE *script, const plot_panel *panel) {
 static falign_status print_script(FILE *script, const plot_panel *panels, size_t count, const char *path) {
   size_t used = 0;
   for (size_t i = 0; i < count; i++) used += panels[i].count > 0;
-  if (used == 0) return fail(FALIGN_INVALID, "nothing to plot: no curve has two points");
+  if (used == 0) return fail(FALIGN_INVALID, "nothing to plot: no values were measured");
   fprintf(script, "set terminal %s size %zu,480 dashlength 0.6 font 'sans,12' background rgb 'white'\n",
           ends_in(path, ".svg") ? "svg" : "pngcairo", 600 * used);
   fputs("set grid\nset autoscale xfix\nset key outside bottom center horizontal Left reverse height 1\n", script);

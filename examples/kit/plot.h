@@ -23,7 +23,7 @@ typedef struct plot_panel {
   size_t count;
 } plot_panel;
 
-/* Adds the curve of a metric to a panel if it has two points or more; see curve_gather(). */
+/* Adds the curve of a metric to a panel if it has a point; see curve_gather(). */
 falign_status plot_add(plot_panel *panel, const falign_table *table, const char *condition, const char *metric,
                        int64_t layer, const char *title, size_t style);
 void plot_free(plot_panel *panel);

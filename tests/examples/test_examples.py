@@ -821,11 +821,34 @@ def test_plots():
     for word in ("test error (%)", "epoch", "angle (degrees)", "iteration", "layer 1"):
         mnist("--epochs", "2", "--plot", path("words.svg"))
         assert word.encode() in read("words.svg"), word
-    done = mnist("--epochs", "0", "--plot", path("none.svg"), code=1)
-    assert "nothing to plot" in done.err and done.stdout.startswith(HEADER.encode())
+    for options in (["--epochs", "0"], ["--metrics", "loss"], ["--rule", "bp", "--metrics", "norm_w"]):
+        done = mnist("--epochs", "2", *options, "--plot", path("few.svg"))
+        assert read("few.svg").startswith(b"<?xml") and "arning" not in done.err, (options, done.err)
+    done = mnist("--epochs", "1", "--rule", "bp", "--metrics", "angle_w_b", "--plot", path("none.svg"), code=1)
+    assert "nothing to plot" in done.err and "angle_w_b has no values under rule bp" in done.err, done.err
     if os.path.exists("/dev/full"):
         os.symlink("/dev/full", path("full.svg"))
         assert "full.svg" in mnist("--epochs", "1", "--plot", path("full.svg"), code=1).err
+
+
+def test_outputs_of_one_name():
+    for options, words in ((["--out", "a.csv", "--save", "a.csv"], "--out and --save"),
+                           (["--checkpoint", "c", "--save", "c"], "--save and --checkpoint"),
+                           (["--out", "a.csv", "--save", "a.json"], "a.json"),
+                           (["--out", "a.csv", "--checkpoint", "a.summary.csv"], "a.summary.csv")):
+        assert words in mnist("--epochs", "1", *options, code=2).err
+    mnist("--epochs", "1", "--out", "/dev/null", "--save", "/dev/null")
+
+
+def test_checkpoint_with_parts_missing():
+    options = ["--shuffle", "epoch", "--label-shuffle", "0.2"]
+    mnist("--iterations", "3", *options, "--checkpoint", path("whole"))
+    data = read("whole")
+    for name in ("labels", "order", "code", "trainer.start_norm", "W.1", "table.value"):
+        with open(path("part"), "wb") as file:  # another name of the same length
+            file.write(data.replace(f'"{name}"'.encode(), f'"{"x" * len(name)}"'.encode()))
+        done = mnist("--iterations", "5", *options, "--resume", path("part"), code=1)
+        assert name in done.err, (name, done.err)
 
 
 def test_plot_without_gnuplot():
