@@ -459,8 +459,8 @@ static falign_status fill_with_others(const experiment *e, plot_panel panels[PAN
     const char *name = falign_metric_name_at(i);
     panels[used] = (plot_panel){.title = name, .x_label = "iteration", .y_label = name};
     for (int64_t l = -1; l <= e->set.layers; l++) {
-      snprintf(title, sizeof title, l < 0 ? "" : "layer %" PRId64, l);
-      TRY(plot_add(&panels[used], e->table, NULL, name, l, title, (size_t)(l + 1)));
+      snprintf(title, sizeof title, "layer %" PRId64, l);
+      TRY(plot_add(&panels[used], e->table, NULL, name, l, l < 0 ? name : title, (size_t)(l + 1)));
     }
     used += panels[used].count > 0;
   }

@@ -42,9 +42,9 @@ FALIGN_API FALIGN_CHECKED falign_status falign_backend_create(const falign_backe
 /** Gives back a reference; NULL and the library's own are fine. */
 FALIGN_API void falign_backend_destroy(falign_backend *backend);
 
-/** How many backends this build has, and the name of each ("builtin", "cblas"); NULL beyond the last. */
+/** How many backends this build has. */
 FALIGN_API size_t falign_backend_count(void);
-/** The name of backend `index`; NULL beyond the last. Static storage. */
+/** The name of backend `index`, such as "builtin" or "cblas"; NULL beyond the last. Static storage. */
 FALIGN_API const char *falign_backend_name_at(size_t index);
 
 /** Finds a backend of this build by name; "auto" gives the one that is best here.
@@ -54,8 +54,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_backend_find(const char *name, fa
 /** The backend's name. */
 FALIGN_API const char *falign_backend_name(const falign_backend *backend);
 
-/** What stands behind it, such as the BLAS's name and version, and the threads that the BLAS itself uses (1 where
- *  it cannot be asked). Static storage. */
+/** What stands behind it, such as the BLAS's name and version, in storage of its own. */
 FALIGN_API const char *falign_backend_detail(const falign_backend *backend);
 /** The threads that the BLAS itself uses; 1 where it cannot be asked. */
 FALIGN_API int32_t falign_backend_own_threads(const falign_backend *backend);

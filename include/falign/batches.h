@@ -48,7 +48,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_batches_set_order(falign_batches 
 
 /** Batches in an epoch. */
 FALIGN_API uint64_t falign_batches_count(const falign_batches *batches);
-/** Points in an epoch; rows of a full batch; numbers of an input row and of a target row. */
+/** Points in an epoch. */
 FALIGN_API size_t falign_batches_points(const falign_batches *batches);
 /** Rows of a full batch. */
 FALIGN_API size_t falign_batches_size(const falign_batches *batches);
@@ -78,13 +78,13 @@ FALIGN_API FALIGN_CHECKED falign_status falign_batches_get_f64(falign_batches *b
                                                                size_t y_rows, size_t y_cols, size_t y_stride);
 
 /** Adds what the run has drawn for its data (the code, shuffled labels, the order of the epoch of iteration k) to a
- *  set of tensors: "code", "labels", "order"; and takes it back into batches made with the same dataset, size,
- *  smoothing and order. The code is kept in double precision.
- *  @return FALIGN_FORMAT or FALIGN_SHAPE where the set does not fit, FALIGN_INVALID for a code that is not finite,
- *  FALIGN_MEMORY; nothing is then changed. */
+ *  set of tensors: "code", "labels", "order". The code is kept in double precision.
+ *  @return FALIGN_INVALID for a name that is there already, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_export(falign_batches *batches, uint64_t k,
                                                               struct falign_tensors *tensors);
-/** Takes back what falign_batches_export() has added. */
+/** Takes back what falign_batches_export() has added, into batches made with the same dataset, size, smoothing,
+ * shuffled labels and order. @return FALIGN_FORMAT or FALIGN_SHAPE where the set does not fit, FALIGN_INVALID for a
+ * code that is not finite, FALIGN_MEMORY; nothing is then changed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_import(falign_batches *batches, uint64_t k,
                                                               const struct falign_tensors *tensors);
 

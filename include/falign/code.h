@@ -24,7 +24,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_code_create_n_hot(uint32_t catego
 FALIGN_API FALIGN_CHECKED falign_status falign_code_create(const double *code, size_t categories, size_t width,
                                                            size_t stride, falign_code **out);
 
-/** Makes a code of the tensor "code" of a set, in either precision; and adds it to a set in the given precision.
+/** Makes a code of the tensor "code" of a set, in either precision.
  *  @return FALIGN_INVALID where the set has none or a number is not finite, FALIGN_SHAPE where it is not
  *  two-dimensional, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_code_import(const struct falign_tensors *tensors, falign_code **out);

@@ -43,14 +43,12 @@ FALIGN_API FALIGN_CHECKED falign_status falign_config_get_real(const falign_conf
  *  names the first field that differs and both its values. */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_match(const falign_config *a, const falign_config *b);
 
-/** Writes a JSON object, as falign_tensors_write() writes; reads one whose values are texts and numbers.
- *  @return FALIGN_IO, FALIGN_FORMAT, FALIGN_MEMORY. */
+/** Writes a JSON object, as falign_tensors_write() writes. @return FALIGN_IO, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_write(const falign_config *config, const char *path);
-/** Reads a JSON object whose values are texts and numbers. @return as falign_config_write(). */
+/** Reads a JSON object whose values are texts and numbers. @return FALIGN_IO, FALIGN_FORMAT, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_read(const char *path, falign_config **out);
 
-/** Keeps the configuration as the note "config" of a set of tensors; and makes one of it.
- *  @return FALIGN_FORMAT where the set has none. */
+/** Keeps the configuration as the note "config" of a set of tensors. @return FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_export(const falign_config *config, falign_tensors *tensors);
 /** Makes a configuration of the note "config". @return FALIGN_FORMAT where the set has none. */
 FALIGN_API FALIGN_CHECKED falign_status falign_config_import(const falign_tensors *tensors, falign_config **out);

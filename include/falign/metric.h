@@ -24,8 +24,8 @@ enum {
   FALIGN_NEEDS_BP = 4        /**< DW_BP and DB_BP; with FALIGN_NEEDS_ACTIVITY also DELTA_BP */
 };
 
-/** Receives one measured value. `layer` and `order` are -1 where they do not apply. A failure that it returns ends
- *  the step. */
+/** Receives one measured value, on the thread that runs the step. `layer` and `order` are -1 where they do not apply;
+ *  `metric` lives until the call returns. A failure ends the step with this status and message. */
 typedef falign_status (*falign_value_fn)(void *user, uint64_t iteration, const char *metric, int64_t layer,
                                          int64_t order, double value);
 
@@ -43,7 +43,7 @@ typedef struct falign_metric_table {
   void (*destroy)(void *user); /**< optional: called once when the last reference is gone */
 } falign_metric_table;
 
-/** How many metrics can be made by name; the name and one line of description of each, NULL beyond the last. */
+/** How many metrics can be made by name. */
 FALIGN_API size_t falign_metric_count(void);
 /** The name of metric `index`; NULL beyond the last. Static storage. */
 FALIGN_API const char *falign_metric_name_at(size_t index);

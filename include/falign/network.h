@@ -29,7 +29,7 @@ enum {
 };
 
 /** The name of an activation ("tanh-relu", "relu", "tanh", "logistic", "linear", "custom"), NULL for a number that
- *  is none; and the activation of a name, 0 for a name that is none. */
+ *  is none. Static storage. */
 FALIGN_API const char *falign_activation_name(falign_activation activation);
 /** The activation of a name; 0 for a name that is none. */
 FALIGN_API falign_activation falign_activation_find(const char *name);
@@ -95,7 +95,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_network_get_weights_f64(const fal
                                                                        double *w, size_t rows, size_t cols,
                                                                        size_t stride);
 
-/** Sets and reads b[l], l = 1..d, of length n[l].
+/** Sets b[l], l = 1..d, of length n[l].
  *  @return FALIGN_UNSUPPORTED for a network without biases, else as for W. */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_set_bias_f32(falign_network *network, uint32_t l, const float *b,
                                                                     size_t length);
@@ -128,12 +128,12 @@ FALIGN_API const float *falign_network_view_bias_f32(const falign_network *netwo
 /** As falign_network_bias_f64(), for reading. */
 FALIGN_API const double *falign_network_view_bias_f64(const falign_network *network, uint32_t l);
 
-/** Adds W.l and b.l to a set of tensors; and takes those that a set holds (others stay as they are), in either
- *  precision. On failure the network is as it was.
- *  @return FALIGN_SHAPE, FALIGN_INVALID, FALIGN_MEMORY. */
+/** Adds all W.l and b.l to a set of tensors, in the network's precision. @return FALIGN_INVALID for a name that is
+ *  there already, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_export(const falign_network *network,
                                                               struct falign_tensors *tensors);
-/** Takes W.l and b.l from a set of tensors; see falign_network_export(). */
+/** Takes those W.l and b.l that a set of tensors holds, in either precision; others stay as they are. On failure the
+ *  network is as it was. @return FALIGN_SHAPE, FALIGN_FORMAT, FALIGN_INVALID, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_import(falign_network *network,
                                                               const struct falign_tensors *tensors);
 

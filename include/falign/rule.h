@@ -81,7 +81,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_rule_draw(falign_rule *rule, doub
  *  (section 2.3.8). @return FALIGN_INVALID naming a column whose norm is 0; nothing is then changed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_normalize_columns(falign_rule *rule, double gamma);
 
-/** Sets and reads the feedback matrix of layer l = 1..d-1 (B[l] or F[l]) in either precision.
+/** Sets the feedback matrix of layer l = 1..d-1 (B[l] or F[l]) in either precision.
  *  @return FALIGN_UNSUPPORTED for a rule without one, FALIGN_SHAPE, FALIGN_INVALID for a number that is not finite. */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_set_feedback_f32(falign_rule *rule, uint32_t l, const float *b,
                                                                      size_t rows, size_t cols, size_t stride);
@@ -105,10 +105,12 @@ FALIGN_API const float *falign_rule_view_feedback_f32(const falign_rule *rule, u
 /** As falign_rule_feedback_f64(), for reading. */
 FALIGN_API const double *falign_rule_view_feedback_f64(const falign_rule *rule, uint32_t l);
 
-/** Adds B.l or F.l, and what the rule's `save` adds, to a set of tensors; and takes those that a set holds (others
- *  stay as they are), in either precision. On failure the feedback matrices are as they were. */
+/** Adds all B.l or F.l, and what the rule's `save` adds, to a set of tensors. @return FALIGN_INVALID for a name that
+ *  is there already, FALIGN_MEMORY, the status of `save`. */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_export(const falign_rule *rule, struct falign_tensors *tensors);
-/** Takes B.l or F.l, and what the rule's `load` takes; see falign_rule_export(). */
+/** Takes those B.l or F.l that a set of tensors holds, in either precision, and what the rule's `load` takes; others
+ *  stay as they are. On failure the feedback matrices are as they were. @return FALIGN_SHAPE, FALIGN_FORMAT,
+ *  FALIGN_INVALID, FALIGN_MEMORY, the status of `load`. */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_import(falign_rule *rule, const struct falign_tensors *tensors);
 
 FALIGN_END

@@ -20,7 +20,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_table_create(falign_precision pre
 /** Releases it; NULL is fine. */
 FALIGN_API void falign_table_destroy(falign_table *table);
 
-/** What the next rows say in the leading column and in the column `run`; run -1 leaves it empty. */
+/** What the next rows say in the leading column. @return FALIGN_INVALID for a table without one, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_set_condition(falign_table *table, const char *value);
 /** What the next rows say in the column `run`; -1 leaves it empty. */
 FALIGN_API void falign_table_set_run(falign_table *table, int64_t run);
@@ -53,11 +53,11 @@ FALIGN_API FALIGN_CHECKED falign_status falign_table_write_descriptor(const fali
  *  are NaN are left out and not counted. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_write_summary(const falign_table *table, const char *path);
 
-/** Adds the rows to a set of tensors ("table.*"), and takes them back: for checkpoints. The table that takes them
- *  must have been made with the same leading column; its rows are replaced.
- *  @return FALIGN_FORMAT, FALIGN_MEMORY. */
+/** Adds the rows to a set of tensors ("table.*"): for checkpoints. @return FALIGN_INVALID for a name that is there
+ *  already, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_export(const falign_table *table, falign_tensors *tensors);
-/** Takes back the rows that falign_table_export() has added. */
+/** Takes back the rows that falign_table_export() has added to a table with the same leading column, in place of its
+ *  own. @return FALIGN_FORMAT, FALIGN_MEMORY; the rows are then as they were. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_import(falign_table *table, const falign_tensors *tensors);
 
 FALIGN_END

@@ -34,7 +34,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_tensors_add(falign_tensors *tenso
                                                            falign_dtype dtype, const size_t *dims, size_t rank,
                                                            const void *data);
 
-/** How many tensors; the name of each (NULL beyond the last); and whether a name is there. */
+/** How many tensors. */
 FALIGN_API size_t falign_tensors_count(const falign_tensors *tensors);
 /** The name of tensor `index`; NULL beyond the last. */
 FALIGN_API const char *falign_tensors_name_at(const falign_tensors *tensors, size_t index);
@@ -56,8 +56,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_tensors_read_f32(const falign_ten
 FALIGN_API FALIGN_CHECKED falign_status falign_tensors_read_f64(const falign_tensors *tensors, const char *name,
                                                                 const size_t *dims, size_t rank, double *out);
 
-/** Sets a note (an entry of the file's __metadata__), replacing one of the same name; and reads one: NULL where
- *  there is none. */
+/** Sets a note (an entry of the file's __metadata__), replacing one of the same name.
+ *  @return FALIGN_INVALID for an empty name, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_tensors_set_note(falign_tensors *tensors, const char *name,
                                                                 const char *text);
 /** Reads a note; NULL where there is none. Valid until the note or the set changes. */

@@ -38,7 +38,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_trace_view_f64(const falign_trace
                                                               uint32_t l, const double **data, size_t *rows,
                                                               size_t *cols, size_t *stride);
 
-/** Rows of the batch, or of the block that a rule's callback was given; and the place of the first in the batch. */
+/** Rows of the batch, or of the block that a rule's callback was given. */
 FALIGN_API size_t falign_trace_rows(const falign_trace *trace);
 /** The place in the batch of the first row that the trace holds. */
 FALIGN_API size_t falign_trace_first_row(const falign_trace *trace);
@@ -48,7 +48,7 @@ FALIGN_API uint64_t falign_trace_iteration(const falign_trace *trace);
 FALIGN_API double falign_trace_eta(const falign_trace *trace);
 /** 1/2 sum E^2 of the batch; NaN with an imposed delta[d] and in a rule's callback. */
 FALIGN_API double falign_trace_loss(const falign_trace *trace);
-/** The precision of the step's matrices, and the backend that multiplies them. */
+/** The precision of the step's matrices. */
 FALIGN_API falign_precision falign_trace_precision(const falign_trace *trace);
 /** The backend that multiplies the step's matrices. Borrowed. */
 FALIGN_API const falign_backend *falign_trace_backend(const falign_trace *trace);

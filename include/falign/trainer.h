@@ -50,7 +50,7 @@ FALIGN_API uint32_t falign_trainer_threads(const falign_trainer *trainer);
 /** Keeps in the trace of each step what FALIGN_NEEDS_... names (DW and DB are always there). */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_keep(falign_trainer *trainer, int32_t needs);
 
-/** Borrowed: the network and the rule. */
+/** Borrowed: the network. */
 FALIGN_API falign_network *falign_trainer_network(const falign_trainer *trainer);
 /** Borrowed: the rule. */
 FALIGN_API falign_rule *falign_trainer_rule(const falign_trainer *trainer);
@@ -129,14 +129,14 @@ FALIGN_API void falign_trainer_set_progress(falign_trainer *trainer, falign_prog
  *  run that is going on, or by the next. */
 FALIGN_API void falign_trainer_cancel(falign_trainer *trainer);
 
-/** Adds what a run has learnt and where it is (weights, feedback, iteration, starting norms) to a set of tensors; and
- *  takes it back, so that a run that is set up alike (activations, eta, normalization, backend) goes on with bitwise
- *  the same numbers. The batches' own state is in falign_batches_export().
- *  @return FALIGN_FORMAT where something is missing, FALIGN_SHAPE, FALIGN_MEMORY. On failure nothing is changed but
- *  what a caller's rule itself changed. */
+/** Adds what a run has learnt and where it is (weights, feedback, iteration, starting norms) to a set of tensors, so
+ *  that a run that is set up alike (activations, eta, normalization, backend) can go on with bitwise the same numbers.
+ *  The batches' own state is in falign_batches_export().
+ *  @return FALIGN_INVALID for a name that is there already, FALIGN_MEMORY, the status of the rule's `save`. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_export(const falign_trainer *trainer,
                                                               struct falign_tensors *tensors);
-/** Takes back what falign_trainer_export() has added. */
+/** Takes back what falign_trainer_export() has added. On failure nothing is changed but what a caller's rule itself
+ *  changed. @return FALIGN_FORMAT where something is missing, FALIGN_SHAPE, FALIGN_INVALID, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_import(falign_trainer *trainer,
                                                               const struct falign_tensors *tensors);
 

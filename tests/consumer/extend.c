@@ -67,7 +67,7 @@ static const falign_metric_table silent = {
 /* Keeps each weight within [-limit, limit]; `user` is the limit. */
 static falign_status clip(void *user, falign_network *network, uint32_t l) {
   const float limit = *(const float *)user;
-  float *w = falign_network_view_weights_f32(network, l);
+  float *w = falign_network_weights_f32(network, l);
   size_t count = falign_network_width(network, l) * falign_network_width(network, l + 1);
   if (w == NULL) return FALIGN_UNSUPPORTED;
   for (size_t i = 0; i < count; i++) w[i] = w[i] > limit ? limit : w[i] < -limit ? -limit : w[i];

@@ -459,8 +459,7 @@ START_TEST(bad_idx_arguments) {
   fails(FALIGN_INVALID, "images is NULL", falign_dataset_read_idx(NULL, labels_path, 0, 10, &data));
   fails(FALIGN_INVALID, "labels is NULL", falign_dataset_read_idx(images_path, NULL, 0, 10, &data));
   fails(FALIGN_INVALID, "out is NULL", falign_dataset_read_idx(images_path, labels_path, 0, 10, NULL));
-  fails(FALIGN_INVALID, "categories is 0",
-        falign_dataset_read_idx(images_path, labels_path, 0, 0, &data));
+  fails(FALIGN_INVALID, "categories is 0", falign_dataset_read_idx(images_path, labels_path, 0, 0, &data));
   fails(FALIGN_INVALID, "image_size is 1451", falign_dataset_read_idx(images_path, labels_path, 1451, 10, &data));
   fails(FALIGN_INVALID, "image_size", falign_dataset_read_idx(images_path, labels_path, SIZE_MAX, 10, &data));
   fails(FALIGN_INVALID, "directory is NULL", falign_dataset_read_mnist(NULL, FALIGN_TRAIN, 0, &data));
