@@ -8,11 +8,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   falign_config *config = NULL, *again = NULL;
   falign_status status = falign_config_read(file_of(path, "config", data, size), &config);
   if (status != FALIGN_OK) {
+    remove(path);
     check_failure(status, config);
     return 0;
   }
   must(falign_config_write(config, path) == FALIGN_OK);
   must(falign_config_read(path, &again) == FALIGN_OK);
+  remove(path);
   must(falign_config_match(config, again) == FALIGN_OK);
   falign_config_destroy(config);
   falign_config_destroy(again);

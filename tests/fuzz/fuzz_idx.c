@@ -12,6 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   file_of(labels, "labels", rest, data[0]);
   file_of(images, "images", rest + data[0], size - 2 - data[0]);
   falign_status status = falign_dataset_read_idx(images, labels, data[1] % 32, 10, &dataset);
+  remove(images);
+  remove(labels);
   if (status != FALIGN_OK) {
     check_failure(status, dataset);
     return 0;

@@ -23,11 +23,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   falign_tensors *tensors = NULL, *again = NULL;
   falign_status status = falign_tensors_read(file_of(path, "tensors", data, size), &tensors);
   if (status != FALIGN_OK) {
+    remove(path);
     check_failure(status, tensors);
     return 0;
   }
   must(falign_tensors_write(tensors, path) == FALIGN_OK);
   must(falign_tensors_read(path, &again) == FALIGN_OK);
+  remove(path);
   check_same(tensors, again);
   falign_tensors_destroy(tensors);
   falign_tensors_destroy(again);

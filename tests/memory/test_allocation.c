@@ -332,19 +332,25 @@ START_TEST(parts_of_the_caller) { sweep(custom_parts); }
 END_TEST
 
 START_TEST(files_of_all_kinds) {
+  const char *const names[] = {"memory.safetensors", "memory.csv", "memory.summary.csv", "memory.json"};
+  char path[256];
   if (!have_files()) return;
 #ifdef FAL_TEST_CJSON
   cJSON_Hooks hooks = {__wrap_malloc, __wrap_free};
   cJSON_InitHooks(&hooks);
 #endif
   sweep(files);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) remove(scratch(path, sizeof path, names[i]));
 }
 END_TEST
 
 START_TEST(idx_files) {
+  char path[256];
   if (!have_files()) return;
   write_idx();
   sweep(idx);
+  remove(scratch(path, sizeof path, "memory-images"));
+  remove(scratch(path, sizeof path, "memory-labels"));
 }
 END_TEST
 
