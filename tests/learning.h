@@ -122,6 +122,97 @@ static inline bool same_parameters(const falign_network *a, const falign_network
   return same;
 }
 
+/* The rows of B[l] or F[l]. */
+static inline size_t feedback_rows(const falign_network *network, const falign_rule *rule, uint32_t l) {
+  bool direct = falign_rule_feedback(rule) == FALIGN_FEEDBACK_DIRECT;
+  return falign_network_width(network, direct ? falign_network_layers(network) : l + 1);
+}
+
+/* The feedback matrix of a layer in double precision. */
+static inline void get_feedback(const falign_network *network, const falign_rule *rule, uint32_t l, double *out) {
+  size_t cols = falign_network_width(network, l);
+  ok(falign_rule_get_feedback_f64(rule, l, out, feedback_rows(network, rule, l), cols, cols));
+}
+
+/* Two rules for the network hold the same bits. */
+static inline bool same_feedback(const falign_network *network, const falign_rule *a, const falign_rule *b) {
+  double of_a[MAX_WIDTH * MAX_WIDTH], of_b[MAX_WIDTH * MAX_WIDTH];
+  for (uint32_t l = 1; l < falign_network_layers(network); l++) {
+    get_feedback(network, a, l, of_a);
+    get_feedback(network, b, l, of_b);
+    size_t count = feedback_rows(network, a, l) * falign_network_width(network, l);
+    if (memcmp(of_a, of_b, count * sizeof *of_a) != 0) return false;
+  }
+  return true;
+}
+
+/* ---- Callbacks ---- */
+
+/* A rule's signal that is zero. */
+static inline falign_status no_signal(void *user, const falign_rule *rule, const falign_network *network,
+                                      const falign_trace *trace, uint32_t l, double *out) {
+  (void)user, (void)rule;
+  memset(out, 0, falign_trace_rows(trace) * falign_network_width(network, l) * sizeof *out);
+  return FALIGN_OK;
+}
+
+/* What a sink got from `look`. */
+typedef struct {
+  uint64_t seen[64];
+  size_t calls;
+  bool without_trace;
+  double weight[64]; /* W[0][0] when it looked */
+} observer;
+
+/* A metric that emits W[0][0]. */
+static inline falign_status look(void *user, const falign_trainer *trainer, const falign_trace *trace,
+                                 falign_value_fn emit, void *emit_user) {
+  (void)user;
+  uint64_t k = falign_trainer_iteration(trainer);
+  if (trace) ck_assert_uint_eq(falign_trace_iteration(trace), k);
+  ((observer *)emit_user)->without_trace = trace == NULL;
+  return emit(emit_user, k, "look", -1, -1, falign_network_weights_f64(falign_trainer_network(trainer), 0)[0]);
+}
+
+/* The sink for it. */
+static inline falign_status receive(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
+                                    double value) {
+  observer *by = user;
+  ck_assert_str_eq(metric, "look");
+  ck_assert(layer == -1 && order == -1);
+  by->weight[by->calls] = value;
+  by->seen[by->calls++] = iteration;
+  return FALIGN_OK;
+}
+
+/* ---- A task: Gaussian inputs and targets, and a network of three layers ---- */
+
+enum { TASK_LAYERS = 3, TASK_ROWS = 3000 };
+enum { TASK_POINTS = 103, TASK_BATCH = 10 }; /* of a short run: a last batch of 3; 11 batches an epoch */
+
+static const size_t task_widths[] = {7, 9, 6, 4};
+static struct { double x[TASK_ROWS * 7], y[TASK_ROWS * 4]; } task;
+
+static inline void draw_task(void) {
+  gaussian(task.x, TASK_ROWS * 7, 1, 1);
+  gaussian(task.y, TASK_ROWS * 4, 1, 2);
+}
+
+static inline learner task_learner(falign_precision precision, const char *rule) {
+  return new_learner(new_network(precision, TASK_LAYERS, task_widths, true, FALIGN_TANH), rule, 0.5, 1, 0.001);
+}
+
+/* Batches of the first `points` rows. */
+static inline falign_batches *task_batches(size_t points, size_t size, falign_order order) {
+  falign_dataset *dataset = NULL;
+  falign_batches *batches = NULL;
+  ok(falign_dataset_create_regression_f64(task.x, points, 7, 7, task.y, 4, 4, &dataset));
+  ok(falign_batches_create(dataset, NULL, size, &batches));
+  ok(falign_batches_set_order(batches, order, 5, 0));
+  falign_dataset_destroy(dataset);
+  return batches;
+}
+
 /* ---- The plain side: section 2.1 and 4.1 of the paper, word for word ---- */
 
 typedef struct {
@@ -148,7 +239,7 @@ static inline void plain_read(plain *m, const falign_network *network, const fal
     ok(falign_network_get_weights_f64(network, l, m->w[l][0], m->n[l], m->n[l + 1], MAX_WIDTH));
     if (m->biases) ok(falign_network_get_bias_f64(network, l + 1, m->b[l + 1], m->n[l + 1]));
     if (l == 0 || !rule || falign_rule_feedback(rule) == FALIGN_FEEDBACK_NONE) continue;
-    size_t rows = falign_rule_feedback(rule) == FALIGN_FEEDBACK_DIRECT ? m->n[m->d] : m->n[l + 1];
+    size_t rows = feedback_rows(network, rule, l);
     ok(falign_rule_get_feedback_f64(rule, l, m->back[l][0], rows, m->n[l], MAX_WIDTH));
   }
 }

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "learning.h"
+
+static const size_t widths[] = {3, 5, 4, 2};
+enum { D = 3 };
+
+static falign_rule *new_rule(const falign_network *network, const char *name) {
+  falign_rule *rule = NULL;
+  ok(falign_rule_create_named(name, network, &rule));
+  return rule;
+}
+
+/* ---- Feedback matrices ---- */
+
+START_TEST(names_and_kinds) {
+  falign_network *network = new_network(FALIGN_F32, D, widths, true, FALIGN_TANH);
+  const char *const names[] = {"bp", "fa", "dfa"};
+  falign_status (*const create[])(const falign_network *, falign_rule **) = {
+      falign_rule_create_bp, falign_rule_create_fa, falign_rule_create_dfa};
+  for (int32_t i = 0; i < 3; i++) {
+    falign_rule *rule = NULL;
+    ok(create[i](network, &rule));
+    ck_assert_str_eq(falign_rule_name(rule), names[i]);
+    ck_assert_int_eq(falign_rule_feedback(rule), i);
+    falign_rule *named = new_rule(network, names[i]);
+    ck_assert_str_eq(falign_rule_name(named), names[i]);
+    ck_assert_int_eq(falign_rule_feedback(named), i);
+    falign_rule_destroy(rule);
+    falign_rule_destroy(named);
+    fails(FALIGN_INVALID, "NULL", create[i](NULL, &rule));
+    fails(FALIGN_INVALID, "NULL", create[i](network, NULL));
+  }
+  falign_rule *rule = NULL;
+  fails(FALIGN_UNSUPPORTED, "kp", falign_rule_create_named("kp", network, &rule));
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "dfa"));
+  fails(FALIGN_UNSUPPORTED, "", falign_rule_create_named("", network, &rule));
+  fails(FALIGN_INVALID, "name is NULL", falign_rule_create_named(NULL, network, &rule));
+  ck_assert_ptr_null(rule);
+  falign_rule_destroy(NULL);
+  falign_network_destroy(network);
+}
+END_TEST
+
+START_TEST(feedback_starts_at_zero) {
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  for (int direct = 0; direct < 2; direct++) {
+    falign_rule *rule = new_rule(network, direct ? "dfa" : "fa");
+    double b[20];
+    for (uint32_t l = 1; l < D; l++) {
+      get_feedback(network, rule, l, b);
+      ck_assert(largest(b, feedback_rows(network, rule, l) * widths[l]) == 0);
+    }
+    falign_rule_destroy(rule);
+  }
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* B[l] is n[l+1] x n[l], F[l] is n[d] x n[l]. */
+START_TEST(shapes_of_feedback) {
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  falign_rule *fa = new_rule(network, "fa"), *dfa = new_rule(network, "dfa"), *bp = new_rule(network, "bp");
+  double b[20] = {0};
+  float b_f32[20] = {0};
+  ok(falign_rule_set_feedback_f64(fa, 1, b, 4, 5, 5));
+  ok(falign_rule_set_feedback_f64(dfa, 1, b, 2, 5, 5));
+  fails(FALIGN_SHAPE, "B[1] is 4 x 5, got 2 x 5", falign_rule_set_feedback_f64(fa, 1, b, 2, 5, 5));
+  fails(FALIGN_SHAPE, "F[1] is 2 x 5, got 4 x 5", falign_rule_set_feedback_f64(dfa, 1, b, 4, 5, 5));
+  fails(FALIGN_SHAPE, "B[2] is 2 x 4, got 4 x 2", falign_rule_set_feedback_f32(fa, 2, b_f32, 4, 2, 2));
+  fails(FALIGN_SHAPE, "F[2] is 2 x 4, got 2 x 5", falign_rule_get_feedback_f64(dfa, 2, b, 2, 5, 5));
+  fails(FALIGN_SHAPE, "F[2] is 2 x 4, got 1 x 4", falign_rule_get_feedback_f32(dfa, 2, b_f32, 1, 4, 4));
+  fails(FALIGN_SHAPE, "stride", falign_rule_set_feedback_f64(fa, 1, b, 4, 5, 4));
+  fails(FALIGN_SHAPE, "stride", falign_rule_get_feedback_f64(fa, 1, b, 4, 5, 4));
+  fails(FALIGN_INVALID, "B[1] is NULL", falign_rule_set_feedback_f64(fa, 1, NULL, 4, 5, 5));
+  fails(FALIGN_INVALID, "B[0]", falign_rule_set_feedback_f64(fa, 0, b, 5, 3, 3));
+  fails(FALIGN_INVALID, "1 to 2", falign_rule_get_feedback_f64(fa, 3, b, 2, 2, 2));
+  fails(FALIGN_INVALID, "F[3]", falign_rule_get_feedback_f32(dfa, 3, b_f32, 2, 2, 2));
+  fails(FALIGN_UNSUPPORTED, "bp", falign_rule_set_feedback_f64(bp, 1, b, 4, 5, 5));
+  fails(FALIGN_UNSUPPORTED, "bp", falign_rule_get_feedback_f32(bp, 1, b_f32, 4, 5, 5));
+  fails(FALIGN_INVALID, "rule is NULL", falign_rule_set_feedback_f64(NULL, 1, b, 4, 5, 5));
+  ok(falign_rule_draw(bp, 1, 1, 0)); /* does nothing */
+  ok(falign_rule_normalize_columns(bp, 1));
+  falign_rule_destroy(fa);
+  falign_rule_destroy(dfa);
+  falign_rule_destroy(bp);
+  falign_network_destroy(network);
+}
+END_TEST
+
+START_TEST(feedback_round_trip) {
+  falign_precision precision = _i & 1 ? FALIGN_F64 : FALIGN_F32;
+  falign_network *network = new_network(precision, D, widths, true, FALIGN_TANH);
+  falign_rule *rule = new_rule(network, _i & 2 ? "fa" : "dfa");
+  enum { STRIDE = 7 };
+  double in[4 * STRIDE], out[4 * STRIDE];
+  float in_f32[4 * STRIDE], out_f32[4 * STRIDE];
+  gaussian(in, 4 * STRIDE, 1, 1);
+  to_f32(in, 4 * STRIDE, in_f32);
+  for (uint32_t l = 1; l < D; l++) {
+    size_t rows = feedback_rows(network, rule, l), cols = widths[l];
+    for (int from_f32 = 0; from_f32 < 2; from_f32++) {
+      for (size_t i = 0; i < 4 * STRIDE; i++) {
+        out[i] = 42;
+        out_f32[i] = 42;
+      }
+      if (from_f32) {
+        ok(falign_rule_set_feedback_f32(rule, l, in_f32, rows, cols, STRIDE));
+      } else {
+        ok(falign_rule_set_feedback_f64(rule, l, in, rows, cols, STRIDE));
+      }
+      ok(falign_rule_get_feedback_f64(rule, l, out, rows, cols, STRIDE));
+      ok(falign_rule_get_feedback_f32(rule, l, out_f32, rows, cols, STRIDE));
+      for (size_t i = 0; i < 4 * STRIDE; i++) {
+        bool inside = i / STRIDE < rows && i % STRIDE < cols;
+        double want = from_f32 || precision == FALIGN_F32 ? (double)in_f32[i] : in[i];
+        ck_assert(out[i] == (inside ? want : 42));
+        ck_assert(out_f32[i] == (inside ? in_f32[i] : 42));
+      }
+    }
+  }
+  falign_rule_destroy(rule);
+  falign_network_destroy(network);
+}
+END_TEST
+
+START_TEST(feedback_in_place) {
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  falign_rule *fa = new_rule(network, "fa"), *bp = new_rule(network, "bp");
+  double b[20];
+  falign_rule_feedback_f64(fa, 2)[3] = 42;
+  get_feedback(network, fa, 2, b);
+  ck_assert(b[3] == 42);
+  falign_set_last_error(NULL);
+  ck_assert_ptr_null(falign_rule_feedback_f32(fa, 2));
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "f64"));
+  ck_assert_ptr_null(falign_rule_feedback_f64(fa, 0));
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "B[0]"));
+  ck_assert_ptr_null(falign_rule_feedback_f64(fa, 3));
+  ck_assert_ptr_null(falign_rule_feedback_f64(bp, 1));
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "bp"));
+  falign_rule_destroy(fa);
+  falign_rule_destroy(bp);
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* The streams that the header names: B and F differ from each other and from W; f32 holds the rounded numbers. */
+START_TEST(draws_are_the_named_streams) {
+  for (int direct = 0; direct < 2; direct++) {
+    for (falign_precision precision = FALIGN_F32; precision <= FALIGN_F64; precision++) {
+      falign_network *network = new_network(precision, D, widths, true, FALIGN_TANH);
+      falign_rule *rule = new_rule(network, direct ? "dfa" : "fa");
+      ok(falign_rule_draw(rule, 0.3, 11, 2));
+      for (uint32_t l = 1; l < D; l++) {
+        falign_rng *rng = NULL;
+        double want[20], got[20];
+        size_t count = feedback_rows(network, rule, l) * widths[l];
+        ok(falign_rng_create(11, direct ? FALIGN_RNG_F : FALIGN_RNG_B, l, 2, &rng));
+        falign_rng_normal_f64(rng, 0.3, want, count);
+        falign_rng_destroy(rng);
+        round_as(precision, want, count);
+        get_feedback(network, rule, l, got);
+        ck_assert_mem_eq(got, want, count * sizeof *got);
+      }
+      fails(FALIGN_INVALID, "sd", falign_rule_draw(rule, -1, 1, 0));
+      fails(FALIGN_INVALID, "sd", falign_rule_draw(rule, (double)NAN, 1, 0));
+      falign_rule_destroy(rule);
+      falign_network_destroy(network);
+    }
+  }
+  fails(FALIGN_INVALID, "rule is NULL", falign_rule_draw(NULL, 1, 1, 0));
+}
+END_TEST
+
+START_TEST(feedback_that_is_not_finite) {
+  falign_network *network = new_network(FALIGN_F32, D, widths, true, FALIGN_TANH);
+  falign_rule *rule = new_rule(network, "fa"), *same = new_rule(network, "fa");
+  ok(falign_rule_draw(rule, 1, 1, 0));
+  ok(falign_rule_draw(same, 1, 1, 0));
+  const double bad[] = {(double)NAN, (double)INFINITY, 1e39};
+  for (int i = 0; i < 3; i++) {
+    double b[20] = {0};
+    float b_f32[20] = {0};
+    b[2 * 5 + 3] = bad[i];
+    b_f32[2 * 5 + 3] = (float)NAN;
+    fails(FALIGN_INVALID, "B[1] has", falign_rule_set_feedback_f64(rule, 1, b, 4, 5, 5));
+    ck_assert_ptr_nonnull(strstr(falign_last_error(), "row 2, column 3"));
+    fails(FALIGN_INVALID, "row 2, column 3", falign_rule_set_feedback_f32(rule, 1, b_f32, 4, 5, 5));
+  }
+  ck_assert(same_feedback(network, rule, same));
+  falign_rule_destroy(rule);
+  falign_rule_destroy(same);
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* Columns get norm gamma: scaling rounds each number twice, so the norm is off by at most two epsilons; the direction
+ * stays. */
+START_TEST(normalized_columns) {
+  falign_precision precision = _i & 1 ? FALIGN_F64 : FALIGN_F32;
+  falign_network *network = new_network(precision, D, widths, true, FALIGN_TANH);
+  falign_rule *rule = new_rule(network, _i & 2 ? "fa" : "dfa");
+  ok(falign_rule_draw(rule, 3, 1, 0));
+  double before[D][20], after[20];
+  for (uint32_t l = 1; l < D; l++) get_feedback(network, rule, l, before[l]);
+  ok(falign_rule_normalize_columns(rule, 2.5));
+  for (uint32_t l = 1; l < D; l++) {
+    size_t rows = feedback_rows(network, rule, l), cols = widths[l];
+    get_feedback(network, rule, l, after);
+    for (size_t j = 0; j < cols; j++) {
+      double old = falign_frobenius_f64(before[l] + j, rows, 1, cols);
+      near(falign_frobenius_f64(after + j, rows, 1, cols), 2.5, 2.5 * 2 * epsilon(precision));
+      for (size_t i = 0; i < rows; i++)
+        near(after[i * cols + j], before[l][i * cols + j] * 2.5 / old, 2.5 * 2 * epsilon(precision));
+    }
+  }
+  falign_rule_destroy(rule);
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* The last column of the last matrix is zero: the first matrix is not changed either. */
+START_TEST(zero_columns_are_named) {
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  for (int direct = 0; direct < 2; direct++) {
+    falign_rule *rule = new_rule(network, direct ? "dfa" : "fa"), *same = new_rule(network, direct ? "dfa" : "fa");
+    ok(falign_rule_draw(rule, 1, 1, 0));
+    for (size_t i = 0; i < 2; i++) falign_rule_feedback_f64(rule, 2)[i * 4 + 3] = 0;
+    double b[20];
+    for (uint32_t l = 1; l < D; l++) {
+      get_feedback(network, rule, l, b);
+      ok(falign_rule_set_feedback_f64(same, l, b, feedback_rows(network, rule, l), widths[l], widths[l]));
+    }
+    fails(FALIGN_INVALID, direct ? "column 3 of F[2]" : "column 3 of B[2]", falign_rule_normalize_columns(rule, 1));
+    ck_assert(same_feedback(network, rule, same));
+    const double bad[] = {0, -1, (double)NAN, (double)INFINITY};
+    for (int i = 0; i < 4; i++) fails(FALIGN_INVALID, "gamma", falign_rule_normalize_columns(same, bad[i]));
+    ck_assert(same_feedback(network, rule, same));
+    falign_rule_destroy(rule);
+    falign_rule_destroy(same);
+  }
+  fails(FALIGN_INVALID, "rule is NULL", falign_rule_normalize_columns(NULL, 1));
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* A rule lives without its network and fits any other of the same shape, but no other shape. */
+START_TEST(rule_and_network_must_fit) {
+  const size_t other[] = {3, 5, 3, 2};
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  falign_rule *rule = new_rule(network, "fa");
+  falign_network_destroy(network);
+  ok(falign_rule_draw(rule, 1, 1, 0));
+  falign_trainer *trainer = NULL;
+  falign_network *same = new_network(FALIGN_F64, D, widths, false, FALIGN_RELU);
+  ok(falign_trainer_create(same, rule, 1, &trainer));
+  falign_trainer_destroy(trainer);
+  falign_network_destroy(same);
+  falign_network *wrong = new_network(FALIGN_F64, D, other, true, FALIGN_TANH);
+  fails(FALIGN_SHAPE, "4", falign_trainer_create(wrong, rule, 1, &trainer));
+  falign_network_destroy(wrong);
+  wrong = new_network(FALIGN_F64, D - 1, widths, true, FALIGN_TANH);
+  fails(FALIGN_SHAPE, "layers", falign_trainer_create(wrong, rule, 1, &trainer));
+  falign_network_destroy(wrong);
+  wrong = new_network(FALIGN_F32, D, widths, true, FALIGN_TANH);
+  fails(FALIGN_SHAPE, "precision", falign_trainer_create(wrong, rule, 1, &trainer));
+  falign_network_destroy(wrong);
+  falign_rule_destroy(rule);
+}
+END_TEST
+
+/* ---- Saving and loading ---- */
+
+typedef struct {
+  int64_t secret;
+  bool refuses;
+} keeper;
+
+static falign_status save_secret(void *user, falign_tensors *tensors) {
+  keeper *own = user;
+  if (own->refuses) {
+    falign_set_last_error("cannot save");
+    return FALIGN_CALLBACK;
+  }
+  return falign_tensors_add(tensors, "rule.secret", FALIGN_DTYPE_I64, NULL, 0, &own->secret);
+}
+
+static falign_status load_secret(void *user, const falign_tensors *tensors) {
+  keeper *own = user;
+  const void *data = NULL;
+  if (own->refuses) {
+    falign_set_last_error("cannot load");
+    return FALIGN_CALLBACK;
+  }
+  falign_status status = falign_tensors_view(tensors, "rule.secret", NULL, NULL, NULL, &data);
+  if (status == FALIGN_OK) memcpy(&own->secret, data, sizeof own->secret);
+  return status;
+}
+
+static const falign_rule_table keeping = {.size = sizeof keeping,
+                                          .name = "keeping",
+                                          .feedback = FALIGN_FEEDBACK_DIRECT,
+                                          .signal_f64 = no_signal,
+                                          .save = save_secret,
+                                          .load = load_secret};
+
+static falign_rule *new_keeping(keeper *own, const falign_network *network, uint64_t seed) {
+  falign_rule *rule = NULL;
+  ok(falign_rule_create_custom(&keeping, own, network, &rule));
+  ok(falign_rule_draw(rule, 1, seed, 0));
+  return rule;
+}
+
+START_TEST(custom_state) {
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  keeper one = {.secret = 41}, other = {.secret = 7};
+  falign_rule *from = new_keeping(&one, network, 1), *to = new_keeping(&other, network, 2);
+  falign_tensors *set = NULL, *again = NULL;
+  ok(falign_tensors_create(&set));
+  ok(falign_tensors_create(&again));
+  ok(falign_rule_export(from, set));
+  ck_assert(falign_tensors_has(set, "F.1") && falign_tensors_has(set, "F.2"));
+  ck_assert_uint_eq(falign_tensors_count(set), 3);
+  ok(falign_rule_import(to, set));
+  ck_assert_int_eq(other.secret, 41);
+  ck_assert(same_feedback(network, from, to));
+  one.refuses = true;
+  ck_assert_int_ne(falign_rule_export(from, again), FALIGN_OK);
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "cannot save"));
+  falign_tensors_destroy(set);
+  falign_tensors_destroy(again);
+  falign_rule_destroy(from);
+  falign_rule_destroy(to);
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* A rule that cannot load its state: the feedback matrices are as they were. */
+START_TEST(failing_load_changes_nothing) {
+  falign_network *network = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+  keeper one = {.secret = 41}, other = {.secret = 7, .refuses = true}, third = {.secret = 0};
+  falign_rule *from = new_keeping(&one, network, 1), *to = new_keeping(&other, network, 2);
+  falign_rule *before = new_keeping(&third, network, 2);
+  falign_tensors *set = NULL;
+  ok(falign_tensors_create(&set));
+  ok(falign_rule_export(from, set));
+  ck_assert_int_ne(falign_rule_import(to, set), FALIGN_OK);
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "cannot load"));
+  ck_assert(same_feedback(network, to, before));
+  falign_tensors_destroy(set);
+  falign_rule_destroy(from);
+  falign_rule_destroy(to);
+  falign_rule_destroy(before);
+  falign_network_destroy(network);
+}
+END_TEST
+
+START_TEST(export_and_import) {
+  for (int choice = 0; choice < 8; choice++) {
+    falign_precision from = choice & 1 ? FALIGN_F64 : FALIGN_F32, to = choice & 2 ? FALIGN_F64 : FALIGN_F32;
+    const char *name = choice & 4 ? "dfa" : "fa";
+    falign_network *source = new_network(from, D, widths, true, FALIGN_TANH);
+    falign_network *target = new_network(to, D, widths, true, FALIGN_TANH);
+    falign_rule *a = new_rule(source, name), *b = new_rule(target, name);
+    falign_tensors *set = NULL;
+    ok(falign_rule_draw(a, 1, 1, 0));
+    ok(falign_tensors_create(&set));
+    ok(falign_rule_export(a, set));
+    ck_assert_uint_eq(falign_tensors_count(set), 2);
+    ck_assert(falign_tensors_has(set, choice & 4 ? "F.1" : "B.1") &&
+              falign_tensors_has(set, choice & 4 ? "F.2" : "B.2"));
+    ok(falign_rule_import(b, set));
+    for (uint32_t l = 1; l < D; l++) {
+      double want[20], got[20];
+      get_feedback(source, a, l, want);
+      get_feedback(target, b, l, got);
+      round_as(to, want, feedback_rows(source, a, l) * widths[l]);
+      ck_assert_mem_eq(got, want, feedback_rows(source, a, l) * widths[l] * sizeof *got);
+    }
+    falign_tensors_destroy(set);
+    falign_rule_destroy(a);
+    falign_rule_destroy(b);
+    falign_network_destroy(source);
+    falign_network_destroy(target);
+  }
+}
+END_TEST
+
+START_TEST(import_is_all_or_nothing) {
+  falign_network *network = new_network(FALIGN_F32, D, widths, true, FALIGN_TANH);
+  falign_rule *rule = new_rule(network, "fa"), *before = new_rule(network, "fa");
+  const size_t fits[] = {4, 5}, right[] = {2, 4}, wrong[] = {4, 2};
+  const double good[20] = {0}, large[8] = {0, 0, 1e39};
+  ok(falign_rule_draw(rule, 1, 1, 0));
+  ok(falign_rule_draw(before, 1, 1, 0));
+  for (int i = 0; i < 2; i++) {
+    falign_tensors *set = NULL;
+    ok(falign_tensors_create(&set));
+    ok(falign_tensors_add(set, "B.1", FALIGN_DTYPE_F64, fits, 2, good));
+    ok(falign_tensors_add(set, "B.2", FALIGN_DTYPE_F64, i ? right : wrong, 2, i ? large : good));
+    fails(i ? FALIGN_INVALID : FALIGN_SHAPE, "B.2", falign_rule_import(rule, set));
+    ck_assert(same_feedback(network, rule, before));
+    falign_tensors_destroy(set);
+  }
+  fails(FALIGN_INVALID, "tensors is NULL", falign_rule_import(rule, NULL));
+  fails(FALIGN_INVALID, "tensors is NULL", falign_rule_export(rule, NULL));
+  falign_rule_destroy(rule);
+  falign_rule_destroy(before);
+  falign_network_destroy(network);
+}
+END_TEST
+
+static void add_tests(TCase *tests) {
+  tcase_add_test(tests, names_and_kinds);
+  tcase_add_test(tests, feedback_starts_at_zero);
+  tcase_add_test(tests, shapes_of_feedback);
+  tcase_add_loop_test(tests, feedback_round_trip, 0, 4);
+  tcase_add_test(tests, feedback_in_place);
+  tcase_add_test(tests, draws_are_the_named_streams);
+  tcase_add_test(tests, feedback_that_is_not_finite);
+  tcase_add_loop_test(tests, normalized_columns, 0, 4);
+  tcase_add_test(tests, zero_columns_are_named);
+  tcase_add_test(tests, rule_and_network_must_fit);
+  tcase_add_test(tests, custom_state);
+  tcase_add_test(tests, failing_load_changes_nothing);
+  tcase_add_test(tests, export_and_import);
+  tcase_add_test(tests, import_is_all_or_nothing);
+}
+
+int main(void) { return run_suite("feedback", add_tests); }

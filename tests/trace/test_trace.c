@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "learning.h"
+
+static falign_status view(const learner *by, falign_quantity quantity, uint32_t l) {
+  const double *data = NULL;
+  return falign_trace_view_f64(falign_trainer_trace(by->trainer), quantity, l, &data, NULL, NULL, NULL);
+}
+
+static void check_kept(const learner *by, bool activity, bool bp) {
+  falign_status with_activity = activity ? FALIGN_OK : FALIGN_UNSUPPORTED;
+  falign_status with_bp = bp ? FALIGN_OK : FALIGN_UNSUPPORTED;
+  ck_assert_int_eq(view(by, FALIGN_DW, 0), FALIGN_OK);
+  ck_assert_int_eq(view(by, FALIGN_DB, 1), FALIGN_OK);
+  ck_assert_int_eq(view(by, FALIGN_L, 0), with_activity);
+  ck_assert_int_eq(view(by, FALIGN_L, TASK_LAYERS), with_activity);
+  ck_assert_int_eq(view(by, FALIGN_Z, 1), with_activity);
+  ck_assert_int_eq(view(by, FALIGN_DELTA, 1), with_activity);
+  ck_assert_int_eq(view(by, FALIGN_TARGET, TASK_LAYERS), with_activity);
+  ck_assert_int_eq(view(by, FALIGN_DW_BP, 0), with_bp);
+  ck_assert_int_eq(view(by, FALIGN_DB_BP, 1), with_bp);
+  ck_assert_int_eq(view(by, FALIGN_DELTA_BP, 1), activity && bp ? FALIGN_OK : FALIGN_UNSUPPORTED);
+}
+
+/* In every order of asking for more and for less: what a step did not keep is not shown from an earlier one. */
+START_TEST(kept_as_asked) {
+  const char *const rules[] = {"fa", "bp"};
+  draw_task();
+  for (int r = 0; r < 2; r++) {
+    learner by = task_learner(FALIGN_F64, rules[r]);
+    ck_assert_ptr_null(falign_trainer_trace(by.trainer));
+    for (int turn = 0; turn < 16; turn++) {
+      bool activity = turn * 7 / 2 & 1, bp = turn * 5 / 3 & 1;
+      ok(falign_trainer_keep(by.trainer, (activity ? FALIGN_NEEDS_ACTIVITY : 0) | (bp ? FALIGN_NEEDS_BP : 0)));
+      ok(step(&by, task.x, 140, task.y));
+      check_kept(&by, activity, bp);
+    }
+    free_learner(&by);
+  }
+}
+END_TEST
+
+START_TEST(delta_bp_is_not_stale) {
+  draw_task();
+  learner by = task_learner(FALIGN_F64, "fa");
+  ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP));
+  ok(step(&by, task.x, 5, task.y));
+  check_kept(&by, true, true);
+  ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY));
+  ok(step(&by, task.x, 5, task.y));
+  check_kept(&by, true, false);
+  free_learner(&by);
+}
+END_TEST
+
+START_TEST(views_that_do_not_exist) {
+  draw_task();
+  learner by = task_learner(FALIGN_F64, "fa"), narrow = task_learner(FALIGN_F32, "fa");
+  const size_t n[] = {7, 4};
+  learner unbiased = new_learner(new_network(FALIGN_F64, 1, n, false, FALIGN_TANH), "bp", 1, 1, 0.1);
+  const double *data = NULL;
+  const float *data_f32 = NULL;
+  ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP));
+  ok(step(&by, task.x, 5, task.y));
+  ok(step(&narrow, task.x, 5, task.y));
+  ok(step(&unbiased, task.x, 5, task.y));
+  const falign_trace *trace = falign_trainer_trace(by.trainer);
+  const struct {
+    falign_quantity quantity;
+    uint32_t l;
+  } wrong[] = {{FALIGN_L, 4},  {FALIGN_Z, 0},         {FALIGN_Z, 4},       {FALIGN_DELTA, 0},    {FALIGN_TARGET, 2},
+               {FALIGN_DW, 3}, {FALIGN_DB, 0},        {FALIGN_DB, 4},      {FALIGN_DELTA_BP, 0}, {FALIGN_DW_BP, 3},
+               {0, 1},         {FALIGN_DB_BP + 1, 1}, {FALIGN_L, 1u << 31}};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    fails(FALIGN_INVALID, "", falign_trace_view_f64(trace, wrong[i].quantity, wrong[i].l, &data, NULL, NULL, NULL));
+  fails(FALIGN_SHAPE, "f64", falign_trace_view_f32(trace, FALIGN_DW, 0, &data_f32, NULL, NULL, NULL));
+  fails(FALIGN_SHAPE, "f32",
+        falign_trace_view_f64(falign_trainer_trace(narrow.trainer), FALIGN_DW, 0, &data, NULL, NULL, NULL));
+  ck_assert_int_eq(view(&unbiased, FALIGN_DB, 1), FALIGN_UNSUPPORTED);
+  fails(FALIGN_INVALID, "trace is NULL", falign_trace_view_f64(NULL, FALIGN_DW, 0, &data, NULL, NULL, NULL));
+  ck_assert_ptr_null(data);
+  ck_assert_ptr_null(data_f32);
+  free_learner(&by);
+  free_learner(&narrow);
+  free_learner(&unbiased);
+}
+END_TEST
+
+static void add_tests(TCase *tests) {
+  tcase_add_test(tests, kept_as_asked);
+  tcase_add_test(tests, delta_bp_is_not_stale);
+  tcase_add_test(tests, views_that_do_not_exist);
+}
+
+int main(void) { return run_suite("trace", add_tests); }
