@@ -490,7 +490,7 @@ static bool has_rows_of(const falign_table *table, const char *metric) {
 
 /* Tells of metrics that were asked for by name, but have no meaning for the rule. */
 static void print_missing(const experiment *e) {
-  if (e->set.total == 0) return;
+  if (e->set.total == 0 || strcmp(e->set.metrics, DEFAULT_METRICS) == 0) return;
   for (size_t i = 0; i < falign_metric_count(); i++) {
     const char *name = falign_metric_name_at(i);
     if (settings_names(&e->set, name) && !has_rows_of(e->table, name)) {

@@ -64,7 +64,7 @@ static int parse_options(settings *s, int argc, char **argv) {
       OPTION_COUNT("threads", NULL, &s->threads, 1, 1024,
                    "threads, on which results do not depend; default: the cores available"),
       OPTION_COUNT("log-every", NULL, &s->log_every, 1, many, "iterations between measurements" NEXT_EPOCH),
-      OPTION_TEXT("metrics", "LIST|all", "test_error,loss,angle_w_b", &s->metrics,
+      OPTION_TEXT("metrics", "LIST|all", DEFAULT_METRICS, &s->metrics,
                   "what is measured, separated by commas; see below"),
       OPTION_TEXT(
           "out", "FILE.csv", NULL, &s->out,

@@ -10,6 +10,8 @@
 
 enum { CATEGORIES = 10, OUTPUTS = 50, MAX_HIDDEN = 63 };
 
+#define DEFAULT_METRICS "test_error,loss,angle_w_b"
+
 typedef struct settings {
   const char *data, *rule, *norm, *normalize_feedback, *hidden, *activation, *shuffle, *precision, *backend, *metrics;
   const char *out, *plot, *load, *save, *checkpoint, *resume;
