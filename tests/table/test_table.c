@@ -2,7 +2,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include <fcntl.h>
 #include <locale.h>
-#include <time.h>
 
 #include "files.h"
 
@@ -356,22 +355,26 @@ START_TEST(refuses_bad_tensors) {
 }
 END_TEST
 
+static size_t count_lines(const char *path) {
+  FILE *file = fopen(path, "r");
+  size_t lines = 0;
+  ck_assert_ptr_nonnull(file);
+  for (int c; (c = getc(file)) != EOF;) lines += c == '\n';
+  fclose(file);
+  return lines;
+}
+
 START_TEST(takes_many_rows) {
   enum { ROWS = 200000 };
   falign_table *table = new_table(FALIGN_F64, NULL);
   for (int i = 0; i < ROWS; i++) {
     falign_table_set_run(table, i % 2);
-    ok(falign_table_add(table, i / 2, i / 120.0, i % 3, -1, "m", i / 7.0));
+    ok(falign_table_add(table, i / 2, i / 2 / 60.0, i / 2 % 3, -1, "m", i / 7.0));
   }
-  clock_t start = clock();
   ok(falign_table_write(table, at("csv")));
   ok(falign_table_write_summary(table, at("summary")));
-  ck_assert_int_lt((clock() - start) / CLOCKS_PER_SEC, 10);
-  FILE *file = fopen(at("csv"), "r");
-  size_t lines = 0;
-  for (int c; (c = getc(file)) != EOF;) lines += c == '\n';
-  fclose(file);
-  ck_assert_uint_eq(lines, ROWS + 1);
+  ck_assert_uint_eq(count_lines(at("csv")), ROWS + 1);
+  ck_assert_uint_eq(count_lines(at("summary")), ROWS / 2 + 1); /* half of the rows: two runs */
   falign_table_destroy(table);
 }
 END_TEST
