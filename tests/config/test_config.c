@@ -105,6 +105,29 @@ START_TEST(matches_whatever_the_order) {
 }
 END_TEST
 
+START_TEST(gives_values_back) {
+  falign_config *config = example();
+  const char *text = NULL;
+  double number = -1;
+  ck_assert_uint_eq(falign_config_count(config), 4);
+  ck_assert_str_eq(falign_config_name_at(config, 0), "rule");
+  ck_assert_str_eq(falign_config_name_at(config, 3), "note");
+  ck_assert_ptr_null(falign_config_name_at(config, 4));
+  ok(falign_config_get_text(config, "rule", &text));
+  ck_assert_str_eq(text, "fa");
+  ok(falign_config_get_real(config, "eta", &number));
+  ck_assert(number == 0.1);
+  ok(falign_config_get_real(config, "seed", &number));
+  ck_assert(number == 9007199254740992.0);
+  fails(FALIGN_INVALID, "there is no field gamma", falign_config_get_real(config, "gamma", &number));
+  fails(FALIGN_INVALID, "field rule is a text", falign_config_get_real(config, "rule", &number));
+  fails(FALIGN_INVALID, "field eta is a number", falign_config_get_text(config, "eta", &text));
+  fails(FALIGN_INVALID, "value is NULL", falign_config_get_text(config, "rule", NULL));
+  ck_assert(number == 9007199254740992.0 && strcmp(text, "fa") == 0);
+  falign_config_destroy(config);
+}
+END_TEST
+
 START_TEST(names_the_first_difference) {
   falign_config *a = example(), *b = example();
   ok(falign_config_set_real(b, "eta", 0.1 + 1.5e-17));
@@ -195,6 +218,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, round_trips);
   tcase_add_test(tests, travels_with_tensors);
   tcase_add_test(tests, matches_whatever_the_order);
+  tcase_add_test(tests, gives_values_back);
   tcase_add_test(tests, names_the_first_difference);
   tcase_add_test(tests, refuses_bad_values);
   tcase_add_loop_test(tests, refuses_malformed_files, 0, sizeof malformed / sizeof *malformed);
