@@ -232,11 +232,6 @@ static falign_status check_shape(const char *name, const fal_tensor *tensor, con
                   shape_text(want, dims, rank));
 }
 
-static double element_at(const fal_tensor *tensor, size_t i) {
-  const void *data = tensor->data;
-  return tensor->dtype == FALIGN_DTYPE_F32 ? (double)((const float *)data)[i] : ((const double *)data)[i];
-}
-
 /* Finds a tensor of reals whose numbers are all finite and at most `largest`. */
 static falign_status find_real(const falign_tensors *tensors, const char *name, const size_t *dims, size_t rank,
                                double largest, const fal_tensor **out) {
@@ -246,7 +241,7 @@ static falign_status find_real(const falign_tensors *tensors, const char *name, 
     return fal_fail(FALIGN_FORMAT, "tensor \"%s\" holds integers, not reals", name);
   FAL_TRY(check_shape(name, tensor, dims, rank));
   for (size_t i = 0; i < tensor->elements; i++) {
-    double value = element_at(tensor, i);
+    double value = fal_number(tensor->dtype, tensor->data, i);
     if (!isfinite(value)) return fal_fail(FALIGN_INVALID, "tensor \"%s\" has %g at index %zu", name, value, i);
     if (fabs(value) > largest)
       return fal_fail(FALIGN_INVALID, "tensor \"%s\" has %.17g at index %zu, too large for single precision", name,
@@ -261,7 +256,7 @@ falign_status falign_tensors_read_f32(const falign_tensors *tensors, const char 
   FAL_GIVEN(out);
   const fal_tensor *tensor;
   FAL_TRY(find_real(tensors, name, dims, rank, FLT_MAX, &tensor));
-  for (size_t i = 0; i < tensor->elements; i++) out[i] = (float)element_at(tensor, i);
+  for (size_t i = 0; i < tensor->elements; i++) out[i] = (float)fal_number(tensor->dtype, tensor->data, i);
   return FALIGN_OK;
 }
 
@@ -270,7 +265,7 @@ falign_status falign_tensors_read_f64(const falign_tensors *tensors, const char 
   FAL_GIVEN(out);
   const fal_tensor *tensor;
   FAL_TRY(find_real(tensors, name, dims, rank, DBL_MAX, &tensor));
-  for (size_t i = 0; i < tensor->elements; i++) out[i] = element_at(tensor, i);
+  for (size_t i = 0; i < tensor->elements; i++) out[i] = fal_number(tensor->dtype, tensor->data, i);
   return FALIGN_OK;
 }
 
