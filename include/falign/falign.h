@@ -6,6 +6,7 @@
  *  @brief All of libfalign. */
 
 #include "falign/angle.h"
+#include "falign/autocorrelation.h"
 #include "falign/backend.h"
 #include "falign/batches.h"
 #include "falign/code.h"
@@ -15,13 +16,16 @@
 #include "falign/metric.h"
 #include "falign/network.h"
 #include "falign/norm.h"
+#include "falign/product_angle.h"
 #include "falign/rng.h"
 #include "falign/rule.h"
+#include "falign/similarity.h"
 #include "falign/status.h"
 #include "falign/table.h"
 #include "falign/tensors.h"
 #include "falign/trace.h"
 #include "falign/trainer.h"
+#include "falign/trajectory.h"
 #include "falign/version.h"
 
 #endif

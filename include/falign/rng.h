@@ -23,6 +23,8 @@ enum {
   FALIGN_RNG_LABELS = 7,    /**< label shuffling */
   FALIGN_RNG_SYNTHETIC = 8, /**< synthetic data */
   FALIGN_RNG_SIGNAL = 9,    /**< imposed signals */
+  FALIGN_RNG_PRODUCT = 10,  /**< pairs of matrices (Note 1) */
+  FALIGN_RNG_ROWS = 11,     /**< shuffled rows of error matrices (Fig. 5) */
   FALIGN_RNG_USER = 128     /**< first number free for the caller */
 };
 

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FALIGN_AUTOCORRELATION_H
+#define FALIGN_AUTOCORRELATION_H
+
+/** @file autocorrelation.h
+ *  @brief How far outputs and error signals resemble themselves some iterations earlier (section 2.3.5, Fig. S3). */
+
+#include "falign/metric.h"
+
+FALIGN_BEGIN
+
+/** A metric: the angles of L[l] of iteration k with L[l] of iteration k - o (l = 0..d, "angle_l_lag"), and of delta[l]
+ *  likewise (l = 1..d, "angle_delta_lag"), with the lag o as the order. It must see every iteration
+ *  (falign_trainer_observe() with every = 1), keeps the outputs and error signals of as many iterations as the largest
+ *  lag, and emits where k is a multiple of `every`, for each lag up to k. Batches of different sizes, and zero
+ *  matrices, give NaN; after a gap in the iterations it begins anew.
+ *  @param lags `count` lags o, each at least 1
+ *  @param every emit at multiples of this, at least 1
+ *  @return FALIGN_INVALID naming a lag that is 0, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_metric_create_autocorrelation(const uint64_t *lags, size_t count,
+                                                                             uint64_t every, falign_metric **out);
+
+FALIGN_END
+
+#endif

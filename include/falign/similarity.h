@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FALIGN_SIMILARITY_H
+#define FALIGN_SIMILARITY_H
+
+/** @file similarity.h
+ *  @brief How alike the data points' outputs and error signals are: eq. 12, Figs. S4 and S5.
+ *
+ *  For data points p of one side (iteration k - o) and m of the other (iteration k), S_L[p][m] is the dot product of
+ *  their rows of L[l-1], and S_delta[p][m] that of their rows of delta[l+1]. Alignment is expected where
+ *  sum_pm S_delta S_L is positive. Pairs are counted by whether both points belong to one category (within) or not
+ *  (between), and by whether both are well classified (well) or not (poor). No matrix of all pairs is ever held. */
+
+#include "falign/metric.h"
+
+FALIGN_BEGIN
+
+/** S = A B^T, with A of a_rows x cols and B of b_rows x cols: one full similarity matrix, a_rows x b_rows, contiguous.
+ *  @return FALIGN_INVALID for a stride that is too short, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_similarity_matrix_f32(const float *a, size_t a_rows, size_t a_stride,
+                                                                     const float *b, size_t b_rows, size_t b_stride,
+                                                                     size_t cols, float *s);
+/** As falign_similarity_matrix_f32(), in double precision. */
+FALIGN_API FALIGN_CHECKED falign_status falign_similarity_matrix_f64(const double *a, size_t a_rows, size_t a_stride,
+                                                                     const double *b, size_t b_rows, size_t b_stride,
+                                                                     size_t cols, double *s);
+
+/** The two sides of all pairs. */
+typedef struct falign_similarity falign_similarity;
+
+/** The sides, in the order of eq. 12. */
+enum {
+  FALIGN_SIDE_PAST = 0,   /**< p, of iteration k - o */
+  FALIGN_SIDE_PRESENT = 1 /**< m, of iteration k */
+};
+
+/** Groups of pairs. */
+typedef int32_t falign_pairs;
+enum {
+  FALIGN_PAIRS_WITHIN = 1,       /**< both points of one category */
+  FALIGN_PAIRS_BETWEEN = 2,      /**< points of two categories */
+  FALIGN_PAIRS_WITHIN_WELL = 3,  /**< within, both well classified */
+  FALIGN_PAIRS_WITHIN_POOR = 4,  /**< within, at least one poorly classified */
+  FALIGN_PAIRS_BETWEEN_WELL = 5, /**< between, both well classified */
+  FALIGN_PAIRS_BETWEEN_POOR = 6  /**< between, at least one poorly classified */
+};
+
+/** Similarities of points in `categories` categories, with `l_width` = n[l-1] outputs and `delta_width` = n[l+1] error
+ *  signals. @return FALIGN_INVALID for a size of 0, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_similarity_create(falign_precision precision, size_t l_width,
+                                                                 size_t delta_width, uint32_t categories,
+                                                                 falign_similarity **out);
+/** Releases it; NULL is fine. */
+FALIGN_API void falign_similarity_destroy(falign_similarity *similarity);
+
+/** Copies one side: the outputs l (rows x l_width), the error signals delta (rows x delta_width) and the category of
+ *  each of its points. A later call replaces it, and its classification.
+ *  @return FALIGN_INVALID naming a label or number out of range, FALIGN_SHAPE for the other precision or a stride that
+ * is too short, FALIGN_MEMORY; the side is then as it was. */
+FALIGN_API FALIGN_CHECKED falign_status falign_similarity_set_side_f32(falign_similarity *similarity, int32_t side,
+                                                                       const float *l, size_t l_stride,
+                                                                       const float *delta, size_t delta_stride,
+                                                                       const uint32_t *labels, size_t rows);
+/** As falign_similarity_set_side_f32(), in double precision. */
+FALIGN_API FALIGN_CHECKED falign_status falign_similarity_set_side_f64(falign_similarity *similarity, int32_t side,
+                                                                       const double *l, size_t l_stride,
+                                                                       const double *delta, size_t delta_stride,
+                                                                       const uint32_t *labels, size_t rows);
+/** Classifies the points of a side: the share of them with the smallest errors (norms of rows of delta[d], such as
+ *  falign_row_norms_f32() gives) is well classified; of equal errors the first. The paper's share is 0.6. Without a
+ *  call all points are poor. @return FALIGN_SHAPE for another number of rows, FALIGN_INVALID for a share outside 0..1
+ * or an error that is NaN, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_similarity_classify(falign_similarity *similarity, int32_t side,
+                                                                   const double *errors, size_t rows, double share);
+
+/** Norms of the rows of a matrix, such as each data point's |delta[l]| (Fig. S5C). @return FALIGN_INVALID for a stride
+ *  that is too short. */
+FALIGN_API FALIGN_CHECKED falign_status falign_row_norms_f32(const float *a, size_t rows, size_t cols, size_t stride,
+                                                             double *norms);
+/** As falign_row_norms_f32(), for double precision. */
+FALIGN_API FALIGN_CHECKED falign_status falign_row_norms_f64(const double *a, size_t rows, size_t cols, size_t stride,
+                                                             double *norms);
+
+/** Pairs of a group, their sums of S_L, of S_delta and of S_delta S_L (eq. 12's similarity terms), from sums over the
+ *  points of each category, in double precision: no pair is formed. The outputs that are NULL are not written.
+ *  @return FALIGN_INVALID for a group that is none or where a side is not set. */
+FALIGN_API FALIGN_CHECKED falign_status falign_similarity_sums(const falign_similarity *similarity, falign_pairs pairs,
+                                                               uint64_t *count, double *sum_l, double *sum_delta,
+                                                               double *sum_product);
+
+/** Quantities of pairs. */
+enum {
+  FALIGN_SIMILARITY_L = 1,    /**< S_L */
+  FALIGN_SIMILARITY_DELTA = 2 /**< S_delta */
+};
+
+/** Counts the pairs of each group by S_L or S_delta: `bins` bins of equal width from `low` to `high`, the first count
+ *  being of what lies below and the last of what lies at or above `high`. counts[g * (bins + 2) + i] belongs to group
+ *  FALIGN_PAIRS_WITHIN_WELL + g, g = 0..3. Time grows with the product of the sides; 60,000 x 60,000 pairs take
+ * seconds.
+ *  @param threads how many threads count; the result does not depend on it
+ *  @return FALIGN_INVALID, FALIGN_UNSUPPORTED for threads in a build without, FALIGN_MEMORY; `counts` is then
+ * untouched.
+ */
+FALIGN_API FALIGN_CHECKED falign_status falign_similarity_histogram(const falign_similarity *similarity,
+                                                                    int32_t quantity, double low, double high,
+                                                                    size_t bins, uint32_t threads, uint64_t *counts);
+
+/** A metric: means over the pairs of batches k - lag and k, for l = 1..d-1 (Fig. S4). It must see every iteration
+ *  (falign_trainer_observe() with every = 1), keeps the outputs and error signals of the last `lag` of them, and emits
+ *  where k is a multiple of `every` and k >= lag: "s_l_within", "s_l_between" (means of S_L, L being L[l-1]),
+ *  "s_delta_within", "s_delta_between" (of S_delta, delta[l+1]), "s_product_within", "s_product_between" (of
+ *  S_delta S_L), with `lag` as the order. A mean over no pairs is NaN.
+ *  @param batches those that the trainer is run on: they tell the labels
+ *  @return FALIGN_INVALID for a lag or `every` of 0, FALIGN_UNSUPPORTED for batches without labels, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_metric_create_similarity(falign_batches *batches, uint64_t lag,
+                                                                        uint64_t every, falign_metric **out);
+
+FALIGN_END
+
+#endif
