@@ -7,6 +7,7 @@
  *
  *  Iterations count updates from 0; everything that is called k is a function of the weights before update k. */
 
+#include "falign/history.h"
 #include "falign/metric.h"
 
 FALIGN_BEGIN
@@ -49,6 +50,13 @@ FALIGN_API uint32_t falign_trainer_threads(const falign_trainer *trainer);
 
 /** Keeps in the trace of each step what FALIGN_NEEDS_... names (DW and DB are always there). */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_keep(falign_trainer *trainer, int32_t needs);
+
+/** Records each step from now on in `history` before the observers look (NULL: no more). The history must have been
+ *  made for the trainer's own network, and holds the steps of one run: falign_trainer_import() clears it.
+ *  @return FALIGN_SHAPE for the history of another network. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_history(falign_trainer *trainer, falign_history *history);
+/** Borrowed: the history; NULL for none. */
+FALIGN_API falign_history *falign_trainer_history(const falign_trainer *trainer);
 
 /** Borrowed: the network. */
 FALIGN_API falign_network *falign_trainer_network(const falign_trainer *trainer);

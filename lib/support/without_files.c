@@ -3,6 +3,7 @@
 #include "falign/config.h"
 #include "falign/dataset.h"
 #include "falign/table.h"
+#include "history/history.h"
 #include "support/support.h"
 
 #if defined(__GNUC__)
@@ -64,6 +65,20 @@ falign_status falign_config_read(const char *path, falign_config **out) { return
 falign_status falign_config_export(const falign_config *config, falign_tensors *tensors) { return no_files(__func__); }
 
 falign_status falign_config_import(const falign_tensors *tensors, falign_config **out) { return no_files(__func__); }
+
+falign_status fal_spill_create(const char *directory, fal_spill **out) {
+  return fal_fail(FALIGN_UNSUPPORTED, "this build has no files: a history cannot use a directory");
+}
+
+void fal_spill_destroy(fal_spill *spill) {}
+
+falign_status fal_spill_write(const fal_spill *spill, const void *data, size_t size, uint64_t at) {
+  return no_files(__func__);
+}
+
+falign_status fal_spill_read(const fal_spill *spill, void *data, size_t size, uint64_t at) {
+  return no_files(__func__);
+}
 
 falign_status falign_table_create(falign_precision precision, const char *condition, falign_table **out) {
   return no_files(__func__);

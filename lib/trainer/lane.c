@@ -148,22 +148,43 @@ static falign_status add_updates(const falign_trace *block, void *const *deltas,
   return FALIGN_OK;
 }
 
+/* L[l-1]^T delta[above] for l = 1..d-1, added to what is there unless `fresh`; above[l] is l + 1, or d for `direct`. */
+static falign_status add_correlations(const falign_trace *block, const falign_history *history, bool direct, bool fresh,
+                                      real *sums) {
+  const size_t *n = block->network->widths, *at = direct ? history->direct_at : history->c_at;
+  uint32_t d = block->network->layers;
+  for (uint32_t l = 1; l < d; l++) {
+    uint32_t above = direct ? d : l + 1;
+    FAL_TRY(gemm(block->backend, 1, 0, n[l - 1], n[above], block->rows, 1, block->outputs[l - 1],
+                 l == 1 ? block->input_stride : n[l - 1], block->deltas[above], n[above], fresh ? 0 : 1, sums + at[l],
+                 n[above]));
+  }
+  return FALIGN_OK;
+}
+
+static falign_status correlate_block(const falign_trace *block, const falign_history *history, bool fresh, real *sums) {
+  if (history->keeps & FALIGN_KEEP_C) FAL_TRY(add_correlations(block, history, false, fresh, sums));
+  if (history->keeps & FALIGN_KEEP_DIRECT) FAL_TRY(add_correlations(block, history, true, fresh, sums));
+  return FALIGN_OK;
+}
+
 /* The sum that a lane adds to. */
-static real *lane_sum(const fal_sums *sums, size_t lane, size_t parameters) {
-  return lane == 0 ? sums->update : (real *)sums->partial + (lane - 1) * parameters;
+static real *lane_sum(const fal_sums *sums, size_t lane) {
+  return lane == 0 ? sums->whole : (real *)sums->partial + (lane - 1) * sums->count;
 }
 
 static falign_status train_block(const fal_pass *pass, falign_trace *block, size_t lane, bool fresh) {
   const falign_trainer *trainer = pass->trainer;
   fal_work *work = trainer->work;
-  size_t parameters = trainer->network->parameter_count;
   FAL_TRY(forward(block, &work->lanes[lane]));
   output_delta(pass, block, &work->lanes[lane]);
   FAL_TRY(hidden_deltas(trainer->rule, block));
-  FAL_TRY(add_updates(block, block->deltas, fresh, lane_sum(&work->sums, lane, parameters)));
+  FAL_TRY(add_updates(block, block->deltas, fresh, lane_sum(&work->sums, lane)));
+  if (pass->correlate)
+    FAL_TRY(correlate_block(block, trainer->history, fresh, lane_sum(&work->correlation_sums, lane)));
   if (!pass->bp) return FALIGN_OK;
   FAL_TRY(bp_deltas(block));
-  return add_updates(block, block->bp_deltas, fresh, lane_sum(&work->bp_sums, lane, parameters));
+  return add_updates(block, block->bp_deltas, fresh, lane_sum(&work->bp_sums, lane));
 }
 
 static falign_status count_wrong(const fal_pass *pass, const falign_trace *block, uint64_t *wrong) {
@@ -231,15 +252,26 @@ void REAL(fal_forward_lane)(void *pass, size_t lane, uint32_t worker) {
   do_lane(pass, lane, worker, false, forward_block);
 }
 
+enum { PIECE = 1024 }; /* numbers that stay in cache while all lanes are added */
+
+static size_t piece_end(size_t at, size_t count) { return count - at < PIECE ? count : at + PIECE; }
+
+static void add_piece(real *whole, const real *partial, size_t partials, size_t count, size_t at, size_t end) {
+  for (size_t p = 0; p < partials; p++) {
+    const real *more = partial + p * count;
+    for (size_t i = at; i < end; i++) whole[i] += more[i];
+  }
+}
+
+void REAL(fal_add_lanes)(real *whole, const real *partial, size_t partials, size_t count) {
+  for (size_t at = 0; at < count; at += PIECE) add_piece(whole, partial, partials, count, at, piece_end(at, count));
+}
+
 bool REAL(fal_sum_lanes)(const real *w, real *update, const real *partial, size_t partials, size_t count) {
-  enum { PIECE = 1024 }; /* numbers that stay in cache while all lanes are added, in their order */
   int bad = 0;
   for (size_t at = 0; at < count; at += PIECE) {
-    size_t end = count - at < PIECE ? count : at + PIECE;
-    for (size_t p = 0; p < partials; p++) {
-      const real *more = partial + p * count;
-      for (size_t i = at; i < end; i++) update[i] += more[i];
-    }
+    size_t end = piece_end(at, count);
+    add_piece(update, partial, partials, count, at, end);
     for (size_t i = at; i < end; i++) {
       real next = w[i] + update[i];
       bad |= !(next >= -REAL_MAX && next <= REAL_MAX);

@@ -52,12 +52,14 @@ static falign_status allocate(void **buffer, size_t count, size_t element) {
   return FALIGN_OK;
 }
 
-static falign_status reserve_sums(const falign_trainer *trainer, fal_sums *sums) {
-  size_t count = trainer->network->parameter_count, element = fal_element(trainer->network->precision);
+static falign_status reserve_sums(const falign_trainer *trainer, fal_sums *sums, size_t count) {
+  size_t element = fal_element(trainer->network->precision);
   size_t others = trainer->work->lane_count - 1;
-  if (!sums->update) FAL_TRY(allocate(&sums->update, count, element));
+  if (count != sums->count) fal_sums_clear(sums);
+  sums->count = count;
+  if (!sums->whole) FAL_TRY(allocate(&sums->whole, count, element));
   if (others <= sums->partials) return FALIGN_OK;
-  FAL_TRY(allocate(&sums->partial, others * count, element)); /* at most FAL_LANES_BYTES */
+  FAL_TRY(allocate(&sums->partial, others * count, element)); /* about FAL_LANES_BYTES at most */
   sums->partials = others;
   return FALIGN_OK;
 }
@@ -108,7 +110,7 @@ static falign_status blame_update(const falign_trainer *trainer, const fal_rows_
   FAL_TRY(blame_input(trainer, in, y_name));
   for (size_t i = 0; i < network->parameter_count; i++) {
     double next = fal_number(network->precision, network->parameters, i) +
-                  fal_number(network->precision, trainer->work->sums.update, i);
+                  fal_number(network->precision, trainer->work->sums.whole, i);
     if (fabs(next) <= limit) continue;
     uint32_t l = 0;
     while (l + 1 < network->layers && network->w_at[l + 1] <= i) l++;
@@ -122,8 +124,18 @@ static bool sum_lanes(const falign_trainer *trainer, const fal_sums *sums) {
   const falign_network *network = trainer->network;
   size_t others = trainer->work->lane_count - 1, count = network->parameter_count;
   return network->precision == FALIGN_F32
-             ? fal_sum_lanes_f32(network->parameters, sums->update, sums->partial, others, count)
-             : fal_sum_lanes_f64(network->parameters, sums->update, sums->partial, others, count);
+             ? fal_sum_lanes_f32(network->parameters, sums->whole, sums->partial, others, count)
+             : fal_sum_lanes_f64(network->parameters, sums->whole, sums->partial, others, count);
+}
+
+static void sum_correlations(const falign_trainer *trainer) {
+  const fal_sums *sums = &trainer->work->correlation_sums;
+  size_t others = trainer->work->lane_count - 1;
+  if (trainer->network->precision == FALIGN_F32) {
+    fal_add_lanes_f32(sums->whole, sums->partial, others, sums->count);
+  } else {
+    fal_add_lanes_f64(sums->whole, sums->partial, others, sums->count);
+  }
 }
 
 static double sum_losses(const fal_work *work) {
@@ -144,18 +156,18 @@ static void publish(const falign_trainer *trainer, const fal_pass *pass, int32_t
   last->eta = trainer->eta;
   last->loss = pass->imposed ? (double)NAN : loss;
   last->backend = trainer->backend;
-  last->update = work->sums.update;
+  last->update = work->sums.whole;
   last->lowest_delta = 1;
   size_t pointers = ((size_t)trainer->network->layers + 1) * sizeof *last->deltas;
   if (!pass->bp) memset(last->bp_deltas, 0, pointers); /* those of an earlier step */
   if (!(needs & FALIGN_NEEDS_BP)) return;
-  last->bp_update = pass->bp ? work->bp_sums.update : work->sums.update;
+  last->bp_update = pass->bp ? work->bp_sums.whole : work->sums.whole;
   if (!pass->bp) memcpy(last->bp_deltas, last->deltas, pointers); /* the rule is BP */
 }
 
 static void add_update(falign_trainer *trainer) {
   falign_network *network = trainer->network;
-  const void *update = trainer->work->sums.update;
+  const void *update = trainer->work->sums.whole;
   if (network->precision == FALIGN_F32) {
     fal_apply_f32(network->parameters, update, network->parameter_count);
   } else {
@@ -180,8 +192,10 @@ static falign_status compute(falign_trainer *trainer, fal_pass *pass, double *lo
   fal_work *work = trainer->work;
   const char *y_name = pass->imposed ? "delta" : "y";
   FAL_TRY(fal_plan(trainer, pass->in.rows, pass->bp));
-  FAL_TRY(reserve_sums(trainer, &work->sums));
-  if (pass->bp) FAL_TRY(reserve_sums(trainer, &work->bp_sums));
+  size_t parameters = trainer->network->parameter_count;
+  FAL_TRY(reserve_sums(trainer, &work->sums, parameters));
+  if (pass->bp) FAL_TRY(reserve_sums(trainer, &work->bp_sums, parameters));
+  if (pass->correlate) FAL_TRY(reserve_sums(trainer, &work->correlation_sums, trainer->history->correlations));
   if (pass->keep) FAL_TRY(fal_trace_reserve(&work->whole, pass->in.rows, pass->bp));
   bool f32 = trainer->network->precision == FALIGN_F32;
   fal_pool *pool = trainer->rule->table.concurrent ? work->pool : NULL;
@@ -189,6 +203,7 @@ static falign_status compute(falign_trainer *trainer, fal_pass *pass, double *lo
   FAL_TRY(fal_lanes_status(trainer, &pass->in, y_name));
   if (!sum_lanes(trainer, &work->sums)) return blame_update(trainer, &pass->in, y_name);
   if (pass->bp) sum_lanes(trainer, &work->bp_sums);
+  if (pass->correlate) sum_correlations(trainer);
   *loss = sum_losses(work);
   if (isfinite(*loss)) return FALIGN_OK;
   FAL_TRY(blame_input(trainer, &pass->in, y_name));
@@ -196,9 +211,10 @@ static falign_status compute(falign_trainer *trainer, fal_pass *pass, double *lo
                   (unsigned long long)trainer->iteration, trainer->network->layers, *loss);
 }
 
-/* Observers look at W[k] and what the step will add to it; then it is added. */
+/* The history records W[k] and what the step will add to it, and observers look at them; then it is added. */
 static falign_status finish(falign_trainer *trainer) {
   fal_work *work = trainer->work;
+  if (trainer->history) FAL_TRY(fal_history_record(trainer->history, &work->last, work->correlation_sums.whole));
   work->phase = FAL_LOOKING;
   FAL_TRY(fal_observe(trainer, &work->last));
   work->phase = FAL_APPLYING;
@@ -214,11 +230,13 @@ falign_status fal_step(falign_trainer *trainer, const fal_rows_in *in, bool impo
   FAL_TRY(fal_enter(trainer, FAL_COMPUTING, &before));
   int32_t needs = trainer->keep | fal_observers_need(trainer);
   if (trainer->rule->table.adapt && trainer->rule->table.needs_activity) needs |= FALIGN_NEEDS_ACTIVITY;
+  if (trainer->history && fal_history_needs_activity(trainer->history)) needs |= FALIGN_NEEDS_ACTIVITY;
   fal_pass pass = {.trainer = trainer,
                    .in = *in,
                    .imposed = imposed,
                    .bp = (needs & FALIGN_NEEDS_BP) && !fal_rule_is_bp(trainer->rule),
-                   .keep = (needs & FALIGN_NEEDS_ACTIVITY) != 0};
+                   .keep = (needs & FALIGN_NEEDS_ACTIVITY) != 0,
+                   .correlate = trainer->history && trainer->history->correlations > 0};
   double loss = (double)NAN;
   bool started = trainer->started;
   work->last_valid = false;
@@ -229,7 +247,10 @@ falign_status fal_step(falign_trainer *trainer, const fal_rows_in *in, bool impo
     status = finish(trainer);
   }
   work->last_valid = status == FALIGN_OK;
-  if (status != FALIGN_OK && work->phase != FAL_APPLYING) trainer->started = started;
+  if (status != FALIGN_OK && work->phase != FAL_APPLYING) { /* the step was not made */
+    trainer->started = started;
+    if (trainer->history) fal_history_forget(trainer->history, trainer->iteration);
+  }
   work->phase = before;
   return status;
 }

@@ -33,9 +33,10 @@ static falign_status create_workers(const falign_network *network, uint32_t coun
   return FALIGN_OK;
 }
 
-static void free_sums(fal_sums *sums) {
-  free(sums->update);
+void fal_sums_clear(fal_sums *sums) {
+  free(sums->whole);
   free(sums->partial);
+  *sums = (fal_sums){0};
 }
 
 static void free_work(fal_work *work) {
@@ -44,8 +45,9 @@ static void free_work(fal_work *work) {
   free_workers(work->workers, work->threads);
   fal_trace_clear(&work->whole);
   fal_trace_clear(&work->last);
-  free_sums(&work->sums);
-  free_sums(&work->bp_sums);
+  fal_sums_clear(&work->sums);
+  fal_sums_clear(&work->bp_sums);
+  fal_sums_clear(&work->correlation_sums);
   free(work);
 }
 
@@ -103,6 +105,7 @@ void falign_trainer_destroy(falign_trainer *trainer) {
   if (!trainer || !fal_refs_drop(&trainer->refs)) return;
   free_work(trainer->work);
   fal_observers_free(trainer);
+  falign_history_destroy(trainer->history);
   free(trainer->start_norm);
   falign_norm_destroy((falign_norm *)trainer->norm);
   falign_backend_destroy((falign_backend *)trainer->backend);
@@ -188,6 +191,18 @@ falign_status falign_trainer_keep(falign_trainer *trainer, int32_t needs) {
   trainer->keep = needs;
   return FALIGN_OK;
 }
+
+falign_status falign_trainer_set_history(falign_trainer *trainer, falign_history *history) {
+  FAL_TRY(check_idle(trainer));
+  if (history && history->network != trainer->network)
+    return fal_fail(FALIGN_SHAPE, "the history was made for another network");
+  if (history) fal_history_keep_reference(history);
+  falign_history_destroy(trainer->history);
+  trainer->history = history;
+  return FALIGN_OK;
+}
+
+falign_history *falign_trainer_history(const falign_trainer *trainer) { return trainer->history; }
 
 falign_network *falign_trainer_network(const falign_trainer *trainer) { return trainer->network; }
 
@@ -298,6 +313,7 @@ static falign_status import(falign_trainer *trainer, const falign_tensors *tenso
   trainer->started = started;
   memcpy(trainer->start_norm, start_norm, layers * sizeof *start_norm);
   trainer->work->last_valid = false;
+  if (trainer->history) falign_history_clear(trainer->history); /* its steps led elsewhere */
   return FALIGN_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "batches/batches.h"
 #include "falign/trainer.h"
+#include "history/history.h"
 #include "rule/rule.h"
 #include "support/pool.h"
 #include "trace/trace.h"
@@ -39,11 +40,11 @@ typedef struct {
   uint64_t wrong; /* rows decoded wrongly */
 } fal_lane;
 
-/* An update, laid out as the network's parameters, and what it is summed up from. */
+/* Numbers that are summed up over the batch, such as an update, laid out as the network's parameters. */
 typedef struct {
-  void *update;  /* of lane 0, then of all */
+  void *whole;   /* of lane 0, then of all */
   void *partial; /* of lanes 1.., one after the other */
-  size_t partials;
+  size_t count, partials;
 } fal_sums;
 
 /* Where rows come from: the caller's arrays, or a batch. */
@@ -68,7 +69,7 @@ typedef struct {
   bool last_valid;
   fal_lane lanes[FAL_LANES];
   size_t lane_count, block_count;
-  fal_sums sums, bp_sums;
+  fal_sums sums, bp_sums, correlation_sums; /* of updates, and of what the history keeps besides */
 } fal_work;
 
 struct falign_trainer {
@@ -79,6 +80,7 @@ struct falign_trainer {
   const falign_backend *backend;
   double eta;
   int32_t keep;
+  falign_history *history; /* NULL: none */
   uint64_t iteration;
   double *start_norm; /* of W[l] at iteration 0 */
   bool started;
@@ -94,10 +96,11 @@ struct falign_trainer {
 typedef struct {
   const falign_trainer *trainer;
   fal_rows_in in;
-  bool imposed;  /* y is delta[d] */
-  bool bp;       /* compute BP's deltas and update beside the rule's */
-  bool keep;     /* in the whole trace */
-  void *outputs; /* forward only: where L[d] goes, contiguous */
+  bool imposed;   /* y is delta[d] */
+  bool bp;        /* compute BP's deltas and update beside the rule's */
+  bool keep;      /* in the whole trace */
+  bool correlate; /* also sum up what the history keeps of correlations */
+  void *outputs;  /* forward only: where L[d] goes, contiguous */
 } fal_pass;
 
 /* trainer.c */
@@ -107,6 +110,8 @@ falign_status fal_check_rows(const falign_trainer *trainer, falign_precision pre
                              size_t x_cols, size_t x_stride, const char *y_name, const void *y, size_t y_cols,
                              size_t y_stride);
 falign_status fal_check_batches(const falign_trainer *trainer, const falign_batches *batches);
+
+void fal_sums_clear(fal_sums *sums);
 
 /* step.c */
 falign_status fal_step(falign_trainer *trainer, const fal_rows_in *in, bool imposed);
@@ -129,7 +134,10 @@ void fal_evaluate_lane_f32(void *pass, size_t lane, uint32_t worker);
 void fal_evaluate_lane_f64(void *pass, size_t lane, uint32_t worker);
 void fal_forward_lane_f32(void *pass, size_t lane, uint32_t worker);
 void fal_forward_lane_f64(void *pass, size_t lane, uint32_t worker);
-/* update = update + partial sums; false where w + update is not finite. */
+/* whole = whole + partial sums, in their order */
+void fal_add_lanes_f32(float *whole, const float *partial, size_t partials, size_t count);
+void fal_add_lanes_f64(double *whole, const double *partial, size_t partials, size_t count);
+/* The same for an update; false where w + update is not finite. */
 bool fal_sum_lanes_f32(const float *w, float *update, const float *partial, size_t partials, size_t count);
 bool fal_sum_lanes_f64(const double *w, double *update, const double *partial, size_t partials, size_t count);
 /* w = w + update (eqs. 14, 15) */
