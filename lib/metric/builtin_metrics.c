@@ -7,6 +7,7 @@
 #include "falign/trainer.h"
 #include "network/activation.h"
 #include "support/support.h"
+#include "trace/trace.h"
 
 typedef struct builtin builtin;
 
@@ -76,19 +77,7 @@ static falign_status view_feedback(const scene *s, uint32_t l, fal_view *out) {
 }
 
 static falign_status view_trace(const scene *s, falign_quantity quantity, uint32_t l, fal_view *out) {
-  size_t rows, cols, stride;
-  const void *data;
-  if (s->precision == FALIGN_F32) {
-    const float *f32;
-    FAL_TRY(falign_trace_view_f32(s->trace, quantity, l, &f32, &rows, &cols, &stride));
-    data = f32;
-  } else {
-    const double *f64;
-    FAL_TRY(falign_trace_view_f64(s->trace, quantity, l, &f64, &rows, &cols, &stride));
-    data = f64;
-  }
-  *out = fal_view_of(data, s->precision, rows, cols, stride);
-  return FALIGN_OK;
+  return fal_trace_view(s->trace, quantity, l, out);
 }
 
 static falign_status view_l(const scene *s, uint32_t l, fal_view *out) { return view_trace(s, FALIGN_L, l, out); }

@@ -187,6 +187,13 @@ falign_status falign_trace_view_f64(const falign_trace *trace, falign_quantity q
   return FALIGN_OK;
 }
 
+falign_status fal_trace_view(const falign_trace *trace, falign_quantity quantity, uint32_t l, fal_view *out) {
+  matrix found;
+  FAL_TRY(view(trace, quantity, l, trace->network->precision, &found));
+  *out = fal_view_of(found.data, trace->network->precision, found.rows, found.cols, found.stride);
+  return FALIGN_OK;
+}
+
 size_t falign_trace_rows(const falign_trace *trace) { return trace->rows; }
 
 size_t falign_trace_first_row(const falign_trace *trace) { return trace->first_row; }

@@ -2,6 +2,7 @@
 #ifndef FAL_TRACE_H
 #define FAL_TRACE_H
 
+#include "angle/angle.h"
 #include "falign/trace.h"
 #include "network/network.h"
 
@@ -35,5 +36,7 @@ falign_status fal_trace_reserve(falign_trace *trace, size_t rows, bool bp);
 void fal_trace_blank(falign_trace *view);
 /* Points `view` to rows first.. of the matrices that `from` owns. */
 void fal_trace_aim(falign_trace *view, const falign_trace *from, size_t first, size_t rows);
+/* As falign_trace_view_f32() and _f64(), in the trace's precision. */
+falign_status fal_trace_view(const falign_trace *trace, falign_quantity quantity, uint32_t l, fal_view *out);
 
 #endif
