@@ -15,7 +15,8 @@
 FALIGN_BEGIN
 
 /** S = A B^T, with A of a_rows x cols and B of b_rows x cols: one full similarity matrix, a_rows x b_rows, contiguous.
- *  @return FALIGN_INVALID for a stride that is too short, FALIGN_MEMORY. */
+ *  @return FALIGN_INVALID for a size of 0 or a stride that is too short, FALIGN_UNSUPPORTED where a size is beyond the
+ *  BLAS. */
 FALIGN_API FALIGN_CHECKED falign_status falign_similarity_matrix_f32(const float *a, size_t a_rows, size_t a_stride,
                                                                      const float *b, size_t b_rows, size_t b_stride,
                                                                      size_t cols, float *s);
@@ -53,9 +54,9 @@ FALIGN_API FALIGN_CHECKED falign_status falign_similarity_create(falign_precisio
 FALIGN_API void falign_similarity_destroy(falign_similarity *similarity);
 
 /** Copies one side: the outputs l (rows x l_width), the error signals delta (rows x delta_width) and the category of
- *  each of its points. A later call replaces it, and its classification.
+ *  each of its points, of which there are 1 to 2^32 - 1. A later call replaces it, and its classification.
  *  @return FALIGN_INVALID naming a label or number out of range, FALIGN_SHAPE for the other precision or a stride that
- * is too short, FALIGN_MEMORY; the side is then as it was. */
+ *  is too short, FALIGN_MEMORY; the side is then as it was. */
 FALIGN_API FALIGN_CHECKED falign_status falign_similarity_set_side_f32(falign_similarity *similarity, int32_t side,
                                                                        const float *l, size_t l_stride,
                                                                        const float *delta, size_t delta_stride,
@@ -66,14 +67,15 @@ FALIGN_API FALIGN_CHECKED falign_status falign_similarity_set_side_f64(falign_si
                                                                        const double *delta, size_t delta_stride,
                                                                        const uint32_t *labels, size_t rows);
 /** Classifies the points of a side: the share of them with the smallest errors (norms of rows of delta[d], such as
- *  falign_row_norms_f32() gives) is well classified; of equal errors the first. The paper's share is 0.6. Without a
- *  call all points are poor. @return FALIGN_SHAPE for another number of rows, FALIGN_INVALID for a share outside 0..1
- * or an error that is NaN, FALIGN_MEMORY. */
+ *  falign_row_norms_f32() gives) is well classified; of equal errors the first. These are share * rows points, rounded
+ *  to the nearest number, a half upwards. The paper's share is 0.6. Without a call all points are poor.
+ *  @return FALIGN_SHAPE for another number of rows, FALIGN_INVALID for a share outside 0..1 or an error that is NaN,
+ *  FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_similarity_classify(falign_similarity *similarity, int32_t side,
                                                                    const double *errors, size_t rows, double share);
 
-/** Norms of the rows of a matrix, such as each data point's |delta[l]| (Fig. S5C). @return FALIGN_INVALID for a stride
- *  that is too short. */
+/** Norms of the rows of a matrix, such as each data point's |delta[l]| (Fig. S5C), in double precision without overflow
+ *  or underflow. @return FALIGN_INVALID for a size of 0 or a stride that is too short. */
 FALIGN_API FALIGN_CHECKED falign_status falign_row_norms_f32(const float *a, size_t rows, size_t cols, size_t stride,
                                                              double *norms);
 /** As falign_row_norms_f32(), for double precision. */
@@ -82,7 +84,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_row_norms_f64(const double *a, si
 
 /** Pairs of a group, their sums of S_L, of S_delta and of S_delta S_L (eq. 12's similarity terms), from sums over the
  *  points of each category, in double precision: no pair is formed. The outputs that are NULL are not written.
- *  @return FALIGN_INVALID for a group that is none or where a side is not set. */
+ *  @return FALIGN_INVALID for a group that is none or where a side is not set, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_similarity_sums(const falign_similarity *similarity, falign_pairs pairs,
                                                                uint64_t *count, double *sum_l, double *sum_delta,
                                                                double *sum_product);
@@ -93,14 +95,19 @@ enum {
   FALIGN_SIMILARITY_DELTA = 2 /**< S_delta */
 };
 
-/** Counts the pairs of each group by S_L or S_delta: `bins` bins of equal width from `low` to `high`, the first count
- *  being of what lies below and the last of what lies at or above `high`. counts[g * (bins + 2) + i] belongs to group
- *  FALIGN_PAIRS_WITHIN_WELL + g, g = 0..3. Time grows with the product of the sides; 60,000 x 60,000 pairs take
- * seconds.
- *  @param threads how many threads count; the result does not depend on it
- *  @return FALIGN_INVALID, FALIGN_UNSUPPORTED for threads in a build without, FALIGN_MEMORY; `counts` is then
- * untouched.
- */
+/** Counts the pairs of each group by S_L or S_delta, computed in the similarity's precision: `bins` bins of equal width
+ *  from `low` to `high`, the first count being of what lies below and the last of what lies at or above `high`.
+ *  counts[g * (bins + 2) + i] belongs to group FALIGN_PAIRS_WITHIN_WELL + g, g = 0..3.
+ *
+ *  An S with low <= S < high is in bin floor((S - low) * (bins / (high - low))), but at most bins - 1, each operation
+ *  rounded to double precision: on every machine the same S is in the same bin. So bin i begins at
+ *  low + i (high - low) / bins, exactly where these operations are, as with powers of two, else up to their rounding.
+ *  An S that overflows lies below or above, and one that is then not a number, above.
+ *
+ *  Time grows with the product of the sides; 60,000 x 60,000 pairs take seconds, as long as the BLAS has one thread.
+ *  @param threads how many threads count, 1 to 1024; the result does not depend on it
+ *  @return FALIGN_INVALID naming a side that is not set, a quantity or threads out of range, or bins that cannot be,
+ *  FALIGN_UNSUPPORTED for threads in a build without, FALIGN_MEMORY; `counts` is then untouched. */
 FALIGN_API FALIGN_CHECKED falign_status falign_similarity_histogram(const falign_similarity *similarity,
                                                                     int32_t quantity, double low, double high,
                                                                     size_t bins, uint32_t threads, uint64_t *counts);
@@ -109,9 +116,14 @@ FALIGN_API FALIGN_CHECKED falign_status falign_similarity_histogram(const falign
  *  (falign_trainer_observe() with every = 1), keeps the outputs and error signals of the last `lag` of them, and emits
  *  where k is a multiple of `every` and k >= lag: "s_l_within", "s_l_between" (means of S_L, L being L[l-1]),
  *  "s_delta_within", "s_delta_between" (of S_delta, delta[l+1]), "s_product_within", "s_product_between" (of
- *  S_delta S_L), with `lag` as the order. A mean over no pairs is NaN.
+ *  S_delta S_L), with `lag` as the order. A mean over no pairs is NaN. After a gap in the iterations, and with another
+ *  trainer, it begins anew: the next values come `lag` iterations later. A step on a batch that has not as many rows
+ *  as batch k of `batches` fails with FALIGN_SHAPE.
  *  @param batches those that the trainer is run on: they tell the labels
- *  @return FALIGN_INVALID for a lag or `every` of 0, FALIGN_UNSUPPORTED for batches without labels, FALIGN_MEMORY. */
+ *  @param lag 1 to 2^63 - 1
+ *  @param every emit at multiples of this, at least 1
+ *  @return FALIGN_INVALID for a lag or `every` out of range, FALIGN_UNSUPPORTED for batches without labels,
+ *  FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_metric_create_similarity(falign_batches *batches, uint64_t lag,
                                                                         uint64_t every, falign_metric **out);
 

@@ -82,6 +82,7 @@ typedef struct {
   falign_config *config, *other_config;
   falign_backend *backend;
   falign_rng *rng;
+  falign_similarity *similarity;
 } objects;
 
 static void destroy(objects *o) {
@@ -108,6 +109,7 @@ static void destroy(objects *o) {
   falign_config_destroy(o->other_config);
   falign_backend_destroy(o->backend);
   falign_rng_destroy(o->rng);
+  falign_similarity_destroy(o->similarity);
 }
 
 #define TRY(call)                                   \
@@ -177,6 +179,22 @@ static falign_status resume(objects *o) {
   TRY(falign_trainer_import(o->other_trainer, o->tensors));
   TRY(falign_batches_import(o->other_batches, 3, o->tensors));
   return falign_trainer_run(o->other_trainer, o->other_batches, 4);
+}
+
+static falign_status pairs(objects *o) {
+  const float x[] = {1, 2, 3, 4, 5, 6};
+  const double errors[] = {3, 2, 1};
+  const uint32_t labels[] = {0, 1, 1};
+  uint64_t counts[4 * 5];
+  TRY(falign_similarity_create(FALIGN_F32, 2, 1, 2, &o->similarity));
+  for (int32_t side = 0; side < 2; side++) {
+    TRY(falign_similarity_set_side_f32(o->similarity, side, x, 2, x, 2, labels, 3));
+    TRY(falign_similarity_classify(o->similarity, side, errors, 3, 0.5));
+  }
+  TRY(falign_similarity_sums(o->similarity, FALIGN_PAIRS_WITHIN_POOR, counts, NULL, NULL, NULL));
+  falign_status status = falign_similarity_histogram(o->similarity, FALIGN_SIMILARITY_L, 0, 1, 3, 2, counts);
+  if (status != FALIGN_UNSUPPORTED) return status;
+  return falign_similarity_histogram(o->similarity, FALIGN_SIMILARITY_L, 0, 1, 3, 1, counts);
 }
 
 static falign_status plain_sgemm(void *user, int32_t ta, int32_t tb, size_t m, size_t n, size_t k, float alpha,
@@ -328,6 +346,9 @@ END_TEST
 START_TEST(resuming) { sweep(resume); }
 END_TEST
 
+START_TEST(pairs_of_points) { sweep(pairs); }
+END_TEST
+
 START_TEST(parts_of_the_caller) { sweep(custom_parts); }
 END_TEST
 
@@ -357,6 +378,7 @@ END_TEST
 static void add_tests(TCase *tests) {
   tcase_add_test(tests, training);
   tcase_add_test(tests, resuming);
+  tcase_add_test(tests, pairs_of_points);
   tcase_add_test(tests, parts_of_the_caller);
   tcase_add_test(tests, files_of_all_kinds);
   tcase_add_test(tests, idx_files);
