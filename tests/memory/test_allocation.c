@@ -181,6 +181,32 @@ static falign_status resume(objects *o) {
   return falign_trainer_run(o->other_trainer, o->other_batches, 4);
 }
 
+static falign_status look_back(objects *o, uint64_t lag) {
+  const uint64_t lags[] = {1, lag};
+  TRY(falign_metric_create_similarity(o->batches, lag, 1, &o->metrics[o->metric_count]));
+  TRY(falign_trainer_observe(o->trainer, o->metrics[o->metric_count++], 1, ignore, NULL));
+  TRY(falign_metric_create_autocorrelation(lags, 2, 1, &o->metrics[o->metric_count]));
+  return falign_trainer_observe(o->trainer, o->metrics[o->metric_count++], 1, ignore, NULL);
+}
+
+/* Batches of 70 and one of 20 points, so that copies of past iterations differ in size. */
+static falign_status make_short_run(objects *o) {
+  size_t widths[] = {6, 8, 10};
+  TRY(falign_dataset_create_synthetic(300, 6, 5, 0.6, 0.1, FALIGN_TRAIN, 1, &o->data));
+  TRY(falign_code_create_n_hot(5, 10, 2, 1, 0, &o->code));
+  TRY(falign_batches_create(o->data, o->code, 70, &o->batches));
+  TRY(falign_network_create(FALIGN_F32, 2, widths, 1, &o->network));
+  TRY(falign_network_draw(o->network, 0.3, 0.3, 1, 0));
+  TRY(falign_rule_create_bp(o->network, &o->rule));
+  TRY(falign_trainer_create(o->network, o->rule, 1e-3, &o->trainer));
+  return look_back(o, 7);
+}
+
+static falign_status past_iterations(objects *o) {
+  TRY(make_short_run(o));
+  return falign_trainer_run(o->trainer, o->batches, 10);
+}
+
 static falign_status pairs(objects *o) {
   const float x[] = {1, 2, 3, 4, 5, 6};
   const double errors[] = {3, 2, 1};
@@ -346,6 +372,23 @@ END_TEST
 START_TEST(resuming) { sweep(resume); }
 END_TEST
 
+START_TEST(metrics_that_look_back) { sweep(past_iterations); }
+END_TEST
+
+/* Once the longest lag has passed, steps allocate nothing: a copy of the small batch has room for a large one. */
+START_TEST(metrics_that_look_back_for_long) {
+  objects o = {0};
+  ok(make_short_run(&o));
+  ok(falign_trainer_run(o.trainer, o.batches, 8));
+  memory.left = 0;
+  memory.armed = true;
+  falign_status status = falign_trainer_run(o.trainer, o.batches, 25);
+  memory.armed = false;
+  ck_assert_msg(status == FALIGN_OK, "%s", falign_last_error());
+  destroy(&o);
+}
+END_TEST
+
 START_TEST(pairs_of_points) { sweep(pairs); }
 END_TEST
 
@@ -378,6 +421,8 @@ END_TEST
 static void add_tests(TCase *tests) {
   tcase_add_test(tests, training);
   tcase_add_test(tests, resuming);
+  tcase_add_test(tests, metrics_that_look_back);
+  tcase_add_test(tests, metrics_that_look_back_for_long);
   tcase_add_test(tests, pairs_of_points);
   tcase_add_test(tests, parts_of_the_caller);
   tcase_add_test(tests, files_of_all_kinds);
