@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/vector.h"
+
+int fal_vector_level(void) {
+#if defined(__GNUC__) && defined(__x86_64__)
+  __builtin_cpu_init(); /* a program may call before its constructors have run; costs nothing the second time */
+  if (__builtin_cpu_supports("avx512f")) return FAL_AVX512;
+  if (__builtin_cpu_supports("avx2")) return FAL_AVX2;
+#endif
+  return FAL_BASELINE;
+}
