@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "network/activation.h"
 
-#include <float.h>
-#include <math.h>
+#include <string.h>
 
+#include "network/sigmoid.h"
 #include "support/real.h"
-
-#if defined(FAL_REAL_F32)
-#define REAL_MAX FLT_MAX
-#define real_tanh tanhf
-#define real_exp expf
-#else
-#define REAL_MAX DBL_MAX
-#define real_tanh tanh
-#define real_exp exp
-#endif
+#include "support/vector.h"
 
 /* The caller's functions take doubles: other numbers go through a piece of the stack. */
 enum { PIECE = 256 };
@@ -29,14 +20,14 @@ static void map(falign_map_fn function, void *user, const real *z, real *out, si
   }
 }
 
-static real positive(real z) { return z > 0 ? z : 0; }
+/* ---- Y = f(Z) ---- */
 
-static real logistic(real z) { return 1 / (1 + real_exp(-z)); }
+FAL_LOOP real positive(real z) { return z > 0 ? z : 0; }
 
-static void apply(const fal_activation *activation, const real *z, real *y, size_t count) {
-  switch (activation->kind) {
+FAL_LOOP void apply_loop(falign_activation kind, const real *restrict z, real *restrict y, size_t count) {
+  switch (kind) {
     case FALIGN_TANH_RELU:
-      for (size_t i = 0; i < count; i++) y[i] = z[i] > 0 ? real_tanh(z[i]) : 0;
+      for (size_t i = 0; i < count; i++) y[i] = real_tanh(positive(z[i]));
       break;
     case FALIGN_RELU:
       for (size_t i = 0; i < count; i++) y[i] = positive(z[i]);
@@ -45,68 +36,97 @@ static void apply(const fal_activation *activation, const real *z, real *y, size
       for (size_t i = 0; i < count; i++) y[i] = real_tanh(z[i]);
       break;
     case FALIGN_LOGISTIC:
-      for (size_t i = 0; i < count; i++) y[i] = logistic(z[i]);
+      for (size_t i = 0; i < count; i++) y[i] = real_logistic(z[i]);
       break;
-    case FALIGN_LINEAR:
+    default:
       for (size_t i = 0; i < count; i++) y[i] = z[i];
-      break;
-    default: map(activation->f, activation->user, z, y, count);
   }
 }
 
-static bool all_finite(const real *values, size_t count) {
-  int bad = 0;
-  for (size_t i = 0; i < count; i++) {
-    real magnitude = values[i] < 0 ? -values[i] : values[i];
-    bad |= !(magnitude <= REAL_MAX);
-  }
-  return bad == 0;
+FAL_VECTOR(void, apply, (falign_activation kind, const real *z, real *y, size_t count), apply_loop(kind, z, y, count))
+
+/* The bits of NaN for an infinity or NaN, else of 0, whose sign depends on how numbers are rounded. */
+FAL_LOOP real_bits not_finite(real x) { return bits_of(x - x); }
+
+FAL_LOOP bool all_finite_loop(const real *values, size_t count) {
+  real_bits bad = 0;
+  for (size_t i = 0; i < count; i++) bad |= not_finite(values[i]);
+  return bad << 1 == 0;
 }
+
+FAL_VECTOR(bool, all_finite, (const real *values, size_t count), return all_finite_loop(values, count))
+
+FAL_LOOP bool add_bias_loop(const real *restrict b, real *restrict z, size_t rows, size_t cols) {
+  real_bits bad = 0;
+  for (size_t i = 0; i < rows; i++, z += cols) {
+    for (size_t j = 0; j < cols; j++) {
+      z[j] += b[j];
+      bad |= not_finite(z[j]);
+    }
+  }
+  return bad << 1 == 0;
+}
+
+FAL_VECTOR(bool, add_bias, (const real *b, real *z, size_t rows, size_t cols), return add_bias_loop(b, z, rows, cols))
 
 bool REAL(fal_activate)(const fal_activation *activation, const real *b, real *z, real *y, size_t rows, size_t cols) {
-  bool finite = true;
-  for (size_t i = 0; i < rows; i++, z += cols, y += cols) {
-    if (b) {
-      for (size_t j = 0; j < cols; j++) z[j] += b[j];
-    }
-    finite &= all_finite(z, cols); /* tanh and relu would hide an infinity or NaN of Z */
-    apply(activation, z, y, cols);
-    if (activation->kind == FALIGN_CUSTOM) finite &= all_finite(y, cols);
+  int level = fal_vector_level();
+  size_t count = rows * cols;
+  /* tanh and relu would hide an infinity or NaN of Z */
+  bool finite = b ? add_bias[level](b, z, rows, cols) : all_finite[level](z, count);
+  if (activation->kind != FALIGN_CUSTOM) {
+    apply[level](activation->kind, z, y, count);
+    return finite;
   }
-  return finite;
+  map(activation->f, activation->user, z, y, count);
+  return finite & all_finite[level](y, count);
 }
 
-void REAL(fal_times_derivative)(const fal_activation *activation, const real *signal, const real *z, const real *y,
-                                real *out, size_t count) {
-  switch (activation->kind) {
+/* ---- f' ---- */
+
+FAL_LOOP void times_derivative_loop(falign_activation kind, const real *restrict z, const real *restrict y,
+                                    real *restrict signal, size_t count) {
+  switch (kind) {
     case FALIGN_TANH_RELU:
       for (size_t i = 0; i < count; i++) {
         real rising = signal[i] * (1 - y[i] * y[i]);
-        out[i] = z[i] > 0 ? rising : 0;
+        signal[i] = z[i] > 0 ? rising : 0;
       }
       break;
     case FALIGN_RELU:
       for (size_t i = 0; i < count; i++) {
         real rising = signal[i];
-        out[i] = z[i] > 0 ? rising : 0;
+        signal[i] = z[i] > 0 ? rising : 0;
       }
       break;
     case FALIGN_TANH:
-      for (size_t i = 0; i < count; i++) out[i] = signal[i] * (1 - y[i] * y[i]);
+      for (size_t i = 0; i < count; i++) signal[i] *= 1 - y[i] * y[i];
       break;
     case FALIGN_LOGISTIC:
-      for (size_t i = 0; i < count; i++) out[i] = signal[i] * (y[i] * (1 - y[i]));
+      for (size_t i = 0; i < count; i++) signal[i] *= y[i] * (1 - y[i]);
       break;
-    case FALIGN_LINEAR:
-      for (size_t i = 0; i < count; i++) out[i] = signal[i];
-      break;
-    default: {
-      real derivative[PIECE];
-      for (size_t at = 0; at < count; at += PIECE) {
-        size_t length = count - at < PIECE ? count - at : PIECE;
-        map(activation->df, activation->user, z + at, derivative, length);
-        for (size_t i = 0; i < length; i++) out[at + i] = signal[at + i] * derivative[i];
-      }
-    }
+    default: break;
+  }
+}
+
+FAL_VECTOR(void, times_derivative, (falign_activation kind, const real *z, const real *y, real *signal, size_t count),
+           times_derivative_loop(kind, z, y, signal, count))
+
+static void times_custom(const fal_activation *activation, const real *z, real *signal, size_t count) {
+  real derivative[PIECE];
+  for (size_t at = 0; at < count; at += PIECE) {
+    size_t length = count - at < PIECE ? count - at : PIECE;
+    map(activation->df, activation->user, z + at, derivative, length);
+    for (size_t i = 0; i < length; i++) signal[at + i] *= derivative[i];
+  }
+}
+
+void REAL(fal_times_derivative)(const fal_activation *activation, const real *signal, const real *z, const real *y,
+                                real *out, size_t count) {
+  if (out != signal) memcpy(out, signal, count * sizeof *out);
+  if (activation->kind == FALIGN_CUSTOM) {
+    times_custom(activation, z, out, count);
+  } else {
+    times_derivative[fal_vector_level()](activation->kind, z, y, out, count);
   }
 }
