@@ -130,3 +130,76 @@ void REAL(fal_times_derivative)(const fal_activation *activation, const real *si
     times_derivative[fal_vector_level()](activation->kind, z, y, out, count);
   }
 }
+
+/* ---- Taylor polynomials ---- */
+
+/* The derivatives of tanh are polynomials in y = tanh(z): P[0] = y, P[v+1] = P[v]' (1 - y^2), so P[v] = f' P[v-1]'.
+ * Row v holds the coefficients of Q[v] = P[v-1]' / v!, for which Q[1] = 1 and (v+1) Q[v+1] = (Q[v] (1 - y^2))'. Every
+ * other coefficient is 0. */
+typedef struct {
+  real q[FAL_MAX_DEGREE + 1][FAL_MAX_DEGREE];
+} series;
+
+static void fill_series(uint32_t last, series *tanh_series) {
+  double now[FAL_MAX_DEGREE + 2] = {1}, next[FAL_MAX_DEGREE + 2] = {0};
+  for (uint32_t v = 1; v <= last; v++) {
+    for (uint32_t j = 0; j < v; j++) tanh_series->q[v][j] = (real)now[j];
+    for (uint32_t j = 0; j <= v; j++) next[j] = (j + 1) * (now[j + 1] - (j > 0 ? now[j - 1] : 0)) / (v + 1);
+    memcpy(now, next, sizeof now);
+  }
+}
+
+/* sum = sum over v of Q[v](y) step^v, by Horner's rule in step and, for each Q[v], in y^2. */
+FAL_LOOP void sum_series_loop(uint32_t first, uint32_t last, const series *s, const real *restrict step,
+                              const real *restrict y, real *restrict sum, size_t count) {
+  real term[PIECE];
+  for (size_t i = 0; i < count; i++) sum[i] = 0;
+  for (uint32_t v = last; v >= first; v--) {
+    for (size_t i = 0; i < count; i++) term[i] = s->q[v][v - 1];
+    for (uint32_t j = v - 1; j >= 2; j -= 2) {
+      for (size_t i = 0; i < count; i++) term[i] = term[i] * (y[i] * y[i]) + s->q[v][j - 2];
+    }
+    if (v % 2 == 0) {
+      for (size_t i = 0; i < count; i++) term[i] *= y[i];
+    }
+    for (size_t i = 0; i < count; i++) sum[i] = sum[i] * step[i] + term[i];
+  }
+  for (uint32_t v = 0; v < first; v++) {
+    for (size_t i = 0; i < count; i++) sum[i] *= step[i];
+  }
+}
+
+FAL_VECTOR(void, sum_series,
+           (uint32_t first, uint32_t last, const series *s, const real *step, const real *y, real *sum, size_t count),
+           sum_series_loop(first, last, s, step, y, sum, count))
+
+/* signal = what f' is to be multiplied by. logistic(z) = 1/2 + tanh(z/2) / 2 has tanh's series, with y for tanh(z/2)
+ * being 2 y - 1: in powers of the logistic function itself the terms would cancel each other. */
+static void taylor_signal(falign_activation kind, uint32_t first, uint32_t last, const real *step, const real *y,
+                          real *signal, size_t count) {
+  real narrow[PIECE], centred[PIECE];
+  real width = kind == FALIGN_LOGISTIC ? 2 : 1;
+  series s;
+  fill_series(last, &s);
+  for (size_t at = 0; at < count; at += PIECE) {
+    size_t length = count - at < PIECE ? count - at : PIECE;
+    for (size_t i = 0; i < length; i++) {
+      narrow[i] = step[at + i] / width;
+      centred[i] = width * y[at + i] - (width - 1);
+    }
+    sum_series[fal_vector_level()](first, last, &s, narrow, centred, signal + at, length);
+    for (size_t i = 0; i < length; i++) signal[at + i] *= width;
+  }
+}
+
+void REAL(fal_taylor)(const fal_activation *activation, uint32_t first, uint32_t last, const real *step, const real *z,
+                      const real *y, real *out, size_t count) {
+  if (activation->kind == FALIGN_TANH || activation->kind == FALIGN_LOGISTIC) {
+    taylor_signal(activation->kind, first, last, step, y, out, count);
+  } else if (first == 1) {
+    memmove(out, step, count * sizeof *out);
+  } else {
+    memset(out, 0, count * sizeof *out); /* linear */
+  }
+  REAL(fal_times_derivative)(activation, out, z, y, out, count);
+}

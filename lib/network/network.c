@@ -353,6 +353,10 @@ falign_status falign_network_import(falign_network *network, const falign_tensor
   return status;
 }
 
+bool fal_is_analytic(const fal_activation *activation) {
+  return activation->kind == FALIGN_TANH || activation->kind == FALIGN_LOGISTIC || activation->kind == FALIGN_LINEAR;
+}
+
 void fal_activation_derivative(const falign_network *network, uint32_t l, falign_precision precision, const void *z,
                                const void *y, void *out, size_t count) {
   const fal_activation *activation = &network->activation[l];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The activations' loops against the C library's long double functions, against each other at each level of vectors,
- * and their first derivatives. The program is linked statically: it looks below the public interface and,
+ * and their derivatives of all degrees. The program is linked statically: it looks below the public interface and,
  * with fal_vector_level() wrapped (see meson.build), chooses the level. */
+#include <complex.h>
 #include <float.h>
 
 #include "learning.h"
@@ -215,13 +216,14 @@ END_TEST
 /* ---- The same bits at each level ---- */
 
 typedef struct {
-  float z_f32[MOST], y_f32[MOST], derivative_f32[MOST];
-  double z_f64[MOST], y_f64[MOST], derivative_f64[MOST];
+  float z_f32[MOST], y_f32[MOST], derivative_f32[MOST], taylor_f32[MOST];
+  double z_f64[MOST], y_f64[MOST], derivative_f64[MOST], taylor_f64[MOST];
 } computed;
 
 /* All that the loops compute of rows x cols numbers, beginning at element `at` of arrays that are else as they were. */
 static void compute(computed *c, falign_activation kind, size_t at, size_t rows, size_t cols) {
   const fal_activation activation = {.kind = kind};
+  uint32_t last = fal_is_analytic(&activation) ? FAL_MAX_DEGREE : 1;
   double b[MOST];
   float b_f32[MOST];
   memset(c, 0x55, sizeof *c);
@@ -235,6 +237,8 @@ static void compute(computed *c, falign_activation kind, size_t at, size_t rows,
                            rows * cols);
   fal_times_derivative_f64(&activation, c->z_f64 + at, c->z_f64 + at, c->y_f64 + at, c->derivative_f64 + at,
                            rows * cols);
+  fal_taylor_f32(&activation, 1, last, c->z_f32 + at, c->z_f32 + at, c->y_f32 + at, c->taylor_f32 + at, rows * cols);
+  fal_taylor_f64(&activation, 1, last, c->z_f64 + at, c->z_f64 + at, c->y_f64 + at, c->taylor_f64 + at, rows * cols);
 }
 
 START_TEST(all_levels_give_the_same_bits) {
@@ -317,6 +321,160 @@ START_TEST(first_derivative) {
 }
 END_TEST
 
+/* ---- Taylor polynomials ---- */
+
+static const falign_activation sigmoids[] = {FALIGN_TANH, FALIGN_LOGISTIC};
+
+static void taylor(falign_activation kind, uint32_t first, uint32_t last, double z, double step, double *out) {
+  const fal_activation activation = {.kind = kind};
+  double y = activated(FALIGN_F64, kind, z);
+  fal_taylor_f64(&activation, first, last, &step, &z, &y, out, 1);
+}
+
+/* f^(v)(z) / v! by hand. */
+static double by_hand(falign_activation kind, uint32_t v, double z) {
+  double y = (double)exactly(kind, z), f = kind == FALIGN_TANH ? 1 - y * y : y * (1 - y);
+  if (kind == FALIGN_TANH) {
+    const double terms[] = {f,
+                            -y * f,
+                            f * (3 * y * y - 1) / 3,
+                            f * y * (2 - 3 * y * y) / 3,
+                            f * (15 * pow(y, 4) - 15 * y * y + 2) / 15,
+                            -f * y * (45 * pow(y, 4) - 60 * y * y + 17) / 45};
+    return terms[v - 1];
+  }
+  const double terms[] = {
+      f,
+      f * (1 - 2 * y) / 2,
+      f * (1 - 6 * y + 6 * y * y) / 6,
+      f * (1 - 14 * y + 36 * y * y - 24 * pow(y, 3)) / 24,
+      f * (1 - 30 * y + 150 * y * y - 240 * pow(y, 3) + 120 * pow(y, 4)) / 120,
+      f * (1 - 62 * y + 540 * y * y - 1560 * pow(y, 3) + 1800 * pow(y, 4) - 720 * pow(y, 5)) / 720,
+  };
+  return terms[v - 1];
+}
+
+/* The same of any degree by Cauchy's integral over a circle about z. With N points it errs by the term of degree
+ * v + N: for tanh, with a pole at distance pi/2 or more, less than (0.8 / (pi/2))^64 = 2e-19. */
+static double by_cauchy(falign_activation kind, uint32_t v, double z) {
+  enum { N = 64 };
+  const double pi = 3.14159265358979323846, radius = 0.8;
+  double complex sum = 0;
+  for (int i = 0; i < N; i++) {
+    double angle = 2 * pi * i / N;
+    double complex to = radius * (cos(angle) + I * sin(angle));
+    double complex f = kind == FALIGN_TANH ? ctanh(z + to) : ctanh((z + 2 * to) / 2) / 2;
+    sum += f * (cos(v * angle) - I * sin(v * angle));
+  }
+  return creal(sum) / N / pow(kind == FALIGN_TANH ? radius : 2 * radius, v);
+}
+
+START_TEST(terms_of_a_taylor_series) {
+  const double steps[] = {1, -0.5, 3, 0};
+  for (size_t k = 0; k < 2; k++) {
+    for (size_t i = 0; i < ZS; i++) {
+      for (uint32_t v = 1; v <= FAL_MAX_DEGREE; v++) {
+        /* rounding of the circle's points, divided by radius^v */
+        double width = sigmoids[k] == FALIGN_TANH ? 1 : 2, c = by_cauchy(sigmoids[k], v, zs[i]);
+        double slack = 8 * 0x1p-52 / pow(0.8 * width, v);
+        if (v <= 6) near(by_hand(sigmoids[k], v, zs[i]), c, 1000 * 0x1p-52 + slack);
+        for (size_t s = 0; s < 4; s++) {
+          double got, size = pow(fabs(steps[s]), v);
+          taylor(sigmoids[k], v, v, zs[i], steps[s], &got);
+          near(got, c * pow(steps[s], v), size * (20 * 0x1p-52 / pow(width, v) + slack));
+        }
+      }
+    }
+  }
+}
+END_TEST
+
+static double errors_of_f32(falign_activation kind, uint32_t first, uint32_t last, double z, double step) {
+  const fal_activation activation = {.kind = kind};
+  float z_f32 = (float)z, step_f32 = (float)step, y = (float)activated(FALIGN_F32, kind, (double)z_f32), got;
+  double want;
+  fal_taylor_f32(&activation, first, last, &step_f32, &z_f32, &y, &got, 1);
+  taylor(kind, first, last, (double)z_f32, (double)step_f32, &want);
+  return fabs((double)got - want);
+}
+
+/* A sum is the sum of its terms; single precision is double's, rounded. */
+START_TEST(sums_of_terms) {
+  for (size_t k = 0; k < 2; k++) {
+    double width = sigmoids[k] == FALIGN_TANH ? 1 : 2;
+    for (size_t i = 0; i < ZS; i++) {
+      for (uint32_t first = 1; first <= FAL_MAX_DEGREE; first++) {
+        double want = 0, got, term, size = 0;
+        for (uint32_t last = first; last <= FAL_MAX_DEGREE; last++) {
+          taylor(sigmoids[k], last, last, zs[i], -0.7, &term);
+          taylor(sigmoids[k], first, last, zs[i], -0.7, &got);
+          want += term;
+          size += pow(0.7 / width, last);
+          near(got, want, 40 * 0x1p-52 * size);
+          near(errors_of_f32(sigmoids[k], first, last, zs[i], -0.7), 0, 20 * 0x1p-23 * size);
+        }
+      }
+    }
+  }
+}
+END_TEST
+
+/* f(z + h) less its polynomial of degree V is of the order h^(V+1). |tanh| is at most tan(1.2) = 2.6 within 1.2 of a
+ * real z, so its terms are at most 2.6 (h / 1.2)^v by Cauchy's estimate; logistic's are half of that with h / 2. */
+START_TEST(polynomials_converge) {
+  const double steps[] = {0.6, -0.6, 0.3, 0.15, -0.075};
+  for (size_t k = 0; k < 2; k++) {
+    for (size_t i = 0; i < ZS; i++) {
+      for (uint32_t last = 1; last <= FAL_MAX_DEGREE; last++) {
+        for (size_t s = 0; s < 5; s++) {
+          double got, width = sigmoids[k] == FALIGN_TANH ? 1 : 2, ratio = fabs(steps[s]) / width / 1.2;
+          taylor(sigmoids[k], 1, last, zs[i], steps[s], &got);
+          double rise = (double)(exactly(sigmoids[k], zs[i] + steps[s]) - exactly(sigmoids[k], zs[i]));
+          near(got, rise, 2.6 / width * pow(ratio, last + 1) / (1 - ratio) + 8 * 0x1p-52);
+        }
+      }
+    }
+  }
+}
+END_TEST
+
+static void square(void *user, const double *z, double *out, size_t count) {
+  (void)user;
+  for (size_t i = 0; i < count; i++) out[i] = z[i] * z[i];
+}
+
+static void twice(void *user, const double *z, double *out, size_t count) {
+  (void)user;
+  for (size_t i = 0; i < count; i++) out[i] = 2 * z[i];
+}
+
+/* The first term is the step times f', bit for bit; activations that are not analytic have no other. */
+START_TEST(first_term_is_the_derivative) {
+  enum { COUNT = 600 };
+  double z[COUNT], y[COUNT], step[COUNT], want[COUNT], got[COUNT];
+  gaussian(z, COUNT, 2, 3);
+  gaussian(step, COUNT, 2, 4);
+  for (size_t k = 0; k <= KINDS; k++) {
+    fal_activation activation = {.kind = k < KINDS ? kinds[k] : FALIGN_CUSTOM, .f = square, .df = twice};
+    bool analytic = activation.kind == FALIGN_TANH || activation.kind == FALIGN_LOGISTIC;
+    ck_assert(fal_is_analytic(&activation) == (analytic || activation.kind == FALIGN_LINEAR));
+    ck_assert(fal_activate_f64(&activation, NULL, z, y, 1, COUNT));
+    fal_times_derivative_f64(&activation, step, z, y, want, COUNT);
+    fal_taylor_f64(&activation, 1, 1, step, z, y, got, COUNT);
+    ck_assert_mem_eq(got, want, sizeof got);
+    memcpy(got, step, sizeof got);
+    fal_taylor_f64(&activation, 1, 1, got, z, y, got, COUNT);
+    ck_assert_mem_eq(got, want, sizeof got);
+    if (activation.kind == FALIGN_CUSTOM) near(want[5], step[5] * 2 * z[5], 0);
+  }
+  const fal_activation linear = {.kind = FALIGN_LINEAR};
+  fal_taylor_f64(&linear, 1, FAL_MAX_DEGREE, step, z, z, got, COUNT);
+  ck_assert_mem_eq(got, step, sizeof got);
+  fal_taylor_f64(&linear, 2, FAL_MAX_DEGREE, step, z, z, got, COUNT);
+  ck_assert(largest(got, COUNT) == 0);
+}
+END_TEST
+
 static void add_tests(TCase *tests) {
   find_levels();
   tcase_add_loop_test(tests, accurate_to_the_last_places, 0, 4);
@@ -327,6 +485,10 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, all_levels_give_the_same_bits);
   tcase_add_test(tests, same_bits_on_every_machine);
   tcase_add_test(tests, first_derivative);
+  tcase_add_test(tests, terms_of_a_taylor_series);
+  tcase_add_test(tests, sums_of_terms);
+  tcase_add_test(tests, polynomials_converge);
+  tcase_add_test(tests, first_term_is_the_derivative);
 }
 
 int main(void) { return run_suite("activation", add_tests); }
