@@ -139,6 +139,11 @@ void fal_pool_destroy(fal_pool *pool) { (void)pool; }
 
 #endif
 
+falign_status fal_pool_check(uint32_t threads) {
+  if (threads >= 1 && threads <= 1024) return FALIGN_OK;
+  return fal_fail(FALIGN_INVALID, "threads go from 1 to 1024, got %u", threads);
+}
+
 void fal_pool_run(fal_pool *pool, size_t tasks, fal_task_fn work, void *arg) {
 #ifdef FAL_THREADS
   if (pool && tasks > 1 && pool->owner == getpid()) {

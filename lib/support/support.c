@@ -36,6 +36,16 @@ falign_status fal_callback_failed(falign_status status, const char *what, const 
   return status;
 }
 
+void fal_outcome_keep(fal_outcome *outcome, falign_status status) {
+  outcome->status = status;
+  if (status != FALIGN_OK) memcpy(outcome->message, last_error, sizeof last_error);
+}
+
+falign_status fal_outcome_raise(const fal_outcome *outcome) {
+  if (outcome->status != FALIGN_OK) falign_set_last_error(outcome->message);
+  return outcome->status;
+}
+
 falign_status fal_copy_table(const char *what, void *own, size_t own_size, size_t least, const void *table,
                              size_t given) {
   if (given < least) return fal_fail(FALIGN_INVALID, "the %s table's size is %zu, want %zu", what, given, own_size);

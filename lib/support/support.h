@@ -36,6 +36,16 @@ void fal_message(const char *format, ...) FAL_PRINTF(1, 2);
 void fal_before_callback(void);
 falign_status fal_callback_failed(falign_status status, const char *what, const char *name);
 
+/* How work on another thread ended: messages are kept by thread. */
+typedef struct {
+  falign_status status;
+  char message[1024]; /* as long as falign_last_error() */
+} fal_outcome;
+/* Takes this thread's message, where there is a failure, to where the caller finds it. */
+void fal_outcome_keep(fal_outcome *outcome, falign_status status);
+/* Returns the status, and makes its message this thread's. */
+falign_status fal_outcome_raise(const fal_outcome *outcome);
+
 /* Fails with the argument's name where it is NULL. */
 #define FAL_GIVEN(argument)                                                 \
   do {                                                                      \

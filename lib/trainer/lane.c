@@ -215,16 +215,6 @@ static falign_status forward_block(const fal_pass *pass, falign_trace *block, si
   return FALIGN_OK;
 }
 
-/* Messages are kept by thread: takes this thread's to where the caller's finds it. */
-static void keep_message(fal_lane *lane, falign_status status) {
-  lane->status = status;
-  if (status == FALIGN_OK) return;
-  size_t length = strlen(falign_last_error());
-  if (length >= sizeof lane->message) length = sizeof lane->message - 1;
-  memcpy(lane->message, falign_last_error(), length);
-  lane->message[length] = 0;
-}
-
 /* Does something with a block of a lane, the first of them being `fresh`. */
 typedef falign_status (*block_fn)(const fal_pass *pass, falign_trace *block, size_t lane, bool fresh);
 
@@ -239,7 +229,7 @@ static void do_lane(const fal_pass *pass, size_t lane, uint32_t worker, bool tar
     fal_part(pass->in.rows, work->block_count, first_block + i, &first, &rows);
     status = each(pass, load(pass, worker, first, rows, target), lane, i == 0);
   }
-  keep_message(&pass->trainer->work->lanes[lane], status);
+  fal_outcome_keep(&pass->trainer->work->lanes[lane].outcome, status);
 }
 
 void REAL(fal_train_lane)(void *pass, size_t lane, uint32_t worker) { do_lane(pass, lane, worker, true, train_block); }

@@ -36,7 +36,7 @@ falign_status fal_plan(const falign_trainer *trainer, size_t rows, bool bp) {
     worker->block.backend = trainer->backend;
   }
   for (size_t i = 0; i < work->lane_count; i++) {
-    work->lanes[i].status = FALIGN_OK;
+    work->lanes[i].outcome.status = FALIGN_OK;
     work->lanes[i].bad_layer = 0;
     work->lanes[i].loss = 0;
     work->lanes[i].wrong = 0;
@@ -95,8 +95,8 @@ falign_status fal_lanes_status(const falign_trainer *trainer, const fal_rows_in 
   const fal_work *work = trainer->work;
   for (size_t i = 0; i < work->lane_count; i++) {
     const fal_lane *lane = &work->lanes[i];
-    if (lane->status == FALIGN_OK) continue;
-    if (lane->bad_layer == 0) return fal_fail(lane->status, "%s", lane->message);
+    if (lane->outcome.status == FALIGN_OK) continue;
+    if (lane->bad_layer == 0) return fal_outcome_raise(&lane->outcome);
     FAL_TRY(blame_input(trainer, in, y_name));
     return diverged(trainer, "Z", lane->bad_layer);
   }

@@ -164,7 +164,7 @@ const falign_backend *falign_trainer_backend(const falign_trainer *trainer) { re
 
 falign_status falign_trainer_set_threads(falign_trainer *trainer, uint32_t threads) {
   FAL_TRY(check_idle(trainer));
-  if (threads < 1 || threads > 1024) return fal_fail(FALIGN_INVALID, "threads go from 1 to 1024, got %u", threads);
+  FAL_TRY(fal_pool_check(threads));
   fal_work *work = trainer->work;
   if (threads == work->threads) return FALIGN_OK;
   fal_worker *workers;

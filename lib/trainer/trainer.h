@@ -33,8 +33,7 @@ typedef struct {
 
 /* What came of a lane: a run of blocks whose updates are summed up one after the other. */
 typedef struct {
-  falign_status status;
-  char message[1024]; /* as long as falign_last_error() */
+  fal_outcome outcome;
   uint32_t bad_layer; /* l where Z[l] or L[l] is not finite; 0: all are */
   double loss;
   uint64_t wrong; /* rows decoded wrongly */
