@@ -13,6 +13,7 @@
 #include "falign/config.h"
 #include "falign/dataset.h"
 #include "falign/decomposition.h"
+#include "falign/disturbance.h"
 #include "falign/export.h"
 #include "falign/history.h"
 #include "falign/metric.h"
@@ -25,9 +26,11 @@
 #include "falign/status.h"
 #include "falign/table.h"
 #include "falign/tensors.h"
+#include "falign/terms.h"
 #include "falign/trace.h"
 #include "falign/trainer.h"
 #include "falign/trajectory.h"
+#include "falign/transformation.h"
 #include "falign/version.h"
 
 #endif

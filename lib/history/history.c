@@ -65,8 +65,10 @@ size_t fal_history_update_at(const falign_history *history, uint32_t l) {
   return history->parameters + history->network->w_at[l];
 }
 
+size_t fal_history_correlations_at(const falign_history *history) { return 2 * history->parameters; }
+
 size_t fal_history_correlation_at(const falign_history *history, uint32_t l, bool direct) {
-  return 2 * history->parameters + (direct ? history->direct_at[l] : history->c_at[l]);
+  return fal_history_correlations_at(history) + (direct ? history->direct_at[l] : history->c_at[l]);
 }
 
 falign_status falign_history_create(falign_network *network, falign_history **out) {
@@ -123,7 +125,7 @@ void falign_history_destroy(falign_history *history) {
 
 /* ---- Settings ---- */
 
-static falign_status check_unbegun(const falign_history *history) {
+falign_status fal_history_check_unbegun(const falign_history *history) {
   FAL_GIVEN(history);
   if (!has_begun(history)) return FALIGN_OK;
   return fal_fail(FALIGN_INVALID, "the history holds steps since iteration %llu: settings come before the first",
@@ -131,14 +133,14 @@ static falign_status check_unbegun(const falign_history *history) {
 }
 
 falign_status falign_history_keep(falign_history *history, int32_t quantities) {
-  FAL_TRY(check_unbegun(history));
+  FAL_TRY(fal_history_check_unbegun(history));
   if (quantities & ~(FALIGN_KEEP_C | FALIGN_KEEP_DIRECT))
     return fal_fail(FALIGN_INVALID, "quantities of %d are unknown", quantities);
   return lay_out(history, history->keeps | quantities);
 }
 
 falign_status falign_history_set_window(falign_history *history, uint64_t steps) {
-  FAL_TRY(check_unbegun(history));
+  FAL_TRY(fal_history_check_unbegun(history));
   if (steps >= SIZE_MAX / sizeof(void *))
     return fal_fail(FALIGN_INVALID, "a window of %llu steps is too large", (unsigned long long)steps);
   history->window = steps;
@@ -147,7 +149,7 @@ falign_status falign_history_set_window(falign_history *history, uint64_t steps)
 
 falign_status falign_history_set_limit(falign_history *history, uint64_t bytes, const char *directory) {
   fal_spill *spill = NULL;
-  FAL_TRY(check_unbegun(history));
+  FAL_TRY(fal_history_check_unbegun(history));
   if (directory) FAL_TRY(fal_spill_create(directory, &spill));
   fal_spill_destroy(history->spill);
   history->spill = spill;
@@ -157,8 +159,8 @@ falign_status falign_history_set_limit(falign_history *history, uint64_t bytes, 
 
 falign_status fal_history_add_part(falign_history *history, size_t count,
                                    falign_status (*fill)(void *user, const falign_trace *trace, void *out),
-                                   void (*destroy)(void *user), void *user, size_t *at) {
-  FAL_TRY(check_unbegun(history));
+                                   void (*destroy)(void *user), void *user, size_t *part) {
+  FAL_TRY(fal_history_check_unbegun(history));
   size_t used = history->part_count;
   fal_history_part *parts = fal_alloc(used + 1, sizeof *parts), *before = history->parts;
   if (!parts) return fal_fail_memory("a history's parts", used + 1, sizeof *parts);
@@ -174,9 +176,11 @@ falign_status fal_history_add_part(falign_history *history, size_t count,
     return status;
   }
   free(before);
-  *at = parts[used].at;
+  *part = used;
   return FALIGN_OK;
 }
+
+size_t fal_history_part_at(const falign_history *history, size_t part) { return history->parts[part].at; }
 
 bool fal_history_needs_activity(const falign_history *history) { return history->part_count > 0; }
 
@@ -185,7 +189,7 @@ bool fal_history_needs_activity(const falign_history *history) { return history-
 /* What is kept once, whatever the steps. */
 static uint64_t fixed_bytes(const falign_history *history) {
   uint64_t bytes = (uint64_t)history->correlations * sizeof(double);
-  if (history->window > 0) bytes += (uint64_t)history->parameters * element(history);
+  bytes += (uint64_t)history->network->parameter_count * element(history);
   if (history->spill) bytes += entry_bytes(history);
   return bytes;
 }
@@ -249,6 +253,10 @@ static const void *view_bytes(const falign_history *history, uint64_t k, size_t 
 const void *fal_history_view(const falign_history *history, uint64_t k, size_t at, size_t count, void *scratch) {
   if (k < history->first) return (const char *)history->start + at * element(history); /* of `origin` */
   return view_bytes(history, k, HEADER + at * element(history), count * element(history), scratch);
+}
+
+const void *fal_history_start(const falign_history *history, uint32_t l) {
+  return (const char *)history->start + history->network->w_at[l] * element(history);
 }
 
 falign_status fal_history_eta(const falign_history *history, uint64_t k, double *eta) {
@@ -319,12 +327,13 @@ falign_status falign_history_get(const falign_history *history, uint64_t k, fali
 
 /* Gives a history its fixed memory before its first step. */
 static falign_status begin(falign_history *history, uint64_t k) {
-  if (history->window > 0 && !history->start) history->start = fal_alloc(history->parameters, element(history));
+  size_t parameters = history->network->parameter_count;
+  if (!history->start) history->start = fal_alloc(parameters, element(history));
   if (history->spill && !history->scratch) history->scratch = fal_alloc(entry_bytes(history), 1);
   if (history->correlations > 0 && !history->sum) history->sum = fal_alloc(history->correlations, sizeof *history->sum);
-  if ((history->window > 0 && !history->start) || (history->spill && !history->scratch) ||
-      (history->correlations > 0 && !history->sum))
+  if (!history->start || (history->spill && !history->scratch) || (history->correlations > 0 && !history->sum))
     return fal_fail_memory("a history", history->numbers, 2 * element(history));
+  memcpy(history->start, history->network->parameters, parameters * element(history));
   for (size_t i = 0; i < history->correlations; i++) history->sum[i] = 0;
   history->origin = history->first = history->end = history->summed = k;
   return FALIGN_OK;
@@ -366,7 +375,7 @@ static falign_status fill(const falign_history *history, const falign_trace *tra
 
 /* Adds eta times the correlations of the steps before k to their sum. */
 static falign_status sum_up(falign_history *history, uint64_t k) {
-  size_t at = 2 * history->parameters;
+  size_t at = fal_history_correlations_at(history);
   for (; history->correlations > 0 && history->summed < k; history->summed++) {
     double eta;
     char *scratch = history->scratch;
@@ -387,8 +396,6 @@ static falign_status record(falign_history *history, const falign_trace *trace, 
   if (history->window > 0 && k - history->first > history->window) history->first = k - history->window;
   void *entry = spilled ? history->scratch : history->entries[slot];
   FAL_TRY(fill(history, trace, correlations, entry));
-  if (k == history->origin && history->start)
-    memcpy(history->start, history->network->parameters, history->parameters * element(history));
   if (!spilled) return FALIGN_OK;
   return fal_spill_write(history->spill, entry, entry_bytes(history), (slot - in_memory) * entry_bytes(history));
 }

@@ -41,7 +41,7 @@ struct falign_history {
   void **entries; /* those in memory, by slot */
   size_t entry_count, entry_capacity;
   void *scratch; /* an entry on its way to the file */
-  void *start;   /* the parameters at `origin`; NULL without a window */
+  void *start;   /* all parameters of the network at `origin` */
   double *sum;   /* sum of eta times the correlations of steps origin..summed-1 */
   uint64_t summed;
 };
@@ -53,18 +53,24 @@ void fal_history_keep_reference(falign_history *history);
 const void *fal_history_view(const falign_history *history, uint64_t k, size_t at, size_t count, void *scratch);
 /* Fails unless the step is held; the parameters of `origin` always are. */
 falign_status fal_history_check(const falign_history *history, uint64_t k);
+/* W[l] of the first step, l = 0..d-1. */
+const void *fal_history_start(const falign_history *history, uint32_t l);
+/* Fails after the first step. */
+falign_status fal_history_check_unbegun(const falign_history *history);
 falign_status fal_history_eta(const falign_history *history, uint64_t k, double *eta);
 /* Places among the numbers of an entry. */
 size_t fal_history_weights_at(const falign_history *history, uint32_t l);
 size_t fal_history_bias_at(const falign_history *history, uint32_t l);
 size_t fal_history_update_at(const falign_history *history, uint32_t l);
+size_t fal_history_correlations_at(const falign_history *history);
 size_t fal_history_correlation_at(const falign_history *history, uint32_t l, bool direct);
 
 /* Adds `count` numbers to each entry, which `fill` computes from the trace of the whole batch. Only before the first
- * step. On success the history destroys `user`. */
+ * step. On success the history destroys `user` in the end. */
 falign_status fal_history_add_part(falign_history *history, size_t count,
                                    falign_status (*fill)(void *user, const falign_trace *trace, void *out),
-                                   void (*destroy)(void *user), void *user, size_t *at);
+                                   void (*destroy)(void *user), void *user, size_t *part);
+size_t fal_history_part_at(const falign_history *history, size_t part);
 
 /* For the trainer: records the step of a trace, with its correlations; and takes that back where the step was not made
  * after all. */

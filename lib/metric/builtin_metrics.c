@@ -4,6 +4,7 @@
 
 #include "angle/angle.h"
 #include "batches/batches.h"
+#include "decomposition/decomposition.h"
 #include "falign/trainer.h"
 #include "network/activation.h"
 #include "support/support.h"
@@ -179,6 +180,42 @@ static falign_status measure_products(const scene *s, uint32_t none) {
   return status;
 }
 
+#ifdef FAL_LAPACK
+
+/* Measures something of each layer with the decomposition of F (eq. 7). */
+static falign_status decompose(const scene *s,
+                               falign_status (*each)(const scene *s, const falign_decomposition *parts, uint32_t l)) {
+  falign_decomposition *parts;
+  FAL_TRY(falign_decomposition_create(s->rule, &parts));
+  falign_status status = FALIGN_OK;
+  for (uint32_t l = 1; status == FALIGN_OK && l < s->d; l++) status = each(s, parts, l);
+  falign_decomposition_destroy(parts);
+  return status;
+}
+
+static falign_status compare_with_q(const scene *s, const falign_decomposition *parts, uint32_t l) {
+  fal_view w, q = fal_view_of(fal_decomposition_q(parts, l), FALIGN_F64, width(s, l + 1), width(s, l), width(s, l));
+  fal_view transposed = fal_view_transposed(q);
+  FAL_TRY(s->metric->a(s, l, &w));
+  return emit(s, l, -1, s->metric->compare(&w, &transposed, 1));
+}
+
+static falign_status measure_q(const scene *s, uint32_t none) {
+  (void)none;
+  return decompose(s, compare_with_q);
+}
+
+static falign_status emit_share(const scene *s, const falign_decomposition *parts, uint32_t l) {
+  return emit(s, l, -1, falign_decomposition_share(parts, l));
+}
+
+static falign_status measure_shares(const scene *s, uint32_t none) {
+  (void)none;
+  return decompose(s, emit_share);
+}
+
+#endif
+
 static falign_status measure_norm(const scene *s, uint32_t l) {
   fal_view a;
   FAL_TRY(s->metric->a(s, l, &a));
@@ -253,6 +290,12 @@ static const builtin builtins[] = {
     PAIR("dw_w", "dW[l] with W[l]", STEP, WEIGHTS, measure_pair, view_dw, view_w),
     PAIR("w_f", "W[l] W[l+1] ... W[d-1] with F[l]^T", 0, WHOLE, .measure = measure_products, .b = view_feedback,
          .applies = has_direct_feedback),
+#ifdef FAL_LAPACK
+    PAIR("w_q", "W[l] with Q[l]^T, where F[l] = Q[d-1] ... Q[l] + F_perp[l]", 0, WHOLE, .measure = measure_q,
+         .a = view_w, .applies = has_direct_feedback),
+    {"share_f_perp", "norm of F_perp[l] over that of F[l]", 0, WHOLE, .measure = measure_shares,
+     .applies = has_direct_feedback},
+#endif
     {"norm_w", "norm of W[l]", 0, WEIGHTS, .measure = measure_norm, .a = view_w},
     {"norm_w_ratio", "norm of W[l] over its norm at iteration 0", 0, WEIGHTS, .measure = measure_norm_ratio,
      .a = view_w},

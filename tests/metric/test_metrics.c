@@ -217,9 +217,35 @@ static void check_layer_feedback(const lab *b, const matrix *w, bool applies) {
   check_sums(b, "w_b_all", -1, &all);
 }
 
+/* Metrics that need LAPACK. */
+static bool have_lapack(void) {
+  falign_metric *metric;
+  if (falign_metric_create("angle_w_q", &metric) == FALIGN_UNSUPPORTED) return false;
+  falign_metric_destroy(metric);
+  return true;
+}
+
+/* With the factors of F, whose own test is elsewhere. */
+static void check_decomposition(const lab *b, const matrix *w) {
+  falign_decomposition *parts;
+  ok(falign_decomposition_create(b->rule, &parts));
+  check_count(b, "w_q", D - 1);
+  for (uint32_t l = 1; l < D; l++) {
+    double q[MOST];
+    matrix back = {w[l].rows, w[l].cols, {0}};
+    ok(falign_decomposition_get(parts, FALIGN_FACTOR_Q, l, q, back.cols, back.rows, back.rows));
+    for (size_t i = 0; i < back.rows; i++)
+      for (size_t j = 0; j < back.cols; j++) back.at[i * back.cols + j] = q[j * back.rows + i];
+    check_pair(b, "w_q", l, &w[l], &back);
+    near(value_of(&b->log, "share_f_perp", l, -1), falign_decomposition_share(parts, l), 0);
+  }
+  falign_decomposition_destroy(parts);
+}
+
 static void check_direct_feedback(const lab *b, const matrix *w, bool applies) {
   check_count(b, "w_f", applies ? D - 1 : 0);
   if (!applies) return;
+  if (have_lapack()) check_decomposition(b, w);
   matrix through = w[D - 1];
   for (uint32_t l = D - 1; l >= 1; l--) {
     if (l < D - 1) through = product(&w[l], &through);
@@ -339,8 +365,8 @@ START_TEST(what_does_not_apply_yields_nothing) {
   open_lab(&b, FALIGN_F64, rules[_i], 1, 0);
   observe_all(&b);
   ok(step(&b));
-  static const char *const absent[] = {"w_b", "w_b_all", "dw_b", "w_f", "db_bp"};
-  for (size_t i = 0; i < 5; i++) check_count(&b, absent[i], 0);
+  static const char *const absent[] = {"w_b", "w_b_all", "dw_b", "w_f", "w_q", "db_bp"};
+  for (size_t i = 0; i < 6; i++) check_count(&b, absent[i], 0);
   check_count(&b, "dw_bp", 1);
   ck_assert(entries_of(&b.log, "norm_l") == 2 && entries_of(&b.log, "norm_w") == 1);
   close_lab(&b);
@@ -609,7 +635,7 @@ START_TEST(test_error_by_own_decoding) {
 END_TEST
 
 START_TEST(listing) {
-  ck_assert(falign_metric_count() == 7 * 3 + 8);
+  ck_assert(falign_metric_count() == 7 * 3 + 8 + (have_lapack() ? 4 : 0));
   for (size_t i = 0; i < falign_metric_count(); i++) {
     const char *name = falign_metric_name_at(i), *description = falign_metric_description_at(i);
     ck_assert(name && description && strlen(description) > 0 && strchr(description, '\n') == NULL);

@@ -1,0 +1,755 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "past.h"
+
+/* Alignment terms against eq. 4 written out with the activities themselves, and the identities that they obey. */
+
+enum { MOST = PAST_WIDTH * PAST_WIDTH };
+
+/* A matrix of a layer comes of sums of up to PAST_ROWS + 2 PAST_WIDTH products; 100 epsilons leave room for all of the
+ * orders and for the norms to be larger than the result. */
+static const double rounding = 100 * 0x1p-52;
+
+static const past_plan plans[] = {
+    {FALIGN_F64, "fa", FALIGN_TANH_RELU, true, false, false, 12, 0},
+    {FALIGN_F64, "fa", FALIGN_TANH_RELU, true, true, true, 12, 0},
+    {FALIGN_F64, "fa", FALIGN_TANH, false, false, true, 12, 0},
+    {FALIGN_F64, "fa", FALIGN_LOGISTIC, true, true, false, 12, 0},
+    {FALIGN_F64, "fa", FALIGN_RELU, true, false, true, 6, 0},
+    {FALIGN_F64, "fa", FALIGN_LINEAR, true, false, false, 12, 0.0002},
+    {FALIGN_F64, "dfa", FALIGN_TANH_RELU, true, false, false, 12, 0},
+    {FALIGN_F64, "dfa", FALIGN_TANH, true, true, true, 12, 0},
+};
+enum { PLANS = sizeof plans / sizeof *plans };
+
+/* ---- Eq. 4 ---- */
+
+/* All orders by the fast path, through weight-shaped matrices, and by products of activities. */
+START_TEST(terms_equal_equation_4) {
+  past *p = past_run(&plans[_i]);
+  uint64_t k = p->steps - 1, orders[PAST_STEPS];
+  for (uint64_t o = 1; o <= k; o++) orders[o - 1] = o;
+  for (uint32_t l = 1; l < p->d; l++) {
+    double fast[PAST_STEPS * MOST], slow[MOST];
+    size_t numbers = past_numbers(p, l);
+    ok(falign_terms_orders(p->terms, past_trace(p), l, 1, orders, (size_t)k, fast));
+    for (uint64_t o = 1; o <= k; o++) {
+      plain_term(p, l, o, false, slow);
+      double off = apart(fast + (o - 1) * numbers, slow, numbers);
+      ck_assert_msg(off < 1e-12, "layer %u, order %d: off by %g", l, (int)o, off);
+    }
+  }
+  past_free(p);
+}
+END_TEST
+
+/* Eq. S6, index by index, on a tiny network. */
+START_TEST(terms_equal_the_index_sum) {
+  static const size_t n[] = {3, 2, 3, 2};
+  const past_plan plan = {FALIGN_F64, "fa", FALIGN_TANH_RELU, true, false, true, 4, 0.1};
+  past *p = past_new(&plan, 3, n);
+  while (p->steps < plan.steps) past_go(p, true);
+  uint64_t k = p->steps - 1;
+  for (uint32_t l = 1; l < 3; l++) {
+    for (uint64_t o = 1; o <= k; o++) {
+      const past_step *now = &p->step[k], *then = &p->step[k - o];
+      double fast[9], sum[9] = {0};
+      ok(falign_terms_orders(p->terms, past_trace(p), l, 1, &o, 1, fast));
+      for (size_t i = 0; i < n[l]; i++)
+        for (size_t j = 0; j < n[l + 1]; j++)
+          for (size_t q = 0; q < n[l + 1]; q++)
+            for (size_t r = 0; r < PAST_ROWS; r++)
+              for (size_t c = 0; c < n[l - 1]; c++)
+                for (size_t m = 0; m < PAST_ROWS; m++)
+                  sum[i * n[l + 1] + j] += now->eta * then->eta * plain_df(p->f, plain_zeta(p, l, o, m, i)) *
+                                           plain_df(p->f, then->z[l][r][i]) * p->back[l][q][i] *
+                                           then->delta[l + 1][r][q] * then->out[l - 1][r][c] * now->out[l - 1][m][c] *
+                                           now->delta[l + 1][m][j];
+      ck_assert(norm_of(sum, n[l] * n[l + 1]) > 0);
+      ck_assert(apart(fast, sum, n[l] * n[l + 1]) < 1e-12);
+    }
+  }
+  past_free(p);
+}
+END_TEST
+
+/* Single precision: numbers of 2^-23 through sums of some 40 products, which may cancel to a tenth of their size. */
+START_TEST(terms_in_single_precision) {
+  const past_plan plan = {FALIGN_F32, "fa", FALIGN_TANH, true, true, true, 12, 0};
+  past *p = past_run(&plan);
+  for (uint32_t l = 1; l < p->d; l++) {
+    for (uint64_t o = 1; o < p->steps; o++) {
+      double fast[MOST], slow[MOST];
+      ok(falign_terms_orders(p->terms, past_trace(p), l, 1, &o, 1, fast));
+      plain_term(p, l, o, false, slow);
+      ck_assert(apart(fast, slow, past_numbers(p, l)) < 400 * 0x1p-23);
+    }
+  }
+  past_free(p);
+}
+END_TEST
+
+/* ---- The expansion ---- */
+
+static void add_to(double *sum, const double *t, size_t count) {
+  for (size_t i = 0; i < count; i++) sum[i] += t[i];
+}
+
+/* R_l by its own formula, in plain loops. */
+static void plain_remainder(const past *p, uint32_t l, double *r) {
+  const past_step *now = &p->step[p->steps - 1];
+  memset(r, 0, past_numbers(p, l) * sizeof *r);
+  for (uint64_t o = 1; o < p->steps; o++) {
+    const past_step *then = now - o;
+    for (size_t m = 0; m < now->rows; m++) {
+      for (size_t i = 0; i < p->n[l]; i++) {
+        double zeta = plain_zeta(p, l, o, m, i), step = 0;
+        for (size_t c = 0; c < p->n[l - 1]; c++) step += now->out[l - 1][m][c] * then->dw[l - 1][c][i];
+        double rest = plain_f(p->f, plain_zeta(p, l, o - 1, m, i)) - plain_f(p->f, zeta) - plain_df(p->f, zeta) * step;
+        for (size_t j = 0; j < p->n[l + 1]; j++) r[i * p->n[l + 1] + j] += now->eta * rest * now->delta[l + 1][m][j];
+      }
+    }
+  }
+}
+
+/* dW = sum of T + zero-degree term + R at each k (eqs. 3, 11, S14), with R computed on its own. */
+START_TEST(the_expansion_closes) {
+  const past_plan *plan = &plans[_i];
+  past *p = past_new(plan, PAST_LAYERS, past_widths);
+  while (p->steps < plan->steps) {
+    past_go(p, plan->shuffled);
+    uint64_t k = p->steps - 1;
+    for (uint32_t l = 1; l < p->d; l++) {
+      double sum[MOST], zero[MOST], rest[MOST], slow[MOST], dw[MOST], whole[MOST];
+      size_t numbers = past_numbers(p, l);
+      ok(falign_terms_sum(p->terms, past_trace(p), l, 1, NULL, 0, sum));
+      ok(falign_terms_zero(p->terms, past_trace(p), l, k, zero));
+      ok(falign_terms_remainder(p->terms, past_trace(p), l, 1, rest));
+      past_update(p, l, dw);
+      double size = norm_of(sum, numbers) + norm_of(zero, numbers) + norm_of(rest, numbers);
+      for (size_t i = 0; i < numbers; i++) whole[i] = sum[i] + zero[i] + rest[i] - dw[i];
+      ck_assert_msg(norm_of(whole, numbers) <= rounding * size, "layer %u at %d: off by %g of %g", l, (int)k,
+                    norm_of(whole, numbers), size);
+      plain_remainder(p, l, slow);
+      for (size_t i = 0; i < numbers; i++) slow[i] -= rest[i];
+      ck_assert(norm_of(slow, numbers) <= rounding * size);
+      double share = norm_of(rest, numbers) / norm_of(dw, numbers);
+      if (plan->f == FALIGN_LINEAR && !plan->normalized) ck_assert(share <= rounding * size / norm_of(dw, numbers));
+      if (plan->f == FALIGN_TANH && k > 2) ck_assert_msg(share > 1e-6, "R is %g of dW", share);
+    }
+  }
+  past_free(p);
+}
+END_TEST
+
+/* Without a nonlinearity eq. 4 is eq. 5, and each step of the chain of eq. 3 is exact: after o steps
+ * dW = T^1 + ... + T^o + eta (L[l-1] W[l-1][k-o] + b)^T delta. */
+START_TEST(a_linear_network_is_expanded_exactly) {
+  const past_plan plan = {FALIGN_F64, _i ? "dfa" : "fa", FALIGN_LINEAR, true, false, true, 12, 0.0002};
+  past *p = past_run(&plan);
+  for (uint32_t l = 1; l < p->d; l++) {
+    double t[MOST], linear[MOST], zero[MOST], dw[MOST], sum[MOST] = {0};
+    size_t numbers = past_numbers(p, l);
+    past_update(p, l, dw);
+    for (uint64_t o = 0; o < p->steps; o++) {
+      if (o > 0) {
+        ok(falign_terms_orders(p->terms, past_trace(p), l, 1, &o, 1, t));
+        ok(falign_terms_linear(p->terms, past_trace(p), l, &o, 1, linear));
+        ck_assert(apart(linear, t, numbers) < rounding);
+        add_to(sum, t, numbers);
+      }
+      ok(falign_terms_zero(p->terms, past_trace(p), l, o, zero));
+      add_to(zero, sum, numbers);
+      ck_assert(apart(zero, dw, numbers) < rounding);
+    }
+  }
+  past_free(p);
+}
+END_TEST
+
+/* The zero-degree term of each order by its formula; that of order 0 is dW. */
+START_TEST(zero_degree_terms) {
+  past *p = past_run(&plans[_i]);
+  const past_step *now = &p->step[p->steps - 1];
+  for (uint32_t l = 1; l < p->d; l++) {
+    double dw[MOST], zero[MOST];
+    for (uint64_t o = 0; o < p->steps; o++) {
+      double slow[MOST] = {0};
+      ok(falign_terms_zero(p->terms, past_trace(p), l, o, zero));
+      for (size_t m = 0; m < now->rows; m++)
+        for (size_t i = 0; i < p->n[l]; i++)
+          for (size_t j = 0; j < p->n[l + 1]; j++)
+            slow[i * p->n[l + 1] + j] += now->eta * plain_f(p->f, plain_zeta(p, l, o, m, i)) * now->delta[l + 1][m][j];
+      ck_assert(apart(zero, slow, past_numbers(p, l)) < rounding);
+    }
+    ok(falign_terms_zero(p->terms, past_trace(p), l, 0, zero));
+    past_update(p, l, dw);
+    ck_assert(apart(zero, dw, past_numbers(p, l)) < rounding);
+  }
+  past_free(p);
+}
+END_TEST
+
+/* ---- Sums ---- */
+
+START_TEST(sums_are_sums_of_orders) {
+  past *p = past_run(&plans[_i]);
+  uint64_t k = p->steps - 1, all[PAST_STEPS], threes[PAST_STEPS], rest[PAST_STEPS];
+  size_t of_threes = 0, of_rest = 0;
+  for (uint64_t o = 1; o <= k; o++) {
+    all[o - 1] = o;
+    if (o % 3 == 0) threes[of_threes++] = o;
+    if (o % 3 != 0) rest[of_rest++] = o;
+  }
+  for (uint32_t l = 1; l < p->d; l++) {
+    size_t numbers = past_numbers(p, l);
+    double t[PAST_STEPS * MOST], sum[MOST] = {0}, of_all[MOST], multiples[MOST], others[MOST];
+    ok(falign_terms_orders(p->terms, past_trace(p), l, 1, all, (size_t)k, t));
+    for (uint64_t o = 1; o <= k; o++) add_to(sum, t + (o - 1) * numbers, numbers);
+    ok(falign_terms_sum(p->terms, past_trace(p), l, 1, NULL, 0, of_all));
+    ok(falign_terms_sum(p->terms, past_trace(p), l, 1, threes, of_threes, multiples));
+    ok(falign_terms_sum(p->terms, past_trace(p), l, 1, rest, of_rest, others));
+    ck_assert(apart(of_all, sum, numbers) < rounding);
+    add_to(multiples, others, numbers);
+    ck_assert(apart(multiples, sum, numbers) < rounding);
+    ok(falign_terms_sum(p->terms, past_trace(p), l, 1, threes, 0, sum)); /* of no orders */
+    ck_assert(norm_of(sum, numbers) == 0);
+  }
+  past_free(p);
+}
+END_TEST
+
+/* Bit for bit, with more groups of orders than one. */
+START_TEST(threads_change_no_bit) {
+  past *p = past_run(&plans[_i]);
+  uint64_t k = p->steps - 1, orders[PAST_STEPS];
+  for (uint64_t o = 1; o <= k; o++) orders[o - 1] = o;
+  static double t[4][PAST_STEPS * MOST], sum[4][MOST], rest[4][MOST];
+  for (uint32_t threads = 1; threads <= 3; threads++) {
+    falign_status status = falign_terms_set_threads(p->terms, threads);
+    if (status == FALIGN_UNSUPPORTED) break;
+    ok(status);
+    ok(falign_terms_orders(p->terms, past_trace(p), 2, 1, orders, (size_t)k, t[threads]));
+    ok(falign_terms_sum(p->terms, past_trace(p), 2, 1, NULL, 0, sum[threads]));
+    ok(falign_terms_remainder(p->terms, past_trace(p), 2, 1, rest[threads]));
+    ck_assert(memcmp(t[threads], t[1], sizeof t[1]) == 0);
+    ck_assert(memcmp(sum[threads], sum[1], sizeof sum[1]) == 0);
+    ck_assert(memcmp(rest[threads], rest[1], sizeof rest[1]) == 0);
+  }
+  past_free(p);
+}
+END_TEST
+
+/* Note 3: the order of the data points within each mini-batch is nothing to the sum of the terms. */
+START_TEST(rows_of_a_batch_may_be_shuffled) {
+  past *p[2];
+  double sum[2][MOST];
+  for (int shuffled = 0; shuffled < 2; shuffled++) {
+    p[shuffled] = past_new(&plans[0], PAST_LAYERS, past_widths);
+    for (uint32_t k = 0; k < 10; k++) {
+      double x[PAST_ROWS * 7], y[PAST_ROWS * 5], mixed_x[PAST_ROWS * 7], mixed_y[PAST_ROWS * 5];
+      gaussian(x, PAST_ROWS * 7, 1, 2 * k);
+      gaussian(y, PAST_ROWS * 5, 1, 2 * k + 1);
+      for (size_t r = 0; r < PAST_ROWS; r++) {
+        size_t from = shuffled ? (r * 7 + k) % PAST_ROWS : r; /* 7 and 20 have no common factor */
+        memcpy(mixed_x + r * 7, x + from * 7, 7 * sizeof *x);
+        memcpy(mixed_y + r * 5, y + from * 5, 5 * sizeof *y);
+      }
+      ok(step(&p[shuffled]->by, mixed_x, PAST_ROWS, mixed_y));
+    }
+  }
+  for (uint32_t l = 1; l < PAST_LAYERS; l++) {
+    double angle[2];
+    for (int i = 0; i < 2; i++) {
+      ok(falign_terms_sum(p[i]->terms, past_trace(p[i]), l, 1, NULL, 0, sum[i]));
+      ok(falign_terms_compare(p[i]->terms, past_trace(p[i]), l, sum[i], &angle[i], NULL, NULL));
+    }
+    ck_assert(apart(sum[1], sum[0], past_numbers(p[0], l)) < 1e-12);
+    near(angle[1], angle[0], 1e-10);
+  }
+  past_free(p[0]);
+  past_free(p[1]);
+}
+END_TEST
+
+/* ---- Linear terms ---- */
+
+START_TEST(linear_terms_equal_equation_5) {
+  past *p = past_run(&plans[_i]);
+  uint64_t k = p->steps - 1, orders[PAST_STEPS];
+  for (uint64_t o = 1; o <= k; o++) orders[o - 1] = o;
+  for (uint32_t l = 1; l < p->d; l++) {
+    double fast[PAST_STEPS * MOST], slow[MOST], sum[MOST] = {0}, running[MOST], given[MOST];
+    size_t numbers = past_numbers(p, l);
+    ok(falign_terms_linear(p->terms, past_trace(p), l, orders, (size_t)k, fast));
+    for (uint64_t o = 1; o <= k; o++) {
+      plain_term(p, l, o, true, slow);
+      ck_assert(apart(fast + (o - 1) * numbers, slow, numbers) < 1e-12);
+      add_to(sum, slow, numbers);
+    }
+    ok(falign_terms_linear_sum(p->terms, past_trace(p), l, NULL, 0, running));
+    ok(falign_terms_linear_sum(p->terms, past_trace(p), l, orders, (size_t)k, given));
+    ck_assert(apart(running, sum, numbers) < 1e-12);
+    ck_assert(apart(given, sum, numbers) < 1e-12);
+  }
+  past_free(p);
+}
+END_TEST
+
+/* eta^2 B^T diag(M), with M_jj = sum over both batches' points of delta_j delta_j S_L. */
+START_TEST(diagonal_part_of_linear_terms) {
+  past *p = past_run(&plans[0]);
+  for (uint32_t l = 1; l < p->d; l++) {
+    for (uint64_t o = 1; o < p->steps; o += 3) {
+      const past_step *now = &p->step[p->steps - 1], *then = now - o;
+      double t[MOST], slow[MOST];
+      ok(falign_terms_linear_diagonal(p->terms, past_trace(p), l, &o, 1, t));
+      for (size_t j = 0; j < p->n[l + 1]; j++) {
+        double m = 0;
+        for (size_t r = 0; r < PAST_ROWS; r++)
+          for (size_t s = 0; s < PAST_ROWS; s++)
+            m += then->delta[l + 1][r][j] * now->delta[l + 1][s][j] * plain_similarity(p, l, o, r, s);
+        for (size_t i = 0; i < p->n[l]; i++) slow[i * p->n[l + 1] + j] = now->eta * then->eta * p->back[l][j][i] * m;
+      }
+      ck_assert(apart(t, slow, past_numbers(p, l)) < 1e-12);
+    }
+  }
+  past_free(p);
+}
+END_TEST
+
+/* Eq. 8 in plain loops, with Q taken from the decomposition, whose own test it has. */
+START_TEST(simplified_direct_terms_equal_equation_8) {
+  past *p = past_run(&plans[6]);
+  falign_decomposition *parts = NULL;
+  falign_status status = falign_decomposition_create(p->by.rule, &parts);
+  uint64_t one = 1;
+  double unused[MOST];
+  if (status == FALIGN_UNSUPPORTED) { /* a build without LAPACK */
+    fails(FALIGN_UNSUPPORTED, "LAPACK", falign_terms_simplified(p->terms, past_trace(p), 1, &one, 1, unused));
+    past_free(p);
+    return;
+  }
+  ok(status);
+  uint32_t d = p->d;
+  for (uint32_t l = 1; l < d; l++) {
+    double q[MOST];
+    ok(falign_decomposition_get(parts, FALIGN_FACTOR_Q, l, q, p->n[l + 1], p->n[l], p->n[l]));
+    for (uint64_t o = 1; o < p->steps; o += 2) {
+      const past_step *now = &p->step[p->steps - 1], *then = now - o;
+      double t[MOST], slow[MOST] = {0}, sent_now[PAST_ROWS][PAST_WIDTH] = {{0}};
+      double sent_then[PAST_ROWS][PAST_WIDTH] = {{0}};
+      ok(falign_terms_simplified(p->terms, past_trace(p), l, &o, 1, t));
+      for (size_t r = 0; r < PAST_ROWS; r++) { /* delta[d] F[l+1] */
+        for (size_t j = 0; j < p->n[l + 1]; j++) {
+          for (size_t c = 0; c < p->n[d]; c++) {
+            double f = l + 1 < d ? p->back[l + 1][c][j] : (double)(c == j);
+            sent_now[r][j] += now->delta[d][r][c] * f;
+            sent_then[r][j] += then->delta[d][r][c] * f;
+          }
+        }
+      }
+      for (size_t r = 0; r < PAST_ROWS; r++)
+        for (size_t m = 0; m < PAST_ROWS; m++)
+          for (size_t a = 0; a < p->n[l + 1]; a++)
+            for (size_t i = 0; i < p->n[l]; i++)
+              for (size_t j = 0; j < p->n[l + 1]; j++)
+                slow[i * p->n[l + 1] + j] += now->eta * then->eta * q[a * p->n[l] + i] * sent_then[r][a] *
+                                             plain_similarity(p, l, o, r, m) * sent_now[m][j];
+      ck_assert(apart(t, slow, past_numbers(p, l)) < 1e-12);
+    }
+  }
+  falign_decomposition_destroy(parts);
+  past_free(p);
+}
+END_TEST
+
+/* ---- Taylor terms of higher degree ---- */
+
+/* f^(v)(z) / v! of the hyperbolic tangent, written out by hand, with y = tanh(z). */
+static double tanh_coefficient(uint32_t v, double z) {
+  double y = tanh(z), s = 1 - y * y;
+  switch (v) {
+    case 1: return s;
+    case 2: return -y * s;
+    case 3: return s * (3 * y * y - 1) / 3;
+    case 4: return -s * y * (3 * y * y - 2) / 3;
+    case 5: return s * (15 * y * y * y * y - 15 * y * y + 2) / 15;
+    default: return -s * y * (45 * y * y * y * y - 60 * y * y + 17) / 45;
+  }
+}
+
+START_TEST(taylor_terms_equal_their_formula) {
+  past *p = past_run(&plans[2]);
+  const past_step *now = &p->step[p->steps - 1];
+  for (uint32_t degree = 1; degree <= 6; degree++) {
+    for (uint32_t l = 1; l < p->d; l++) {
+      for (uint64_t o = 1; o < p->steps; o += 4) {
+        double t[MOST], slow[MOST] = {0};
+        ok(falign_terms_orders(p->terms, past_trace(p), l, degree, &o, 1, t));
+        for (size_t m = 0; m < PAST_ROWS; m++) {
+          for (size_t i = 0; i < p->n[l]; i++) {
+            double small = 0;
+            for (size_t c = 0; c < p->n[l - 1]; c++) small += now->out[l - 1][m][c] * (now - o)->dw[l - 1][c][i];
+            double h = tanh_coefficient(degree, plain_zeta(p, l, o, m, i)) * pow(small, degree);
+            for (size_t j = 0; j < p->n[l + 1]; j++)
+              slow[i * p->n[l + 1] + j] += now->eta * h * now->delta[l + 1][m][j];
+          }
+        }
+        double off = apart(t, slow, past_numbers(p, l));
+        ck_assert_msg(off < 1e-10, "degree %u, layer %u, order %d: off by %g", degree, l, (int)o, off);
+      }
+    }
+  }
+  past_free(p);
+}
+END_TEST
+
+/* The remainder of degree v of three steps from the same start. */
+static double remainder_of(falign_activation f, uint32_t degree, double eta, uint32_t l) {
+  const past_plan plan = {FALIGN_F64, "fa", f, true, false, true, 4, eta};
+  past *p = past_run(&plan);
+  double rest[MOST];
+  ok(falign_terms_remainder(p->terms, past_trace(p), l, degree, rest));
+  double norm = norm_of(rest, past_numbers(p, l));
+  past_free(p);
+  return norm;
+}
+
+/* R of degree v has eta once before it, and v + 1 times in the step: halving eta divides it by 2^(v+2), up to terms of
+ * the next order, which at these etas change the exponent by less than 0.2. Lower ones, degrees and layers would leave
+ * less than rounding, 1e-16 of dW, can measure. */
+START_TEST(remainders_shrink_by_their_degree) {
+  falign_activation f = _i ? FALIGN_LOGISTIC : FALIGN_TANH;
+  double eta = _i ? 0.02 : 0.0007;
+  for (uint32_t degree = 1; degree <= (_i ? 3 : 4); degree++) {
+    for (uint32_t l = _i ? 2 : 1; l < PAST_LAYERS; l++) {
+      double large = remainder_of(f, degree, eta, l), small = remainder_of(f, degree, eta / 2, l);
+      double order = log2(large / small);
+      ck_assert_msg(fabs(order - (degree + 2)) < 0.2, "degree %u, layer %u: %g, %g, order %g", degree, l, large, small,
+                    order);
+    }
+  }
+}
+END_TEST
+
+/* With more terms the expansion closes all the same, and what is left becomes less. */
+START_TEST(higher_degrees_leave_less) {
+  past *p = past_run(&plans[2]);
+  for (uint32_t l = 1; l < p->d; l++) {
+    double dw[MOST], zero[MOST], last = (double)INFINITY;
+    size_t numbers = past_numbers(p, l);
+    past_update(p, l, dw);
+    ok(falign_terms_zero(p->terms, past_trace(p), l, p->steps - 1, zero));
+    double whole[MOST];
+    memcpy(whole, zero, sizeof whole);
+    for (uint32_t degree = 1; degree <= 6; degree++) {
+      double t[MOST], rest[MOST], closed[MOST];
+      ok(falign_terms_sum(p->terms, past_trace(p), l, degree, NULL, 0, t));
+      add_to(whole, t, numbers);
+      ok(falign_terms_remainder(p->terms, past_trace(p), l, degree, rest));
+      for (size_t i = 0; i < numbers; i++) closed[i] = whole[i] + rest[i];
+      ck_assert(apart(closed, dw, numbers) < 1e-12);
+      ck_assert(norm_of(rest, numbers) < last);
+      last = norm_of(rest, numbers);
+    }
+  }
+  past_free(p);
+}
+END_TEST
+
+/* ---- Comparing ---- */
+
+START_TEST(terms_are_compared_with_the_feedback) {
+  past *p = past_run(&plans[_i]);
+  falign_decomposition *parts = NULL;
+  if (p->direct && falign_decomposition_create(p->by.rule, &parts) != FALIGN_OK) { /* a build without LAPACK */
+    double t[MOST] = {1}, angle;
+    fails(FALIGN_UNSUPPORTED, "LAPACK", falign_terms_compare(p->terms, past_trace(p), 1, t, &angle, NULL, NULL));
+    past_free(p);
+    return;
+  }
+  for (uint32_t l = 1; l < p->d; l++) {
+    double t[MOST], b[MOST], dw[MOST], angle, norm, ratio, want;
+    size_t rows = p->n[l], cols = p->n[l + 1];
+    ok(falign_terms_sum(p->terms, past_trace(p), l, 1, NULL, 0, t));
+    if (p->direct) {
+      ok(falign_decomposition_get(parts, FALIGN_FACTOR_Q, l, b, cols, rows, rows));
+    } else {
+      ok(falign_rule_get_feedback_f64(p->by.rule, l, b, cols, rows, rows));
+    }
+    ok(falign_angle_f64(t, rows, cols, cols, b, rows, 1, &want, NULL, NULL));
+    ok(falign_terms_compare(p->terms, past_trace(p), l, t, &angle, &norm, &ratio));
+    past_update(p, l, dw);
+    near(angle, want, 0);
+    near(norm, norm_of(t, rows * cols), 4 * 0x1p-52 * norm);
+    near(ratio, norm / norm_of(dw, rows * cols), 8 * 0x1p-52 * ratio);
+  }
+  falign_decomposition_destroy(parts);
+  past_free(p);
+}
+END_TEST
+
+/* ---- The metric ---- */
+
+enum { MOST_VALUES = 4000 };
+static struct {
+  char metric[32];
+  int64_t layer, order;
+  uint64_t iteration;
+  double value;
+} values[MOST_VALUES];
+static size_t value_count;
+
+static falign_status keep_value(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
+                                double value) {
+  (void)user;
+  ck_assert_uint_lt(value_count, MOST_VALUES);
+  snprintf(values[value_count].metric, sizeof values[0].metric, "%s", metric);
+  values[value_count].layer = layer;
+  values[value_count].order = order;
+  values[value_count].iteration = iteration;
+  values[value_count++].value = value;
+  return FALIGN_OK;
+}
+
+/* The one value of that name; how many there are in *count. */
+static double value_of(const char *metric, uint64_t iteration, int64_t layer, int64_t order, size_t *count) {
+  double found = (double)NAN;
+  *count = 0;
+  for (size_t i = 0; i < value_count; i++) {
+    if (strcmp(values[i].metric, metric) != 0 || values[i].layer != layer || values[i].order != order ||
+        values[i].iteration != iteration)
+      continue;
+    found = values[i].value;
+    ++*count;
+  }
+  return found;
+}
+
+static void expect(const char *metric, uint64_t k, int64_t layer, int64_t order, double want) {
+  size_t count;
+  double got = value_of(metric, k, layer, order, &count);
+  ck_assert_msg(count == 1, "%s of layer %d, order %d: %zu values", metric, (int)layer, (int)order, count);
+  if (isnan(want)) {
+    ck_assert(isnan(got));
+  } else {
+    near(got, want, 1e-9 * fabs(want)); /* sums are cut into pieces differently */
+  }
+}
+
+static void expect_angle(past *p, const char *metric, const char *norm_metric, uint32_t l, int64_t order,
+                         const double *t) {
+  double angle, norm;
+  ok(falign_terms_compare(p->terms, past_trace(p), l, t, &angle, &norm, NULL));
+  expect(metric, p->steps - 1, l, order, angle);
+  if (norm_metric) expect(norm_metric, p->steps - 1, l, order, norm);
+}
+
+/* All values of the last step are those of the functions. */
+START_TEST(the_metric_emits_all_of_it) {
+  const past_plan *plan = &plans[_i == 0 ? 0 : 6];
+  const uint64_t at[] = {0, 5, 11}, listed[] = {11, 1, 4};
+  bool all = _i == 0;
+  past *p = past_new(plan, PAST_LAYERS, past_widths);
+  falign_decomposition *parts;
+  bool lapack = falign_decomposition_create(p->by.rule, &parts) != FALIGN_UNSUPPORTED || !p->direct;
+  if (p->direct && lapack) falign_decomposition_destroy(parts);
+  if (!lapack) {
+    past_free(p);
+    return;
+  }
+  falign_metric *metric;
+  ok(falign_metric_create_terms(all ? NULL : listed, all ? 0 : 3, &metric));
+  ok(falign_trainer_observe_at(p->by.trainer, metric, at, 3, keep_value, NULL));
+  value_count = 0;
+  while (p->steps < 12) past_go(p, false);
+  size_t count;
+  value_of("angle_t", 5, 1, all ? 3 : 4, &count); /* of 1..5, or 1 and 4 */
+  ck_assert_uint_eq(count, 1);
+  value_of("angle_t", 5, 1, 11, &count);
+  ck_assert_uint_eq(count, 0);
+  value_of("angle_t", 11, 1, 3, &count);
+  ck_assert_uint_eq(count, all ? 1 : 0);
+  for (uint32_t l = 1; l < p->d; l++) {
+    double t[MOST], dw[MOST];
+    const falign_trace *trace = past_trace(p);
+    for (uint64_t o = 1; o <= 11; o++) {
+      if (!all && o != 11 && o != 1 && o != 4) continue;
+      ok(falign_terms_orders(p->terms, trace, l, 1, &o, 1, t));
+      expect_angle(p, "angle_t", "norm_t", l, (int64_t)o, t);
+      ok(falign_terms_linear(p->terms, trace, l, &o, 1, t));
+      expect_angle(p, "angle_t_linear", "norm_t_linear", l, (int64_t)o, t);
+    }
+    ok(falign_terms_zero(p->terms, trace, l, 11, t));
+    expect_angle(p, "angle_zero", "norm_zero", l, -1, t);
+    ok(falign_terms_remainder(p->terms, trace, l, 1, t));
+    expect_angle(p, "angle_remainder", "norm_remainder", l, -1, t);
+    ok(falign_terms_sum(p->terms, trace, l, 1, NULL, 0, t));
+    expect_angle(p, "angle_sum_t", "norm_sum_t", l, -1, t);
+    ok(falign_terms_linear_sum(p->terms, trace, l, NULL, 0, t));
+    expect_angle(p, "angle_sum_t_linear", NULL, l, -1, t);
+    past_update(p, l, dw);
+    expect("norm_dw", 11, l, -1, norm_of(dw, past_numbers(p, l)));
+    expect("norm_sum_t", 0, l, -1, 0); /* of no orders */
+    expect("angle_sum_t", 0, l, -1, (double)NAN);
+    expect("norm_remainder", 0, l, -1, 0);
+    value_of("norm_zero", 0, l, -1, &count);
+    ck_assert_uint_eq(count, 1);
+  }
+  falign_metric_destroy(metric);
+  past_free(p);
+}
+END_TEST
+
+START_TEST(the_metric_needs_a_history) {
+  past *p = past_new(&plans[0], PAST_LAYERS, past_widths);
+  double x[PAST_ROWS * 7], y[PAST_ROWS * 5];
+  falign_metric *metric = NULL;
+  uint64_t zero = 0;
+  gaussian(x, PAST_ROWS * 7, 1, 0);
+  gaussian(y, PAST_ROWS * 5, 1, 1);
+  fails(FALIGN_INVALID, "order 0 of the list is 0", falign_metric_create_terms(&zero, 1, &metric));
+  ok(falign_metric_create_terms(NULL, 0, &metric));
+  ok(falign_trainer_observe(p->by.trainer, metric, 1, keep_value, NULL));
+  value_count = 0;
+  ok(step(&p->by, x, PAST_ROWS, y));
+  ok(falign_trainer_set_history(p->by.trainer, NULL));
+  fails(FALIGN_INVALID, "no history", step(&p->by, x, PAST_ROWS, y));
+  ck_assert_uint_eq(falign_trainer_iteration(p->by.trainer), 1);
+  falign_metric_destroy(metric);
+  past_free(p);
+}
+END_TEST
+
+/* ---- Errors ---- */
+
+START_TEST(terms_that_are_not_there) {
+  const past_plan plan = {FALIGN_F64, "fa", FALIGN_TANH_RELU, true, false, false, 5, 0};
+  past *p = past_run(&plan);
+  const falign_trace *trace = past_trace(p);
+  uint64_t zero = 0, one = 1, five = 5;
+  double t[MOST] = {42};
+  fails(FALIGN_INVALID, "no term of order 0 at iteration 4: orders go from 1 to 4",
+        falign_terms_orders(p->terms, trace, 1, 1, &zero, 1, t));
+  fails(FALIGN_INVALID, "order 5 at iteration 4", falign_terms_orders(p->terms, trace, 1, 1, &five, 1, t));
+  fails(FALIGN_INVALID, "order 5 at iteration 4", falign_terms_linear(p->terms, trace, 1, &five, 1, t));
+  fails(FALIGN_INVALID, "order 5 at iteration 4", falign_terms_zero(p->terms, trace, 1, 5, t));
+  fails(FALIGN_INVALID, "layer 0: l goes from 1 to 3", falign_terms_orders(p->terms, trace, 0, 1, &one, 1, t));
+  fails(FALIGN_INVALID, "layer 4: l goes from 1 to 3", falign_terms_sum(p->terms, trace, 4, 1, NULL, 0, t));
+  fails(FALIGN_INVALID, "layer 4", falign_terms_linear_sum(p->terms, trace, 4, NULL, 0, t));
+  fails(FALIGN_INVALID, "degrees go from 1 to 10, got 0", falign_terms_orders(p->terms, trace, 1, 0, &one, 1, t));
+  fails(FALIGN_INVALID, "got 11", falign_terms_remainder(p->terms, trace, 1, 11, t));
+  fails(FALIGN_UNSUPPORTED, "tanh-relu, has no Taylor terms of degree 2",
+        falign_terms_orders(p->terms, trace, 1, 2, &one, 1, t));
+  fails(FALIGN_INVALID, "orders is NULL", falign_terms_orders(p->terms, trace, 1, 1, NULL, 1, t));
+  fails(FALIGN_INVALID, "t is NULL", falign_terms_orders(p->terms, trace, 1, 1, &one, 1, NULL));
+  fails(FALIGN_UNSUPPORTED, "rule fa has no direct feedback", falign_terms_simplified(p->terms, trace, 1, &one, 1, t));
+  fails(FALIGN_INVALID, "threads go from 1 to 1024", falign_terms_set_threads(p->terms, 0));
+  ck_assert(t[0] == 42);
+  falign_history_clear(p->history);
+  fails(FALIGN_INVALID, "holds no steps", falign_terms_orders(p->terms, trace, 1, 1, &one, 1, t));
+  past_free(p);
+}
+END_TEST
+
+START_TEST(traces_that_do_not_fit) {
+  past *p = past_run(&plans[0]), *other = past_run(&plans[1]);
+  uint64_t one = 1;
+  double t[MOST], x[PAST_ROWS * 7] = {0}, y[PAST_ROWS * 5] = {0};
+  fails(FALIGN_SHAPE, "another network", falign_terms_orders(p->terms, past_trace(other), 1, 1, &one, 1, t));
+  falign_terms *terms = NULL;
+  fails(FALIGN_INVALID, "history is NULL", falign_terms_create(NULL, p->by.rule, &terms));
+  falign_rule *bp;
+  ok(falign_rule_create_bp(p->by.network, &bp));
+  fails(FALIGN_UNSUPPORTED, "rule bp has no feedback matrices, and so no alignment terms",
+        falign_terms_create(p->history, bp, &terms));
+  ck_assert_ptr_null(terms);
+  falign_rule_destroy(bp);
+  ok(falign_trainer_keep(p->by.trainer, 0));
+  ok(step(&p->by, x, PAST_ROWS, y));
+  fails(FALIGN_UNSUPPORTED, "L[0] and delta[2] were not kept",
+        falign_terms_orders(p->terms, past_trace(p), 1, 1, &one, 1, t));
+  past_free(p);
+  past_free(other);
+}
+END_TEST
+
+/* A window leaves out older orders, but the running sum and the zero-degree term of order k reach back to the start. */
+START_TEST(terms_within_a_window) {
+  past *whole = past_run(&plans[0]), *part = past_new(&plans[0], PAST_LAYERS, past_widths);
+  ok(falign_history_set_window(part->history, 4));
+  while (part->steps < whole->steps) past_go(part, false);
+  uint64_t four = 4, five = 5, k = whole->steps - 1;
+  double a[MOST], b[MOST];
+  for (uint32_t l = 1; l < PAST_LAYERS; l++) {
+    size_t numbers = past_numbers(part, l);
+    ok(falign_terms_orders(part->terms, past_trace(part), l, 1, &four, 1, a));
+    ok(falign_terms_orders(whole->terms, past_trace(whole), l, 1, &four, 1, b));
+    ck_assert(memcmp(a, b, numbers * sizeof *a) == 0);
+    ok(falign_terms_zero(part->terms, past_trace(part), l, k, a));
+    ok(falign_terms_zero(whole->terms, past_trace(whole), l, k, b));
+    ck_assert(memcmp(a, b, numbers * sizeof *a) == 0);
+    ok(falign_terms_linear_sum(part->terms, past_trace(part), l, NULL, 0, a));
+    ok(falign_terms_linear_sum(whole->terms, past_trace(whole), l, NULL, 0, b));
+    ck_assert(memcmp(a, b, numbers * sizeof *a) == 0);
+    fails(FALIGN_INVALID, "order 5 at iteration 11 needs iteration 6, but the history holds 7 to 11",
+          falign_terms_orders(part->terms, past_trace(part), l, 1, &five, 1, a));
+    fails(FALIGN_INVALID, "needs iteration", falign_terms_sum(part->terms, past_trace(part), l, 1, NULL, 0, a));
+    fails(FALIGN_INVALID, "needs iteration", falign_terms_zero(part->terms, past_trace(part), l, 5, a));
+  }
+  past_free(whole);
+  past_free(part);
+}
+END_TEST
+
+START_TEST(linear_terms_need_what_was_kept) {
+  for (int direct = 0; direct < 2; direct++) {
+    falign_network *network = new_network(FALIGN_F64, PAST_LAYERS, past_widths, true, FALIGN_TANH);
+    learner by = new_learner(network, direct ? "dfa" : "fa", 0.5, 1, 0.01);
+    falign_history *history;
+    falign_terms *terms;
+    double x[PAST_ROWS * 7] = {1}, y[PAST_ROWS * 5] = {0}, t[MOST];
+    uint64_t one = 1;
+    ok(falign_history_create(network, &history));
+    ok(falign_history_keep(history, direct ? FALIGN_KEEP_C : FALIGN_KEEP_DIRECT)); /* the other one */
+    ok(falign_trainer_set_history(by.trainer, history));
+    ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY));
+    ok(falign_terms_create(history, by.rule, &terms));
+    for (int k = 0; k < 2; k++) ok(step(&by, x, PAST_ROWS, y));
+    const falign_trace *trace = falign_trainer_trace(by.trainer);
+    fails(FALIGN_UNSUPPORTED, direct ? "does not keep L[l-1]^T delta[d]" : "does not keep C[l]",
+          falign_terms_linear(terms, trace, 1, &one, 1, t));
+    if (direct) fails(FALIGN_UNSUPPORTED, "no M between", falign_terms_linear_diagonal(terms, trace, 1, &one, 1, t));
+    falign_terms_destroy(terms);
+    falign_history_destroy(history);
+    free_learner(&by);
+  }
+}
+END_TEST
+
+static void add_tests(TCase *tests) {
+  tcase_add_loop_test(tests, terms_equal_equation_4, 0, PLANS);
+  tcase_add_test(tests, terms_equal_the_index_sum);
+  tcase_add_test(tests, terms_in_single_precision);
+  tcase_add_loop_test(tests, the_expansion_closes, 0, PLANS);
+  tcase_add_loop_test(tests, a_linear_network_is_expanded_exactly, 0, 2);
+  tcase_add_loop_test(tests, zero_degree_terms, 0, PLANS);
+  tcase_add_loop_test(tests, sums_are_sums_of_orders, 0, PLANS);
+  tcase_add_loop_test(tests, threads_change_no_bit, 0, PLANS);
+  tcase_add_test(tests, rows_of_a_batch_may_be_shuffled);
+  tcase_add_loop_test(tests, linear_terms_equal_equation_5, 0, PLANS);
+  tcase_add_test(tests, diagonal_part_of_linear_terms);
+  tcase_add_test(tests, simplified_direct_terms_equal_equation_8);
+  tcase_add_test(tests, taylor_terms_equal_their_formula);
+  tcase_add_loop_test(tests, remainders_shrink_by_their_degree, 0, 2);
+  tcase_add_test(tests, higher_degrees_leave_less);
+  tcase_add_loop_test(tests, terms_are_compared_with_the_feedback, 0, PLANS);
+  tcase_add_loop_test(tests, the_metric_emits_all_of_it, 0, 2);
+  tcase_add_test(tests, the_metric_needs_a_history);
+  tcase_add_test(tests, terms_that_are_not_there);
+  tcase_add_test(tests, traces_that_do_not_fit);
+  tcase_add_test(tests, terms_within_a_window);
+  tcase_add_test(tests, linear_terms_need_what_was_kept);
+}
+
+int main(void) { return run_suite("terms", add_tests); }
