@@ -18,6 +18,7 @@
 #include "kit/process.h"
 #include "kit/progress.h"
 #include "mnist_settings.h"
+#include "mnist_terms.h"
 
 /* What all runs share. */
 typedef struct experiment {
@@ -244,6 +245,14 @@ static falign_status record(void *user, uint64_t iteration, const char *metric, 
   return falign_table_add(e->table, (int64_t)iteration, epoch, layer, order, metric, value);
 }
 
+/* The same for alignment terms, but for the norm that --metrics has measured in this iteration. */
+static falign_status record_term(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
+                                 double value) {
+  const experiment *e = user;
+  bool again = strcmp(metric, "norm_dw") == 0 && settings_measure(&e->set, metric) && iteration % e->set.log_every == 0;
+  return again ? FALIGN_OK : record(user, iteration, metric, layer, order, value);
+}
+
 /* Has a metric measured, and gives up the reference to it. */
 static falign_status observe(experiment *e, run *r, falign_metric *metric, uint64_t every) {
   falign_status status = falign_trainer_observe(r->trainer, metric, every, record, e);
@@ -263,7 +272,7 @@ static falign_status observe_all(experiment *e, run *r) {
     TRY(falign_metric_create(falign_metric_name_at(i), &metric));
     TRY(observe(e, r, metric, s->log_every));
   }
-  return FALIGN_OK;
+  return terms_observe(s, r->trainer, record_term, e);
 }
 
 /* Uses the threads asked for; else one for each core, where this build of the library has threads. */
@@ -349,6 +358,16 @@ static int32_t show_progress(void *user, uint64_t iteration, uint64_t until) {
   return 0;
 }
 
+/* Trains on; the history ends with the last iteration that needs it. */
+static falign_status train_until(const experiment *e, const run *r, uint64_t until) {
+  uint64_t end = terms_end(&e->set);
+  if (falign_trainer_history(r->trainer) != NULL && end <= until) {
+    TRY(falign_trainer_run(r->trainer, r->train, end));
+    TRY(falign_trainer_set_history(r->trainer, NULL));
+  }
+  return falign_trainer_run(r->trainer, r->train, until);
+}
+
 /* Trains to the end, from checkpoint to checkpoint. */
 static falign_status train(const experiment *e, const run *r) {
   const uint64_t every = e->set.checkpoint_every, total = e->set.total;
@@ -356,7 +375,7 @@ static falign_status train(const experiment *e, const run *r) {
   do {
     uint64_t next = (falign_trainer_iteration(r->trainer) / every + 1) * every;
     until = next < total ? next : total;
-    falign_status status = falign_trainer_run(r->trainer, r->train, until);
+    falign_status status = train_until(e, r, until);
     if (status == FALIGN_OK || status == FALIGN_CANCELLED) TRY(write_checkpoint(e, r));
     if (status == FALIGN_CANCELLED) {
       return fail(status, "interrupted at iteration %" PRIu64 " of run %" PRIu32, falign_trainer_iteration(r->trainer),
@@ -426,7 +445,7 @@ static falign_status print_summary(const experiment *e) {
     const char *name = falign_metric_name_at(i);
     if (strncmp(name, "angle_", 6) == 0) TRY(print_layers(e, name));
   }
-  return FALIGN_OK;
+  return terms_print_summary(&e->set, e->table);
 }
 
 /* The layers 1 to d-1 of an angle, in the colours of the paper's layers. */

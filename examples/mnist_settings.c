@@ -10,6 +10,7 @@
 #include "kit/options.h"
 #include "kit/output.h"
 #include "kit/plot.h"
+#include "mnist_terms.h"
 
 enum { DEFAULT_EPOCHS = 100 };
 #define NOT_GIVEN UINT64_MAX
@@ -22,6 +23,7 @@ static void print_metrics(void) {
   for (size_t i = 0; i < falign_metric_count(); i++) {
     printf("  %-20s %s\n", falign_metric_name_at(i), falign_metric_description_at(i));
   }
+  terms_print_help();
   printf("\nBackends: auto");
   for (size_t i = 0; i < falign_backend_count(); i++) printf(", %s", falign_backend_name_at(i));
   puts("\n\nExit code: 0; 1 after a failure; 2 after wrong usage.");
@@ -66,6 +68,10 @@ static int parse_options(settings *s, int argc, char **argv) {
       OPTION_COUNT("log-every", NULL, &s->log_every, 1, many, "iterations between measurements" NEXT_EPOCH),
       OPTION_TEXT("metrics", "LIST|all", DEFAULT_METRICS, &s->metrics,
                   "what is measured, separated by commas; see below"),
+      OPTION_TEXT("terms-at", "K,K,...", NULL, &s->terms_at,
+                  "iterations, counted from 0, at which alignment terms are measured, for fa and dfa; all steps before "
+                  "the last of them are kept in memory"),
+      OPTION_TEXT("orders", "all|O,O,...", "all", &s->orders, "single orders whose terms are written"),
       OPTION_TEXT(
           "out", "FILE.csv", NULL, &s->out,
           "where the values go; FILE.json gets the configuration, FILE.summary.csv means and standard deviations "
@@ -169,6 +175,7 @@ static falign_status check(settings *s) {
   TRY(check_metrics(s->metrics));
   TRY(check_backend(s->backend));
   TRY(check_outputs(s));
+  TRY(terms_check(s));
   if (s->epochs != NOT_GIVEN && s->iterations != NOT_GIVEN) {
     return fail(FALIGN_INVALID, "--epochs '%" PRIu64 "' and --iterations '%" PRIu64 "' exclude each other", s->epochs,
                 s->iterations);
@@ -200,7 +207,7 @@ falign_status settings_plan(settings *s, const falign_dataset *train) {
   s->total = s->iterations == NOT_GIVEN ? s->epochs * s->per_epoch : s->iterations;
   if (s->log_every == 0) s->log_every = s->per_epoch;
   if (s->checkpoint_every == 0) s->checkpoint_every = s->per_epoch;
-  return FALIGN_OK;
+  return terms_check_total(s);
 }
 
 falign_precision settings_precision(const settings *s) {
@@ -241,8 +248,8 @@ falign_status settings_describe(const settings *s, falign_config *config) {
   return falign_config_set_text(config, "precision", s->precision);
 }
 
-static falign_status describe_path(falign_config *config, const char *name, const char *path) {
-  return path == NULL ? FALIGN_OK : falign_config_set_text(config, name, path);
+static falign_status describe_given(falign_config *config, const char *name, const char *text) {
+  return text == NULL ? FALIGN_OK : falign_config_set_text(config, name, text);
 }
 
 falign_status settings_describe_rest(const settings *s, falign_config *config) {
@@ -254,8 +261,10 @@ falign_status settings_describe_rest(const settings *s, falign_config *config) {
   TRY(falign_config_set_integer(config, "runs", (int64_t)s->runs));
   TRY(falign_config_set_integer(config, "log-every", (int64_t)s->log_every));
   TRY(falign_config_set_text(config, "metrics", s->metrics));
-  TRY(describe_path(config, "load", s->load));
-  TRY(describe_path(config, "save", s->save));
-  TRY(describe_path(config, "checkpoint", s->checkpoint));
-  return describe_path(config, "resume", s->resume);
+  TRY(describe_given(config, "terms-at", s->terms_at));
+  if (s->terms_at != NULL) TRY(falign_config_set_text(config, "orders", s->orders));
+  TRY(describe_given(config, "load", s->load));
+  TRY(describe_given(config, "save", s->save));
+  TRY(describe_given(config, "checkpoint", s->checkpoint));
+  return describe_given(config, "resume", s->resume);
 }

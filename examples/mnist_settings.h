@@ -14,6 +14,7 @@ enum { CATEGORIES = 10, OUTPUTS = 50, MAX_HIDDEN = 63 };
 
 typedef struct settings {
   const char *data, *rule, *norm, *normalize_feedback, *hidden, *activation, *shuffle, *precision, *backend, *metrics;
+  const char *terms_at, *orders;
   const char *out, *plot, *load, *save, *checkpoint, *resume;
   double gamma, eta, init_sd, label_shuffle, label_smoothing;
   uint64_t epochs, iterations, batch, hot, image_size, runs, seed, threads, log_every, checkpoint_every;

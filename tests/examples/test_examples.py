@@ -182,6 +182,14 @@ def test_wrong_usage():
         (["--metrics", "loss,nope"], "--metrics 'nope'"), (["--metrics", "loss,"], "--metrics ''"),
         (["--metrics", "all,loss"], "--metrics 'all'"), (["--checkpoint-every", "0"], "--checkpoint-every '0'"),
         (["--save", "x.safetensors", "--runs", "2"], "--save"),
+        (["--terms-at", "3", "--rule", "bp"], "bp has no feedback"), (["--terms-at", "x"], "--terms-at 'x'"),
+        (["--terms-at", "3,"], "--terms-at ''"), (["--terms-at", "-1"], "--terms-at '-1'"),
+        (["--terms-at", "2,6", "--epochs", "1"], "--terms-at '6'"),
+        (["--terms-at", "0", "--iterations", "0"], "--terms-at '0'"),
+        (["--terms-at", "3", "--hidden", "none"], "hidden layer"),
+        (["--terms-at", "3", "--resume", "x"], "--resume"), (["--orders", "0", "--terms-at", "3"], "--orders '0'"),
+        (["--orders", "1,4", "--terms-at", "3"], "--orders '4'"), (["--orders", "some"], "--orders 'some'"),
+        (["--orders", "2,1,2", "--terms-at", "3"], "--orders has '2' twice"),
     ]
     only_open_loop = [
         (["--condition", "none"], "--condition 'none'"), (["--condition", "con"], "--condition 'con'"),
@@ -205,7 +213,7 @@ def test_wrong_usage_is_found_before_anything_else():
 def test_help():
     options = {MNIST: "data rule norm gamma normalize-feedback eta epochs iterations batch hidden activation hot "
                       "image-size init-sd shuffle label-shuffle label-smoothing runs seed precision backend threads "
-                      "log-every metrics out plot load save checkpoint checkpoint-every resume",
+                      "log-every metrics terms-at orders out plot load save checkpoint checkpoint-every resume",
                OPEN_LOOP: "condition eta iterations runs seed precision out plot"}
     for program, names in options.items():
         done = run(program, "--help")
@@ -295,9 +303,9 @@ def test_last_batch_may_be_smaller():
 def test_metrics():
     assert {r["metric"] for r in rows_of(mnist("--epochs", "1", "--metrics", "loss").stdout)} == {"loss"}
     rows = check_table(mnist("--epochs", "1", "--metrics", "all").stdout, 9)
-    listed = [line.split()[0] for line in run(MNIST, "--help").stdout.decode().split("\nMetrics")[1].splitlines()
+    listed = [line.split()[0] for line in run(MNIST, "--help").stdout.decode().split("\nMetrics")[1].split("\nAlignment")[0].splitlines()
               if line.startswith("  ")]
-    assert {r["metric"] for r in rows} == {m for m in listed if not m.endswith("_w_f")}
+    assert {r["metric"] for r in rows} == {m for m in listed if not m.endswith(("_w_f", "_w_q", "_f_perp"))}
     rows = rows_of(mnist("--epochs", "1", "--rule", "bp", "--metrics", "test_error,angle_w_b,angle_dw_bp").stdout)
     assert not select(rows, "angle_w_b")
     assert all(float(r["value"]) < 1e-3 for r in select(rows, "angle_dw_bp"))
@@ -447,6 +455,149 @@ def test_first_update():
         for name in start:
             if name[0] in "BFc":
                 assert start[name] == after[name], name
+
+
+def solve(a, b):
+    """X with a X = b, by elimination with pivots."""
+    rows = [list(x) + list(y) for x, y in zip(a, b)]
+    for i in range(len(rows)):
+        pivot = max(range(i, len(rows)), key=lambda r: abs(rows[r][i]))
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        rows[i] = [v / rows[i][i] for v in rows[i]]
+        for r in range(len(rows)):
+            if r != i:
+                factor = rows[r][i]
+                rows[r] = [v - factor * p for v, p in zip(rows[r], rows[i])]
+    return [row[len(a):] for row in rows]
+
+
+def each(function, *matrices):
+    return [[function(*values) for values in zip(*rows)] for rows in zip(*matrices)]
+
+
+def activity(rule, tensors, x, labels):
+    """L[0..d] and delta[1..d] of one batch in plain Python, for the activation tanh."""
+    d = sum(name.startswith("W.") for name in tensors)
+    outputs, delta = [x], [None] * (d + 1)
+    for l in range(d):
+        z = multiply(outputs[l], matrix(tensors[f"W.{l}"]))
+        outputs.append([[math.tanh(v + b) for v, b in zip(row, tensors[f"b.{l + 1}"][2])] for row in z])
+    code = matrix(tensors["code"])
+    signal_ = each(lambda t, y: t - y, [code[label] for label in labels], outputs[d])
+    for l in range(d, 0, -1):
+        delta[l] = each(lambda s, y: s * (1 - y * y), signal_, outputs[l])
+        if l > 1:
+            letter, above = ("B", l) if rule == "fa" else ("F", d)
+            signal_ = multiply(delta[above], matrix(tensors[f"{letter}.{l - 1}"]))
+    return outputs, delta
+
+
+def terms_in_python(rule, past, l, eta):
+    """What --terms-at measures in the last of the steps of `past`: pairs (tensors, (L, delta)), by eqs. 3 to 5 and 11."""
+    tensors, (outputs, delta) = past[-1]
+    k, d = len(past) - 1, len(outputs) - 1
+    bias = tensors[f"b.{l}"][2]
+
+    def zeta(o):
+        states = multiply(outputs[l - 1], matrix(past[k - o][0][f"W.{l - 1}"]))
+        return [[z + b for z, b in zip(row, bias)] for row in states]
+
+    def project(a):
+        return each(lambda v: eta * v, multiply(transpose(a), delta[l + 1]))
+
+    found, total, linear_total = {}, None, None
+    for o in range(1, k + 1):
+        then_out, then_delta = past[k - o][1]
+        similar = multiply(outputs[l - 1], transpose(then_out[l - 1]))  # nb x nb
+        step = each(lambda v: eta * v, multiply(similar, then_delta[l]))
+        t = project(each(lambda z, s: (1 - math.tanh(z) ** 2) * s, zeta(o), step))
+        above, letter = (l + 1, "B") if rule == "fa" else (d, "F")
+        sent = multiply(then_delta[above], matrix(tensors[f"{letter}.{l}"]))
+        linear = project(each(lambda v: eta * v, multiply(similar, sent)))
+        found["t", o], found["t_linear", o] = t, linear
+        total = t if total is None else each(lambda a, b: a + b, total, t)
+        linear_total = linear if linear_total is None else each(lambda a, b: a + b, linear_total, linear)
+    found["zero", None] = project(each(math.tanh, zeta(k)))
+    found["sum_t", None], found["sum_t_linear", None] = total, linear_total
+    found["dw", None] = project(outputs[l])
+    found["remainder", None] = each(lambda a, b, c: a - b - c, found["dw", None], total, found["zero", None])
+    return found
+
+
+def angle_between(a, b):
+    inner = math.fsum(x * y for rows in zip(a, b) for x, y in zip(*rows))
+    return math.degrees(math.acos(inner / (norm(a) * norm(b))))
+
+
+def norm(a):
+    return math.sqrt(math.fsum(v * v for row in a for v in row))
+
+
+def test_alignment_terms():
+    images, labels = read_training_set()
+    args = ["--data", DATA, "--batch", "7", "--hidden", "6,5", "--image-size", "28", "--eta", "0.01",
+            "--precision", "f64", "--activation", "tanh", "--metrics", "norm_dw"]
+    for rule in ("fa", "dfa"):
+        past = []
+        for k in range(4):
+            run(MNIST, *args, "--rule", rule, "--iterations", k, "--save", path("past"))
+            tensors = load_tensors("past")
+            past.append((tensors, activity(rule, tensors, images[7 * k:7 * k + 7], labels[7 * k:7 * k + 7])))
+        for load in ([], ["--load", path("start")]):
+            run(MNIST, *args, "--rule", rule, "--iterations", "0", "--save", path("start"))
+            done = run(MNIST, *args, "--rule", rule, "--iterations", "5", "--terms-at", "3,0", "--log-every", "100", *load)
+            if rule == "dfa" and b"LAPACK" in done.stderr:
+                raise Skip("no LAPACK")
+            rows = rows_of(done.stdout)
+            for l in (1, 2):
+                against = transpose(matrix(past[0][0][f"{'B' if rule == 'fa' else 'F'}.{l}"]))
+                if rule == "dfa" and l == 1:  # Q of least squares
+                    above, here = (matrix(past[0][0][f"F.{i}"]) for i in (2, 1))
+                    against = transpose(solve(multiply(transpose(above), above), multiply(transpose(above), here)))
+                for (name, order), t in terms_in_python(rule, past, l, 0.01).items():
+                    fields = dict(iteration="3", layer=str(l), order="" if order is None else str(order))
+                    if name != "sum_t_linear":
+                        (row,) = select(rows, "norm_" + name, **fields)
+                        assert abs(float(row["value"]) - norm(t)) < 1e-10 * norm(t) + 1e-16, (rule, l, name, order)
+                    if name != "dw":
+                        (row,) = select(rows, "angle_" + name, **fields)
+                        # the remainder is what is left of numbers some 1e4 times as large
+                        off = abs(float(row["value"]) - angle_between(t, against))
+                        assert off < (1e-5 if name == "remainder" else 1e-9), (rule, l, name, order, off)
+                assert select(rows, "norm_sum_t", iteration="0", layer=str(l))[0]["value"] == "0"
+                assert select(rows, "angle_sum_t", iteration="0", layer=str(l))[0]["value"] == "nan"
+            assert {r["epoch"] for r in rows if r["iteration"] == "3"} == {"%.17g" % (3 / 43)}
+
+
+def test_orders_of_alignment_terms():
+    rows = rows_of(mnist("--iterations", "9", "--terms-at", "2,7", "--orders", "7,1,3", "--runs", "2").stdout)
+    for metric in ("angle_t", "norm_t", "angle_t_linear", "norm_t_linear"):
+        found = {(r["run"], r["iteration"], r["layer"], r["order"]) for r in select(rows, metric)}
+        assert found == {(run_, k, l, o) for run_ in "01" for l in "12"
+                         for k, o in (("2", "1"), ("7", "7"), ("7", "1"), ("7", "3"))}, metric
+    whole = ("angle_zero", "norm_zero", "angle_remainder", "norm_remainder", "angle_sum_t", "norm_sum_t",
+             "angle_sum_t_linear")
+    for metric in whole:
+        found = {(r["run"], r["iteration"], r["layer"], r["order"]) for r in select(rows, metric)}
+        assert found == {(run_, k, l, "") for run_ in "01" for l in "12" for k in "27"}, metric
+    # The sums take all orders whatever is listed, nothing depends on threads, and learning is untouched.
+    every = rows_of(mnist("--iterations", "9", "--terms-at", "2,7", "--runs", "2", "--threads", "1").stdout)
+    for metric in whole + ("test_error", "loss", "angle_w_b"):
+        assert select(rows, metric) == select(every, metric), metric
+    plain = rows_of(mnist("--iterations", "9", "--runs", "2").stdout)
+    for metric in ("test_error", "loss", "angle_w_b"):
+        assert select(plain, metric) == select(every, metric), metric
+    # A norm that --metrics has measured is not written twice.
+    rows = rows_of(mnist("--iterations", "5", "--terms-at", "2,3", "--metrics", "norm_dw", "--log-every", "2").stdout)
+    found = sorted((r["iteration"], r["layer"]) for r in select(rows, "norm_dw"))
+    assert found == sorted([(k, l) for k in "024" for l in "012"] + [("3", "1"), ("3", "2")])
+    config = json.loads(read_config("--terms-at", "2", "--orders", "1,2"))
+    assert config["terms-at"] == "2" and config["orders"] == "1,2"
+
+
+def read_config(*args):
+    mnist("--iterations", "3", "--out", path("terms.csv"), *args)
+    return read("terms.json")
 
 
 def test_saved_tensors():
