@@ -83,6 +83,7 @@ typedef struct {
   falign_backend *backend;
   falign_rng *rng;
   falign_similarity *similarity;
+  falign_product_angle *product_angle;
 } objects;
 
 static void destroy(objects *o) {
@@ -110,6 +111,7 @@ static void destroy(objects *o) {
   falign_backend_destroy(o->backend);
   falign_rng_destroy(o->rng);
   falign_similarity_destroy(o->similarity);
+  falign_product_angle_destroy(o->product_angle);
 }
 
 #define TRY(call)                                   \
@@ -277,6 +279,12 @@ static falign_status custom_parts(objects *o) {
   return falign_trainer_set_backend(o->trainer, o->backend);
 }
 
+static falign_status draw_products(objects *o) {
+  double theta[4];
+  TRY(falign_product_angle_create(3, 4, 5, 1, 0, &o->product_angle));
+  return falign_product_angle_draw(o->product_angle, 1, &theta[0], &theta[1], &theta[2], &theta[3]);
+}
+
 static falign_status files(objects *o) {
   char tensors[256], table[256], summary[256], config[256];
   size_t dims[2] = {2, 3};
@@ -395,6 +403,9 @@ END_TEST
 START_TEST(parts_of_the_caller) { sweep(custom_parts); }
 END_TEST
 
+START_TEST(products) { sweep(draw_products); }
+END_TEST
+
 START_TEST(files_of_all_kinds) {
   const char *const names[] = {"memory.safetensors", "memory.csv", "memory.summary.csv", "memory.json"};
   char path[256];
@@ -425,6 +436,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, metrics_that_look_back_for_long);
   tcase_add_test(tests, pairs_of_points);
   tcase_add_test(tests, parts_of_the_caller);
+  tcase_add_test(tests, products);
   tcase_add_test(tests, files_of_all_kinds);
   tcase_add_test(tests, idx_files);
 }
