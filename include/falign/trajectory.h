@@ -44,9 +44,10 @@ FALIGN_API size_t falign_trajectory_numbers(const falign_trajectory *trajectory)
 typedef struct falign_components falign_components;
 
 /** Finds the first `count` principal components. The trajectory is not needed afterwards. Time grows with the square
- *  of the points or of the coordinates, whichever are fewer, times the other.
- *  @return FALIGN_INVALID unless there are at least two points and 1 <= count < points and count <= numbers,
- *  FALIGN_UNSUPPORTED in a build without LAPACK, FALIGN_MEMORY. */
+ *  of the points or of the coordinates, whichever are fewer, times the other. Directions in which nothing varies are
+ *  any that complete the others.
+ *  @return FALIGN_INVALID unless there are at least two points and 1 <= count < points and count <= numbers, and where
+ *  the variance is beyond double precision; FALIGN_UNSUPPORTED in a build without LAPACK, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_components_create(const falign_trajectory *trajectory, size_t count,
                                                                  falign_components **out);
 /** Releases them; NULL is fine. */
@@ -64,12 +65,12 @@ FALIGN_API const double *falign_components_direction(const falign_components *co
 /** The mean of the points, likewise. */
 FALIGN_API const double *falign_components_mean(const falign_components *components);
 
-/** Projects a point: coordinates[i] = <point - mean, component i>, for all components.
- *  @return FALIGN_SHAPE for another length. */
+/** Projects a point: coordinates[i] = <point - mean, component i>, for all `count` components.
+ *  @return FALIGN_SHAPE for another length or count. */
 FALIGN_API FALIGN_CHECKED falign_status falign_components_project(const falign_components *components,
                                                                   const double *point, size_t length,
                                                                   double *coordinates, size_t count);
-/** Projects a direction, such as an update: coordinates[i] = <direction, component i>. */
+/** Projects a direction, such as an update: coordinates[i] = <direction, component i>. @return FALIGN_SHAPE. */
 FALIGN_API FALIGN_CHECKED falign_status falign_components_project_direction(const falign_components *components,
                                                                             const double *direction, size_t length,
                                                                             double *coordinates, size_t count);
@@ -78,7 +79,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_components_project_network(const 
                                                                           const falign_network *network,
                                                                           double *coordinates, size_t count);
 /** Projects the feedback weights of FA as a point: B[l]^T in the place of W[l] for l >= 1, and 0 for W[0] and all
- *  biases (the red dot of Figs. 7C and 7F). @return FALIGN_SHAPE, FALIGN_UNSUPPORTED for a rule without B[l]. */
+ *  biases (the red dot of Figs. 7C and 7F). @return FALIGN_SHAPE, FALIGN_UNSUPPORTED for a rule without B[l],
+ *  FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_components_project_feedback(const falign_components *components,
                                                                            const falign_network *network,
                                                                            const falign_rule *rule, double *coordinates,
@@ -95,7 +97,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_components_point(const falign_com
  *  @param progress called after each grid point with how many are done and how many there are; a result other than 0
  *  cancels. NULL for none
  *  @return FALIGN_SHAPE where the network, the batches or the components do not fit, FALIGN_INVALID for components that
- *  are not there, FALIGN_CANCELLED, FALIGN_MEMORY; `loss` is then untouched. */
+ *  are not there, FALIGN_CANCELLED, FALIGN_MEMORY, else as falign_trainer_set_threads() and falign_trainer_evaluate();
+ *  `loss` is then untouched. */
 FALIGN_API FALIGN_CHECKED falign_status falign_components_loss_grid(
     const falign_components *components, size_t a, size_t b, const falign_network *network, falign_batches *batches,
     const double *x, size_t x_count, const double *y, size_t y_count, uint32_t threads,

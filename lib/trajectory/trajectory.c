@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trajectory/trajectory.h"
+
+#include <stdlib.h>
+
+#include "network/network.h"
+#include "tensors/tensors.h"
+
+falign_status falign_trajectory_create(falign_precision precision, size_t numbers, falign_trajectory **out) {
+  FAL_GIVEN(out);
+  if (fal_element(precision) == 0) return fal_fail(FALIGN_INVALID, "%d is no precision", precision);
+  if (numbers == 0) return fal_fail(FALIGN_INVALID, "a point of 0 coordinates");
+  falign_trajectory *trajectory = fal_zalloc(1, sizeof *trajectory);
+  if (!trajectory) return fal_fail_memory("a trajectory", 1, sizeof *trajectory);
+  trajectory->precision = precision;
+  trajectory->numbers = numbers;
+  *out = trajectory;
+  return FALIGN_OK;
+}
+
+void falign_trajectory_destroy(falign_trajectory *trajectory) {
+  if (!trajectory) return;
+  for (size_t i = 0; i < trajectory->points; i++) free(trajectory->point[i]);
+  free(trajectory->point);
+  free(trajectory);
+}
+
+static falign_status add(falign_trajectory *trajectory, const void *point, falign_precision precision, size_t length) {
+  FAL_GIVEN(trajectory);
+  FAL_GIVEN(point);
+  size_t numbers = trajectory->numbers, element = fal_element(trajectory->precision);
+  if (length != numbers)
+    return fal_fail(FALIGN_SHAPE, "the trajectory's points have %zu coordinates, got %zu", numbers, length);
+  FAL_TRY(fal_check_finite_as("point", (int64_t)trajectory->points, point, precision, trajectory->precision, 1, numbers,
+                              numbers));
+  void **all = fal_grow(trajectory->point, &trajectory->capacity, trajectory->points, sizeof *all);
+  if (!all) return fal_fail_memory("points", trajectory->points, sizeof *all);
+  trajectory->point = all;
+  void *copy = fal_alloc(numbers, element);
+  if (!copy) return fal_fail_memory("a point", numbers, element);
+  fal_copy_matrix(copy, trajectory->precision, numbers, point, precision, numbers, 1, numbers);
+  trajectory->point[trajectory->points++] = copy;
+  return FALIGN_OK;
+}
+
+falign_status falign_trajectory_add_f32(falign_trajectory *trajectory, const float *point, size_t length) {
+  return add(trajectory, point, FALIGN_F32, length);
+}
+
+falign_status falign_trajectory_add_f64(falign_trajectory *trajectory, const double *point, size_t length) {
+  return add(trajectory, point, FALIGN_F64, length);
+}
+
+falign_status falign_trajectory_add_network(falign_trajectory *trajectory, const falign_network *network) {
+  FAL_GIVEN(network);
+  return add(trajectory, network->parameters, network->precision, network->parameter_count);
+}
+
+size_t falign_trajectory_points(const falign_trajectory *trajectory) { return trajectory->points; }
+
+size_t falign_trajectory_numbers(const falign_trajectory *trajectory) { return trajectory->numbers; }
