@@ -84,6 +84,8 @@ typedef struct {
   falign_rng *rng;
   falign_similarity *similarity;
   falign_product_angle *product_angle;
+  falign_trajectory *trajectory;
+  falign_components *components;
 } objects;
 
 static void destroy(objects *o) {
@@ -112,6 +114,8 @@ static void destroy(objects *o) {
   falign_rng_destroy(o->rng);
   falign_similarity_destroy(o->similarity);
   falign_product_angle_destroy(o->product_angle);
+  falign_trajectory_destroy(o->trajectory);
+  falign_components_destroy(o->components);
 }
 
 #define TRY(call)                                   \
@@ -285,6 +289,24 @@ static falign_status draw_products(objects *o) {
   return falign_product_angle_draw(o->product_angle, 1, &theta[0], &theta[1], &theta[2], &theta[3]);
 }
 
+/* Of more points than a trajectory has room for at first, and fewer than their coordinates. */
+static falign_status follow(objects *o) {
+  double x[2] = {0, 1}, coordinates[2], loss[4];
+  TRY(falign_dataset_create_synthetic(300, 6, 5, 0.6, 0.1, FALIGN_TRAIN, 1, &o->data));
+  TRY(falign_code_create_n_hot(5, 10, 2, 1, 0, &o->code));
+  TRY(make_run(o, &o->network, &o->rule, &o->batches, &o->trainer));
+  TRY(falign_trajectory_create(FALIGN_F32, falign_network_parameters(o->network), &o->trajectory));
+  for (uint32_t i = 0; i < 20; i++) {
+    TRY(falign_network_draw(o->network, 0.3, 0.3, 1, i));
+    TRY(falign_trajectory_add_network(o->trajectory, o->network));
+  }
+  TRY(falign_components_create(o->trajectory, 2, &o->components));
+  TRY(falign_components_project_feedback(o->components, o->network, o->rule, coordinates, 2));
+  falign_status status =
+      falign_components_loss_grid(o->components, 0, 1, o->network, o->batches, x, 2, x, 2, 2, NULL, NULL, loss);
+  return status == FALIGN_UNSUPPORTED ? FALIGN_OK : status; /* a build without threads */
+}
+
 static falign_status files(objects *o) {
   char tensors[256], table[256], summary[256], config[256];
   size_t dims[2] = {2, 3};
@@ -350,6 +372,18 @@ static bool have_files(void) {
   return true;
 }
 
+static bool have_lapack(void) {
+  const float points[] = {0, 1};
+  falign_trajectory *line;
+  falign_components *found = NULL;
+  ok(falign_trajectory_create(FALIGN_F32, 1, &line));
+  for (int i = 0; i < 2; i++) ok(falign_trajectory_add_f32(line, &points[i], 1));
+  falign_status status = falign_components_create(line, 1, &found);
+  falign_trajectory_destroy(line);
+  falign_components_destroy(found);
+  return status != FALIGN_UNSUPPORTED;
+}
+
 /* Runs a scenario with its first, second, ... allocation failing, until none is left to fail. */
 static void sweep(falign_status (*scenario)(objects *)) {
   long n = 0;
@@ -406,6 +440,11 @@ END_TEST
 START_TEST(products) { sweep(draw_products); }
 END_TEST
 
+START_TEST(trajectories) {
+  if (have_lapack()) sweep(follow);
+}
+END_TEST
+
 START_TEST(files_of_all_kinds) {
   const char *const names[] = {"memory.safetensors", "memory.csv", "memory.summary.csv", "memory.json"};
   char path[256];
@@ -437,6 +476,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, pairs_of_points);
   tcase_add_test(tests, parts_of_the_caller);
   tcase_add_test(tests, products);
+  tcase_add_test(tests, trajectories);
   tcase_add_test(tests, files_of_all_kinds);
   tcase_add_test(tests, idx_files);
 }
