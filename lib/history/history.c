@@ -327,10 +327,11 @@ falign_status falign_history_get(const falign_history *history, uint64_t k, fali
 
 /* Gives a history its fixed memory before its first step. */
 static falign_status begin(falign_history *history, uint64_t k) {
+  falign_history_clear(history); /* a first step that failed has left memory, of other sizes if settings came between */
   size_t parameters = history->network->parameter_count;
-  if (!history->start) history->start = fal_alloc(parameters, element(history));
-  if (history->spill && !history->scratch) history->scratch = fal_alloc(entry_bytes(history), 1);
-  if (history->correlations > 0 && !history->sum) history->sum = fal_alloc(history->correlations, sizeof *history->sum);
+  history->start = fal_alloc(parameters, element(history));
+  if (history->spill) history->scratch = fal_alloc(entry_bytes(history), 1);
+  if (history->correlations > 0) history->sum = fal_alloc(history->correlations, sizeof *history->sum);
   if (!history->start || (history->spill && !history->scratch) || (history->correlations > 0 && !history->sum))
     return fal_fail_memory("a history", history->numbers, 2 * element(history));
   memcpy(history->start, history->network->parameters, parameters * element(history));
