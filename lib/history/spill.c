@@ -25,6 +25,7 @@ static falign_status fail(const char *verb, const char *directory, int error) {
 static int open_unnamed(const char *directory, int *fd) {
   static const char pattern[] = "/.falign-history-XXXXXX";
   size_t length = strlen(directory);
+  if (length == 0) return ENOENT; /* as the system says, and not the root */
   char *path = fal_alloc(length + sizeof pattern, 1);
   if (!path) return ENOMEM;
   memcpy(path, directory, length);
