@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decomposition/decomposition.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ typedef struct {
   size_t rows, cols; /* of F[l]; Q[l] is n[l+1] x cols */
   size_t q_rows;
   double *f, *q, *hat, *perp;
+  double off; /* the share of its norm by which F_hat[l] may be off; NaN for 0 */
 } factors;
 
 struct falign_decomposition {
@@ -46,16 +48,27 @@ static falign_status allocate(const falign_rule *rule, uint32_t l, factors *out)
   return FALIGN_OK;
 }
 
+static double norm(const double *a, size_t rows, size_t cols) { return falign_frobenius_f64(a, rows, cols, cols); }
+
+/* Solving and multiplying err by epsilons of ||F[l]|| and ||F_hat[l+1]|| ||Q[l]||, which may be more than F_hat[l]
+ * itself has in some directions: those must not count as directions of it in the layer below. */
+static double rounding(const factors *above, const factors *here) {
+  size_t rows = here->rows, inner = here->q_rows, cols = here->cols;
+  double magnitude = norm(here->f, rows, cols) + norm(above->hat, rows, inner) * norm(here->q, inner, cols);
+  return (double)(rows + inner) * DBL_EPSILON * magnitude / norm(here->hat, rows, cols);
+}
+
 /* F_hat[l] = F_hat[l+1] Q[l] is as near to F[l] as it can be (eqs. 7, S16). */
-static falign_status decompose(const factors *above, const factors *here) {
+static falign_status decompose(const factors *above, factors *here) {
   size_t rows = here->rows, cols = here->cols, inner = here->q_rows;
   if (!above) { /* l = d-1 */
     memcpy(here->q, here->f, rows * cols * sizeof *here->f);
     memcpy(here->hat, here->f, rows * cols * sizeof *here->f);
   } else {
-    FAL_TRY(fal_least_squares(above->hat, rows, inner, here->f, cols, here->q));
+    FAL_TRY(fal_least_squares(above->hat, rows, inner, above->off, here->f, cols, here->q));
     FAL_TRY(falign_backend_gemm_f64(&fal_backend_builtin, 0, 0, rows, cols, inner, 1, above->hat, inner, here->q, cols,
                                     0, here->hat, cols));
+    here->off = rounding(above, here);
   }
   for (size_t i = 0; i < rows * cols; i++) here->perp[i] = here->f[i] - here->hat[i];
   return FALIGN_OK;
@@ -112,6 +125,8 @@ static const double *find(const factors *at, falign_factor factor, const char **
 
 static falign_status check_layer(const falign_decomposition *decomposition, uint32_t l) {
   if (l >= 1 && l < decomposition->layers) return FALIGN_OK;
+  if (decomposition->layers == 1)
+    return fal_fail(FALIGN_INVALID, "there is no F[%u]: the network has no hidden layer", l);
   return fal_fail(FALIGN_INVALID, "there is no F[%u]: l goes from 1 to %u", l, decomposition->layers - 1);
 }
 
@@ -136,6 +151,5 @@ falign_status falign_decomposition_get(const falign_decomposition *decomposition
 double falign_decomposition_share(const falign_decomposition *decomposition, uint32_t l) {
   if (check_layer(decomposition, l) != FALIGN_OK) return (double)NAN;
   const factors *at = &decomposition->at[l];
-  return falign_frobenius_f64(at->perp, at->rows, at->cols, at->cols) /
-         falign_frobenius_f64(at->f, at->rows, at->cols, at->cols);
+  return norm(at->perp, at->rows, at->cols) / norm(at->f, at->rows, at->cols);
 }

@@ -6,7 +6,9 @@
 #include <float.h>
 #include <lapacke.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The functions that end in _work are the ones that never print: all memory is the caller's. LAPACK's own order is
  * column-major; a row-major matrix is its transpose there. */
@@ -88,12 +90,13 @@ static void transpose(const double *from, size_t rows, size_t cols, double *to, 
 typedef struct {
   lapack_int rows, cols, rights, stride; /* the stride of b: it holds B, then X */
   double *a, *b, *singular;
+  double zero; /* the share of the largest singular value up to which others count as 0 */
 } squares;
 
 static lapack_int call_dgelsd(const squares *s, double *work, lapack_int work_count, lapack_int *integers) {
-  lapack_int rank, longest = s->rows > s->cols ? s->rows : s->cols;
+  lapack_int rank;
   return LAPACKE_dgelsd_work(LAPACK_COL_MAJOR, s->rows, s->cols, s->rights, s->a, s->rows, s->b, s->stride, s->singular,
-                             (double)longest * DBL_EPSILON, &rank, work, work_count, integers);
+                             s->zero, &rank, work, work_count, integers);
 }
 
 static falign_status solve_squares(const squares *s) {
@@ -110,12 +113,17 @@ static falign_status solve_squares(const squares *s) {
   return status;
 }
 
-falign_status fal_least_squares(const double *a, size_t rows, size_t cols, const double *b, size_t rights, double *x) {
+falign_status fal_least_squares(const double *a, size_t rows, size_t cols, double off, const double *b, size_t rights,
+                                double *x) {
   FAL_TRY(check_size(rows));
   FAL_TRY(check_size(cols));
   FAL_TRY(check_size(rights));
   FAL_TRY(fal_check_finite("A", -1, a, FALIGN_F64, rows, cols, cols));
   FAL_TRY(fal_check_finite("B", -1, b, FALIGN_F64, rows, rights, rights));
+  if (off >= 1) { /* A counts as 0; dgelsd would go by its epsilon */
+    memset(x, 0, cols * rights * sizeof *x);
+    return FALIGN_OK;
+  }
   size_t longest = rows > cols ? rows : cols;
   squares s = {.rows = (lapack_int)rows,
                .cols = (lapack_int)cols,
@@ -123,7 +131,8 @@ falign_status fal_least_squares(const double *a, size_t rows, size_t cols, const
                .stride = (lapack_int)longest,
                .a = fal_alloc(rows * cols, sizeof *a),
                .b = fal_zalloc(longest * rights, sizeof *b),
-               .singular = fal_alloc(longest, sizeof *s.singular)};
+               .singular = fal_alloc(longest, sizeof *s.singular),
+               .zero = fmax((double)longest * DBL_EPSILON, off)};
   falign_status status = FALIGN_OK;
   if (!s.a || !s.b || !s.singular) {
     status = fal_fail_memory("least squares", longest, (cols + rights) * sizeof *a);
@@ -148,8 +157,9 @@ falign_status fal_symmetric_eigen(double *a, size_t n, size_t count, double *val
   return fal_fail(FALIGN_UNSUPPORTED, "this build has no LAPACK, which eigenvalues need");
 }
 
-falign_status fal_least_squares(const double *a, size_t rows, size_t cols, const double *b, size_t rights, double *x) {
-  (void)a, (void)rows, (void)cols, (void)b, (void)rights, (void)x;
+falign_status fal_least_squares(const double *a, size_t rows, size_t cols, double off, const double *b, size_t rights,
+                                double *x) {
+  (void)a, (void)rows, (void)cols, (void)off, (void)b, (void)rights, (void)x;
   return fal_fail(FALIGN_UNSUPPORTED, "this build has no LAPACK, which least squares need");
 }
 

@@ -13,7 +13,9 @@
 falign_status fal_symmetric_eigen(double *a, size_t n, size_t count, double *values, double *vectors);
 
 /* The X (cols x rights) of least norm among those that minimize ||A X - B||_F, with A of rows x cols and B of
- * rows x rights; singular values up to `max(rows, cols)` epsilons of the largest count as 0. */
-falign_status fal_least_squares(const double *a, size_t rows, size_t cols, const double *b, size_t rights, double *x);
+ * rows x rights. Singular values up to `max(rows, cols)` epsilons of the largest count as 0, or up to `off` of it where
+ * A was computed with so large an error. */
+falign_status fal_least_squares(const double *a, size_t rows, size_t cols, double off, const double *b, size_t rights,
+                                double *x);
 
 #endif
