@@ -81,6 +81,8 @@ falign_status falign_transformation_create(const falign_history *history, uint64
   FAL_GIVEN(history);
   FAL_GIVEN(out);
   const falign_network *network = history->network;
+  if (network->layers == 1)
+    return fal_fail(FALIGN_INVALID, "there is no M of layer %u: the network has no hidden layer", l);
   if (l < 1 || l >= network->layers)
     return fal_fail(FALIGN_INVALID, "there is no M of layer %u: l goes from 1 to %u", l, network->layers - 1);
   if (order > k)
