@@ -298,6 +298,50 @@ START_TEST(fa_with_transposed_weights_is_bp) {
 }
 END_TEST
 
+/* out = delta[d] times, from layer d - 1 down to l, B[m], or W[m]^T where `transposed`. */
+static void send_back(const double *delta, size_t rows, uint32_t l, bool transposed, double out[][WIDEST]) {
+  for (size_t i = 0; i < rows * 4; i++) out[i / 4][i % 4] = delta[i];
+  for (uint32_t m = D - 1; m >= l; m--) {
+    for (size_t r = 0; r < rows; r++) {
+      double sent[WIDEST] = {0};
+      for (size_t j = 0; j < widths[m]; j++) {
+        for (size_t q = 0; q < widths[m + 1]; q++)
+          sent[j] += out[r][q] * (transposed ? model.w[m][j][q] : model.back[m][q][j]);
+      }
+      memcpy(out[r], sent, sizeof sent);
+    }
+  }
+}
+
+/* Eqs. 9 and 10: in a linear network delta[l] is delta[d] times a product of matrices, B[d-1] ... B[l] under FA and
+ * W[d-1]^T ... W[l]^T under BP. At most three products of at most 8 terms each lie between them. */
+START_TEST(products_of_matrices_in_linear_networks) {
+  draw_data(FALIGN_F64);
+  for (int fa = 0; fa < 2; fa++) {
+    learner by = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_LINEAR), fa ? "fa" : "bp", 0.5, 1, eta);
+    ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP));
+    for (int k = 0; k < 3; k++) {
+      plain_read(&model, by.network, by.rule); /* before the step changes W */
+      ok(step(&by, points, POINTS, targets));
+      const double *delta = seen(&by, FALIGN_DELTA, D, POINTS, 4);
+      for (uint32_t l = 1; l < D; l++) {
+        double sent[POINTS][WIDEST], by_bp[POINTS][WIDEST];
+        const double *own = seen(&by, FALIGN_DELTA, l, POINTS, widths[l]);
+        const double *bp = seen(&by, FALIGN_DELTA_BP, l, POINTS, widths[l]);
+        send_back(delta, POINTS, l, !fa, sent);
+        send_back(delta, POINTS, l, true, by_bp); /* and beside FA */
+        double off = 3 * 8 * epsilon(FALIGN_F64) * fmax(largest(own, POINTS * widths[l]), largest(delta, POINTS * 4));
+        for (size_t i = 0; i < POINTS * widths[l]; i++) {
+          near(own[i], sent[i / widths[l]][i % widths[l]], off);
+          near(bp[i], by_bp[i / widths[l]][i % widths[l]], off);
+        }
+      }
+    }
+    free_learner(&by);
+  }
+}
+END_TEST
+
 /* F[1] = B[1] means the same product of the same matrices: the same bits. */
 START_TEST(dfa_is_fa_with_one_hidden_layer) {
   const size_t one_hidden[] = {7, 9, 4};
@@ -470,6 +514,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, strided_rows);
   tcase_add_test(tests, run_is_steps);
   tcase_add_test(tests, fa_with_transposed_weights_is_bp);
+  tcase_add_test(tests, products_of_matrices_in_linear_networks);
   tcase_add_test(tests, dfa_is_fa_with_one_hidden_layer);
   tcase_add_test(tests, rules_agree_without_hidden_layers);
   tcase_add_test(tests, bp_beside_fa);
