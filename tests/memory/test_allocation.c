@@ -77,6 +77,10 @@ typedef struct {
   falign_trainer *trainer, *other_trainer;
   falign_metric *metrics[64];
   size_t metric_count;
+  falign_history *history;
+  falign_terms *terms;
+  falign_decomposition *decomposition;
+  falign_transformation *transformation, *other_transformation;
   falign_tensors *tensors, *read_tensors;
   falign_table *table, *other_table;
   falign_config *config, *other_config;
@@ -92,6 +96,11 @@ static void destroy(objects *o) {
   falign_trainer_destroy(o->trainer);
   falign_trainer_destroy(o->other_trainer);
   for (size_t i = 0; i < o->metric_count; i++) falign_metric_destroy(o->metrics[i]);
+  falign_terms_destroy(o->terms);
+  falign_history_destroy(o->history);
+  falign_decomposition_destroy(o->decomposition);
+  falign_transformation_destroy(o->transformation);
+  falign_transformation_destroy(o->other_transformation);
   falign_batches_destroy(o->batches);
   falign_batches_destroy(o->other_batches);
   falign_batches_destroy(o->test);
@@ -307,6 +316,94 @@ static falign_status follow(objects *o) {
   return status == FALIGN_UNSUPPORTED ? FALIGN_OK : status; /* a build without threads */
 }
 
+/* ---- Terms of a small network, and what they are made of ---- */
+
+enum { PAST_ROWS = 6 };
+static const size_t past_widths[] = {5, 6, 7, 4};
+
+/* As TRY(), for what a build may lack. */
+#define TRY_IF_THERE(call)                                                              \
+  do {                                                                                  \
+    falign_status try_status = (call);                                                  \
+    if (try_status != FALIGN_OK && try_status != FALIGN_UNSUPPORTED) return try_status; \
+  } while (0)
+
+static falign_status take_steps(objects *o, int count) {
+  float x[PAST_ROWS * 5], y[PAST_ROWS * 4];
+  for (int i = 0; i < PAST_ROWS * 5; i++) x[i] = (float)(i % 7) / 7;
+  for (int i = 0; i < PAST_ROWS * 4; i++) y[i] = (float)(i % 3) / 3;
+  for (int k = 0; k < count; k++) TRY(falign_trainer_step_f32(o->trainer, x, PAST_ROWS, 5, 5, y, 4, 4));
+  return FALIGN_OK;
+}
+
+/* A history of two steps in memory; the others go to a file where there are files. */
+static falign_status record(objects *o, const char *rule) {
+  const uint64_t at[] = {0, 2}, orders[] = {1, 2};
+  char path[256];
+  uint64_t bytes;
+  TRY(falign_network_create(FALIGN_F32, 3, past_widths, 1, &o->network));
+  TRY(falign_network_draw(o->network, 0.5, 0.5, 1, 0));
+  TRY(falign_rule_create_named(rule, o->network, &o->rule));
+  TRY(falign_rule_draw(o->rule, 0.5, 1, 0));
+  TRY(falign_trainer_create(o->network, o->rule, 0.01, &o->trainer));
+  TRY(falign_trainer_keep(o->trainer, FALIGN_NEEDS_ACTIVITY));
+  TRY(falign_history_create(o->network, &o->history));
+  TRY(falign_history_keep(o->history, FALIGN_KEEP_C | FALIGN_KEEP_DIRECT));
+  TRY(falign_history_bytes(o->history, 3, &bytes)); /* of which the step on its way to the file is one */
+  *strrchr(scratch(path, sizeof path, ""), '/') = '\0';
+  TRY_IF_THERE(falign_history_set_limit(o->history, bytes, path));
+  TRY(falign_trainer_set_history(o->trainer, o->history));
+  TRY(falign_metric_create_terms(orders, 2, &o->metrics[o->metric_count]));
+  return falign_trainer_observe_at(o->trainer, o->metrics[o->metric_count++], at, 2, ignore, NULL);
+}
+
+static falign_status make_terms(objects *o) {
+  const uint64_t orders[] = {1, 3};
+  const uint64_t last = falign_trainer_iteration(o->trainer) - 1;
+  double t[2 * 6 * 7], angle, norm, ratio;
+  TRY(falign_terms_create(o->history, o->rule, &o->terms));
+  TRY_IF_THERE(falign_terms_set_threads(o->terms, 2));
+  const falign_trace *trace = falign_trainer_trace(o->trainer);
+  TRY(falign_terms_orders(o->terms, trace, 1, 1, orders, 2, t));
+  TRY(falign_terms_sum(o->terms, trace, 1, 1, NULL, 0, t));
+  TRY(falign_terms_remainder(o->terms, trace, 1, 1, t));
+  TRY(falign_terms_zero(o->terms, trace, 1, last, t));
+  TRY(falign_terms_linear(o->terms, trace, 1, orders, 2, t));
+  TRY_IF_THERE(falign_terms_linear_diagonal(o->terms, trace, 1, orders, 2, t));
+  TRY_IF_THERE(falign_terms_simplified(o->terms, trace, 1, orders, 2, t));
+  TRY(falign_terms_linear_sum(o->terms, trace, 1, NULL, 0, t));
+  TRY(falign_terms_linear_sum(o->terms, trace, 1, orders, 2, t));
+  TRY_IF_THERE(falign_terms_compare(o->terms, trace, 1, t, &angle, &norm, &ratio));
+  return FALIGN_OK;
+}
+
+static falign_status take_apart(objects *o) {
+  const double m[] = {1, 2, 3, 4};
+  double values[7], b[7 * 6] = {1}, ratio, w[5 * 6];
+  TRY_IF_THERE(falign_decomposition_create(o->rule, &o->decomposition));
+  TRY(falign_transformation_create(o->history, 3, 1, 1, &o->transformation));
+  TRY(falign_transformation_create_of(m, 2, 2, &o->other_transformation));
+  TRY_IF_THERE(falign_transformation_eigenvalues(o->transformation, values, 7));
+  TRY(falign_transformation_skew_ratio(o->transformation, b, 7, 6, 6, &ratio));
+  return falign_history_get(o->history, 0, FALIGN_RECORD_W, 0, w, 5, 6, 6);
+}
+
+static falign_status look_back(objects *o, const char *rule) {
+  TRY(record(o, rule));
+  TRY(take_steps(o, 4));
+  TRY(make_terms(o));
+  TRY(take_apart(o));
+  falign_history_clear(o->history);
+  TRY(falign_history_set_window(o->history, 1));
+  return take_steps(o, 4);
+}
+
+static falign_status look_back_fa(objects *o) { return look_back(o, "fa"); }
+
+static falign_status look_back_dfa(objects *o) { return look_back(o, "dfa"); }
+
+/* ---- Files ---- */
+
 static falign_status files(objects *o) {
   char tensors[256], table[256], summary[256], config[256];
   size_t dims[2] = {2, 3};
@@ -373,15 +470,13 @@ static bool have_files(void) {
 }
 
 static bool have_lapack(void) {
-  const float points[] = {0, 1};
-  falign_trajectory *line;
-  falign_components *found = NULL;
-  ok(falign_trajectory_create(FALIGN_F32, 1, &line));
-  for (int i = 0; i < 2; i++) ok(falign_trajectory_add_f32(line, &points[i], 1));
-  falign_status status = falign_components_create(line, 1, &found);
-  falign_trajectory_destroy(line);
-  falign_components_destroy(found);
-  return status != FALIGN_UNSUPPORTED;
+  const double m = 1;
+  double value;
+  falign_transformation *made;
+  ok(falign_transformation_create_of(&m, 1, 1, &made));
+  falign_status status = falign_transformation_eigenvalues(made, &value, 1);
+  falign_transformation_destroy(made);
+  return status == FALIGN_OK;
 }
 
 /* Runs a scenario with its first, second, ... allocation failing, until none is left to fail. */
@@ -445,6 +540,15 @@ START_TEST(trajectories) {
 }
 END_TEST
 
+START_TEST(terms_of_fa) { sweep(look_back_fa); }
+END_TEST
+
+START_TEST(terms_of_dfa) {
+  if (!have_lapack()) return; /* what W aligns with is not known without */
+  sweep(look_back_dfa);
+}
+END_TEST
+
 START_TEST(files_of_all_kinds) {
   const char *const names[] = {"memory.safetensors", "memory.csv", "memory.summary.csv", "memory.json"};
   char path[256];
@@ -477,6 +581,8 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, parts_of_the_caller);
   tcase_add_test(tests, products);
   tcase_add_test(tests, trajectories);
+  tcase_add_test(tests, terms_of_fa);
+  tcase_add_test(tests, terms_of_dfa);
   tcase_add_test(tests, files_of_all_kinds);
   tcase_add_test(tests, idx_files);
 }
