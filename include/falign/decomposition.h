@@ -25,7 +25,8 @@ enum {
 };
 
 /** Decomposes the feedback of a rule with direct feedback, by singular values in double precision.
- *  @return FALIGN_UNSUPPORTED for other rules and in a build without LAPACK, FALIGN_MEMORY. */
+ *  @return FALIGN_UNSUPPORTED for other rules and in a build without LAPACK, FALIGN_DIVERGED where LAPACK does not
+ *  converge, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_decomposition_create(const falign_rule *rule,
                                                                     falign_decomposition **out);
 /** Releases it; NULL is fine. */
@@ -37,7 +38,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_decomposition_get(const falign_de
                                                                  falign_factor factor, uint32_t l, double *out,
                                                                  size_t rows, size_t cols, size_t stride);
 /** ||F_perp[l]||_F / ||F[l]||_F, the share that no product through the layers can give; NaN for F[l] = 0 and for a
- * layer that is not there. */
+ *  layer that is not there. */
 FALIGN_API double falign_decomposition_share(const falign_decomposition *decomposition, uint32_t l);
 
 FALIGN_END

@@ -48,8 +48,10 @@ FALIGN_API FALIGN_CHECKED falign_status falign_history_set_window(falign_history
 
 /** Uses at most so many bytes of memory. Beyond them steps go to an unnamed file in `directory` (it is gone when the
  *  history is, however the process ends), or where that is NULL the step fails with FALIGN_MEMORY, telling how much it
- *  would need; see falign_history_bytes(). A step that could not be recorded, for lack of memory or with FALIGN_IO
- * since the disk is full, was not made: without the history (falign_trainer_set_history() with NULL) the run can go on.
+ *  would need; see falign_history_bytes(). With a directory none is refused, although the bytes of 0 steps, which are
+ *  memory in any case, may be above the limit. A step that could not be recorded, for lack of memory or with FALIGN_IO
+ *  since the disk is full, was not made: without the history (falign_trainer_set_history() with NULL) the run can go
+ *  on.
  *  @return FALIGN_INVALID after the first step, FALIGN_IO for a directory in which no file can be made,
  *  FALIGN_UNSUPPORTED for a directory in a build without files. */
 FALIGN_API FALIGN_CHECKED falign_status falign_history_set_limit(falign_history *history, uint64_t bytes,

@@ -8,7 +8,7 @@
  *
  *  M_l^o[k] = delta[l+1][k-o]^T L[l-1][k-o] L[l-1][k]^T delta[l+1][k], n[l+1] x n[l+1], is the sum of a symmetric part
  *  (M + M^T) / 2, whose eigenvalues tell whether it keeps directions, and a skew-symmetric part (M - M^T) / 2, which
- * turns any matrix away by 90 degrees. */
+ *  turns any matrix away by 90 degrees. */
 
 #include "falign/history.h"
 
@@ -19,7 +19,7 @@ typedef struct falign_transformation falign_transformation;
 
 /** M_l^o[k] of two steps that the history holds, which keeps FALIGN_KEEP_C.
  *  @return FALIGN_INVALID for a layer, step or order that is not there, FALIGN_UNSUPPORTED where C is not kept,
- * FALIGN_IO, FALIGN_MEMORY. */
+ *  FALIGN_IO, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_transformation_create(const falign_history *history, uint64_t k,
                                                                      uint64_t order, uint32_t l,
                                                                      falign_transformation **out);
@@ -47,7 +47,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_transformation_get(const falign_t
 /** tr(M), of which in expectation over B the alignment is made (eq. 12). */
 FALIGN_API double falign_transformation_trace(const falign_transformation *transformation);
 /** The n eigenvalues of the symmetric part, the largest first. @return FALIGN_SHAPE for another count,
- *  FALIGN_UNSUPPORTED in a build without LAPACK, FALIGN_MEMORY. */
+ *  FALIGN_UNSUPPORTED in a build without LAPACK, FALIGN_INVALID for an M of a run that is not finite, FALIGN_DIVERGED
+ *  where LAPACK does not converge, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_transformation_eigenvalues(const falign_transformation *transformation,
                                                                           double *values, size_t count);
 /** The angle of B^T with B^T M, or with B^T times a part of M, in degrees, and the norm of that product.
@@ -58,8 +59,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_transformation_apply(const falign
                                                                     size_t cols, size_t stride, double *angle,
                                                                     double *norm);
 /** ||B^T M_skew||_F / ||B^T M_sym||_F: the less, the nearer M keeps the direction of B^T to what its symmetric part
- * does.
- *  @return as falign_transformation_apply(). */
+ *  does. Infinity where B^T M_sym is 0, NaN where both are. @return as falign_transformation_apply(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_transformation_skew_ratio(const falign_transformation *transformation,
                                                                          const double *b, size_t rows, size_t cols,
                                                                          size_t stride, double *ratio);
