@@ -83,8 +83,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_batches_get_f64(falign_batches *b
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_export(falign_batches *batches, uint64_t k,
                                                               struct falign_tensors *tensors);
 /** Takes back what falign_batches_export() has added, into batches made with the same dataset, size, smoothing,
- * shuffled labels and order. @return FALIGN_FORMAT or FALIGN_SHAPE where the set does not fit, FALIGN_INVALID for a
- * code that is not finite, FALIGN_MEMORY; nothing is then changed. */
+ *  shuffled labels and order. @return FALIGN_FORMAT or FALIGN_SHAPE where the set does not fit, FALIGN_INVALID for a
+ *  code that is not finite, FALIGN_MEMORY; nothing is then changed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_import(falign_batches *batches, uint64_t k,
                                                               const struct falign_tensors *tensors);
 

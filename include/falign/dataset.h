@@ -6,7 +6,7 @@
  *  @brief Data points and their labels or targets: IDX files, arrays, or synthetic data.
  *
  *  A dataset is never changed after it is made, so that any number of trainers and threads may share one. It has 1 to
- * 2^32 - 1 points. */
+ *  2^32 - 1 points. */
 
 #include "falign/status.h"
 

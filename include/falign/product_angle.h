@@ -17,8 +17,8 @@ typedef struct falign_product_angle falign_product_angle;
 
 /** Opens a source of matrices B_2 (rows x inner) and B_1 (inner x cols); the paper has 30, 15, 40. Draw i is a function
  *  of the seed, the run and i. It takes B_l, A and (r_1, r_2), in this order, from the stream (seed,
- * FALIGN_RNG_PRODUCT, l, run); and from the stream (seed, FALIGN_RNG_PRODUCT, l + 2, run) blocks of bits that tell
- * which numbers of Z_l are positive, the lowest bit of a word first.
+ *  FALIGN_RNG_PRODUCT, l, run); and from the stream (seed, FALIGN_RNG_PRODUCT, l + 2, run) blocks of bits that tell
+ *  which numbers of Z_l are positive, the lowest bit of a word first.
  *  @return FALIGN_INVALID for a size of 0, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_product_angle_create(size_t rows, size_t inner, size_t cols,
                                                                     uint64_t seed, uint32_t run,

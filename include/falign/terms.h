@@ -16,12 +16,13 @@
  *
  *  The functions below take the trace of a step k which the history holds, with the activity of the whole batch
  *  (FALIGN_NEEDS_ACTIVITY): the trace that a metric is given, or that of the last step. All terms have the shape of
- * W[l], n[l] x n[l+1], and are written in double precision whatever the network's, in which they are computed; arrays
- * of several have them one after the other, each contiguous.
+ *  W[l], n[l] x n[l+1], and are written in double precision whatever the network's, in which they are computed; arrays
+ *  of several have them one after the other, each contiguous.
  *
  *  All of them return FALIGN_INVALID for a layer, order or degree that is not there, or a step or order that the
- * history does not hold; FALIGN_UNSUPPORTED where the trace has no activity or the history does not keep what is
- * needed; FALIGN_IO where its file cannot be read; FALIGN_MEMORY. Outputs are then untouched. */
+ *  history does not hold; FALIGN_UNSUPPORTED where the trace has no activity or the history does not keep what is
+ *  needed; FALIGN_IO where its file cannot be read; FALIGN_DIVERGED where a state with older weights is not finite;
+ *  FALIGN_MEMORY. Outputs are then untouched. */
 
 #include "falign/decomposition.h"
 #include "falign/history.h"
@@ -75,12 +76,12 @@ FALIGN_API FALIGN_CHECKED falign_status falign_terms_remainder(falign_terms *ter
 FALIGN_API FALIGN_CHECKED falign_status falign_terms_linear(falign_terms *terms, const falign_trace *trace, uint32_t l,
                                                             const uint64_t *orders, size_t count, double *t);
 /** The part of the linear terms that the diagonal of M gives, eta^2 B[l]^T diag(M_l^o): of eq. 12, in which tr(M) alone
- * is expected to align. @return FALIGN_UNSUPPORTED also for direct feedback, where there is no such M. */
+ *  is expected to align. @return FALIGN_UNSUPPORTED also for direct feedback, where there is no such M. */
 FALIGN_API FALIGN_CHECKED falign_status falign_terms_linear_diagonal(falign_terms *terms, const falign_trace *trace,
                                                                      uint32_t l, const uint64_t *orders, size_t count,
                                                                      double *t);
 /** The sum of the linear terms over the given orders, or over all of 1..k where `orders` is NULL: from the running sum
- * of the history, whatever its window. */
+ *  of the history, whatever its window. */
 FALIGN_API FALIGN_CHECKED falign_status falign_terms_linear_sum(falign_terms *terms, const falign_trace *trace,
                                                                 uint32_t l, const uint64_t *orders, size_t count,
                                                                 double *t);
@@ -101,10 +102,10 @@ FALIGN_API FALIGN_CHECKED falign_status falign_terms_compare(falign_terms *terms
                                                              double *ratio);
 
 /** A metric of all this: for each layer l = 1..d-1 "angle_t", "norm_t", "angle_t_linear" and "norm_t_linear" by order,
- * and without one "angle_zero", "norm_zero", "angle_remainder", "norm_remainder", "angle_sum_t", "norm_sum_t",
- *  "angle_sum_t_linear" and "norm_dw". Angles are those of falign_terms_compare(); sums and remainder take all orders
- *  1..k. The trainer must record its steps from iteration 0 on in a history without window that keeps FALIGN_KEEP_C, or
- *  FALIGN_KEEP_DIRECT under direct feedback.
+ *  and without one "angle_zero", "norm_zero", "angle_remainder", "norm_remainder", "angle_sum_t", "norm_sum_t",
+ *  "angle_sum_t_linear" and "norm_dw". Angles are those of falign_terms_compare(), which under direct feedback need
+ *  LAPACK; sums and remainder take all orders 1..k. The trainer must record its steps from iteration 0 on in a history
+ *  without window that keeps FALIGN_KEEP_C, or FALIGN_KEEP_DIRECT under direct feedback; else the step fails.
  *  @param orders the single orders that are emitted, those beyond k left out; NULL for all
  *  @return FALIGN_INVALID for an order of 0, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_metric_create_terms(const uint64_t *orders, size_t count,

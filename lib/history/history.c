@@ -57,6 +57,12 @@ static falign_status lay_out(falign_history *history, int32_t keeps) {
   return FALIGN_OK;
 }
 
+/* After a layout that did not fit: the one before did. */
+static void restore_layout(falign_history *history) {
+  falign_status status = lay_out(history, history->keeps);
+  (void)status;
+}
+
 size_t fal_history_weights_at(const falign_history *history, uint32_t l) { return history->network->w_at[l]; }
 
 size_t fal_history_bias_at(const falign_history *history, uint32_t l) { return history->network->b_at[l]; }
@@ -110,6 +116,7 @@ void falign_history_clear(falign_history *history) {
   history->sum = NULL;
   history->entry_count = history->entry_capacity = 0;
   history->origin = history->first = history->end = history->summed = 0;
+  if (history->spill) fal_spill_empty(history->spill);
 }
 
 void falign_history_destroy(falign_history *history) {
@@ -136,7 +143,9 @@ falign_status falign_history_keep(falign_history *history, int32_t quantities) {
   FAL_TRY(fal_history_check_unbegun(history));
   if (quantities & ~(FALIGN_KEEP_C | FALIGN_KEEP_DIRECT))
     return fal_fail(FALIGN_INVALID, "quantities of %d are unknown", quantities);
-  return lay_out(history, history->keeps | quantities);
+  falign_status status = lay_out(history, history->keeps | quantities);
+  if (status != FALIGN_OK) restore_layout(history);
+  return status;
 }
 
 falign_status falign_history_set_window(falign_history *history, uint64_t steps) {
@@ -172,6 +181,7 @@ falign_status fal_history_add_part(falign_history *history, size_t count,
   if (status != FALIGN_OK) {
     history->parts = before;
     history->part_count--;
+    restore_layout(history);
     free(parts);
     return status;
   }

@@ -82,6 +82,8 @@ bool fal_history_needs_activity(const falign_history *history);
 /* spill.c: a file without a name that grows at its end. */
 falign_status fal_spill_create(const char *directory, fal_spill **out);
 void fal_spill_destroy(fal_spill *spill);
+/* Gives the disk space back. */
+void fal_spill_empty(const fal_spill *spill);
 falign_status fal_spill_write(const fal_spill *spill, const void *data, size_t size, uint64_t at);
 falign_status fal_spill_read(const fal_spill *spill, void *data, size_t size, uint64_t at);
 

@@ -62,6 +62,10 @@ void fal_spill_destroy(fal_spill *spill) {
   free(spill);
 }
 
+void fal_spill_empty(const fal_spill *spill) {
+  while (ftruncate(spill->fd, 0) != 0 && errno == EINTR) continue;
+}
+
 /* The place as the system counts it; false where it is beyond. */
 static bool place(uint64_t at, size_t size, off_t *out) {
   const uint64_t most = sizeof(off_t) == sizeof(int64_t) ? INT64_MAX : INT32_MAX;
@@ -77,6 +81,7 @@ falign_status fal_spill_write(const fal_spill *spill, const void *data, size_t s
   while (size > 0) {
     ssize_t written = pwrite(spill->fd, from, size, offset);
     if (written < 0 && errno != EINTR) return fail("write", spill->directory, errno);
+    if (written == 0) return fail("write", spill->directory, ENOSPC);
     if (written < 0) continue;
     from += written;
     offset += written;

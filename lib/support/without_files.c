@@ -72,6 +72,8 @@ falign_status fal_spill_create(const char *directory, fal_spill **out) {
 
 void fal_spill_destroy(fal_spill *spill) {}
 
+void fal_spill_empty(const fal_spill *spill) {}
+
 falign_status fal_spill_write(const fal_spill *spill, const void *data, size_t size, uint64_t at) {
   return no_files(__func__);
 }

@@ -249,7 +249,7 @@ falign_status fal_step(falign_trainer *trainer, const fal_rows_in *in, bool impo
   work->last_valid = status == FALIGN_OK;
   if (status != FALIGN_OK && work->phase != FAL_APPLYING) { /* the step was not made */
     trainer->started = started;
-    if (trainer->history) fal_history_forget(trainer->history, trainer->iteration);
+    if (work->phase == FAL_LOOKING && trainer->history) fal_history_forget(trainer->history, trainer->iteration);
   }
   work->phase = before;
   return status;

@@ -289,7 +289,7 @@ START_TEST(bytes_are_known_beforehand) {
       ok(falign_history_set_window(r.history, window));
       ok(falign_history_bytes(r.history, 12, &before));
       uint64_t held = window > 0 ? window + 1 : 12;
-      uint64_t fixed = correlations * 8 + (window > 0 ? parameters * element : 0);
+      uint64_t fixed = correlations * 8 + (parameters + 6 * 4 + 4) * element; /* their sum, and the first weights */
       ck_assert_uint_eq(before, fixed + held * step_bytes(r.history));
       ok(falign_history_used(r.history, &used, NULL));
       ck_assert_uint_eq(used, 0); /* memory is taken when it is needed */
@@ -579,6 +579,27 @@ START_TEST(a_gap_in_the_iterations) {
 }
 END_TEST
 
+/* The history of another run, met again at a step that it holds: what was refused is not taken back from it. */
+START_TEST(a_step_that_was_refused_is_not_taken_back) {
+  draw_task();
+  recorder r = new_recorder(FALIGN_F64, "fa");
+  falign_tensors *tensors;
+  ok(falign_tensors_create(&tensors));
+  go_to(&r.by, 4);
+  ok(falign_trainer_export(r.by.trainer, tensors));
+  go_to(&r.by, 5);
+  ok(falign_trainer_set_history(r.by.trainer, NULL));
+  ok(falign_trainer_import(r.by.trainer, tensors));
+  ok(falign_trainer_set_history(r.by.trainer, r.history));
+  for (int i = 0; i < 2; i++) {
+    fails(FALIGN_INVALID, "ends with iteration 4 and cannot go on with 4", go(&r.by));
+    check_range(r.history, 0, 5);
+  }
+  falign_tensors_destroy(tensors);
+  free_recorder(&r);
+}
+END_TEST
+
 START_TEST(importing_clears) {
   draw_task();
   recorder r = new_recorder(FALIGN_F64, "fa");
@@ -755,6 +776,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, settings_come_before_the_first_step);
   tcase_add_test(tests, clearing);
   tcase_add_test(tests, a_gap_in_the_iterations);
+  tcase_add_test(tests, a_step_that_was_refused_is_not_taken_back);
   tcase_add_test(tests, importing_clears);
   tcase_add_test(tests, a_history_of_another_network);
   tcase_add_test(tests, lifetimes);

@@ -80,6 +80,7 @@ typedef struct {
   falign_history *history;
   falign_terms *terms;
   falign_decomposition *decomposition;
+  falign_disturbance *disturbances[4];
   falign_transformation *transformation, *other_transformation;
   falign_tensors *tensors, *read_tensors;
   falign_table *table, *other_table;
@@ -97,6 +98,7 @@ static void destroy(objects *o) {
   falign_trainer_destroy(o->other_trainer);
   for (size_t i = 0; i < o->metric_count; i++) falign_metric_destroy(o->metrics[i]);
   falign_terms_destroy(o->terms);
+  for (int i = 0; i < 4; i++) falign_disturbance_destroy(o->disturbances[i]);
   falign_history_destroy(o->history);
   falign_decomposition_destroy(o->decomposition);
   falign_transformation_destroy(o->transformation);
@@ -336,8 +338,23 @@ static falign_status take_steps(objects *o, int count) {
   return FALIGN_OK;
 }
 
+/* All disturbances, in the history that is about to be kept. */
+static falign_status disturb(objects *o) {
+  TRY(falign_rule_create_named(falign_rule_name(o->rule), o->network, &o->other_rule));
+  TRY(falign_rule_draw(o->other_rule, 0.5, 2, 0));
+  TRY(falign_disturbance_create_none(o->history, o->rule, &o->disturbances[0]));
+  TRY(falign_disturbance_create_linear(o->history, o->rule, &o->disturbances[1]));
+  TRY(falign_disturbance_create_feedback(o->history, o->rule, o->other_rule, &o->disturbances[2]));
+  TRY(falign_disturbance_create_rows(o->history, o->rule, 1, 0, &o->disturbances[3]));
+  for (int i = 0; i < 4; i++) {
+    TRY(falign_metric_create_disturbance(o->disturbances[i], 2, &o->metrics[o->metric_count]));
+    TRY(falign_trainer_observe(o->trainer, o->metrics[o->metric_count++], 1, ignore, NULL));
+  }
+  return FALIGN_OK;
+}
+
 /* A history of two steps in memory; the others go to a file where there are files. */
-static falign_status record(objects *o, const char *rule) {
+static falign_status record(objects *o, const char *rule, bool disturbed) {
   const uint64_t at[] = {0, 2}, orders[] = {1, 2};
   char path[256];
   uint64_t bytes;
@@ -349,6 +366,7 @@ static falign_status record(objects *o, const char *rule) {
   TRY(falign_trainer_keep(o->trainer, FALIGN_NEEDS_ACTIVITY));
   TRY(falign_history_create(o->network, &o->history));
   TRY(falign_history_keep(o->history, FALIGN_KEEP_C | FALIGN_KEEP_DIRECT));
+  if (disturbed) TRY(disturb(o));
   TRY(falign_history_bytes(o->history, 3, &bytes)); /* of which the step on its way to the file is one */
   *strrchr(scratch(path, sizeof path, ""), '/') = '\0';
   TRY_IF_THERE(falign_history_set_limit(o->history, bytes, path));
@@ -388,8 +406,8 @@ static falign_status take_apart(objects *o) {
   return falign_history_get(o->history, 0, FALIGN_RECORD_W, 0, w, 5, 6, 6);
 }
 
-static falign_status look_back(objects *o, const char *rule) {
-  TRY(record(o, rule));
+static falign_status take_terms(objects *o, const char *rule) {
+  TRY(record(o, rule, false));
   TRY(take_steps(o, 4));
   TRY(make_terms(o));
   TRY(take_apart(o));
@@ -398,9 +416,17 @@ static falign_status look_back(objects *o, const char *rule) {
   return take_steps(o, 4);
 }
 
-static falign_status look_back_fa(objects *o) { return look_back(o, "fa"); }
+static falign_status disturbances(objects *o) {
+  const uint64_t orders[] = {1, 3};
+  double t[2 * 6 * 7];
+  TRY(record(o, "fa", true));
+  TRY(take_steps(o, 4));
+  return falign_disturbance_orders(o->disturbances[3], falign_trainer_trace(o->trainer), 1, orders, 2, t);
+}
 
-static falign_status look_back_dfa(objects *o) { return look_back(o, "dfa"); }
+static falign_status terms_of_fa_run(objects *o) { return take_terms(o, "fa"); }
+
+static falign_status terms_of_dfa_run(objects *o) { return take_terms(o, "dfa"); }
 
 /* ---- Files ---- */
 
@@ -540,12 +566,15 @@ START_TEST(trajectories) {
 }
 END_TEST
 
-START_TEST(terms_of_fa) { sweep(look_back_fa); }
+START_TEST(terms_of_fa) { sweep(terms_of_fa_run); }
+END_TEST
+
+START_TEST(disturbed_terms) { sweep(disturbances); }
 END_TEST
 
 START_TEST(terms_of_dfa) {
   if (!have_lapack()) return; /* what W aligns with is not known without */
-  sweep(look_back_dfa);
+  sweep(terms_of_dfa_run);
 }
 END_TEST
 
@@ -582,6 +611,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, products);
   tcase_add_test(tests, trajectories);
   tcase_add_test(tests, terms_of_fa);
+  tcase_add_test(tests, disturbed_terms);
   tcase_add_test(tests, terms_of_dfa);
   tcase_add_test(tests, files_of_all_kinds);
   tcase_add_test(tests, idx_files);
