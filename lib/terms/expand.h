@@ -9,8 +9,9 @@
  *
  * Since eta L[l-1][k-o]^T delta[l][k-o] is dW[l-1][k-o], no product of the size nb x nb is needed: of order o there are
  *   Z = L[l-1] W[l-1][k-o] + b[l]   P = L[l-1] dW[l-1][k-o]   T = eta { f'(Z) o P }^T delta,
- * and the W, and the dW, of a group of orders stand side by side in one matrix. Groups are shared out among threads;
- * their sums are added in order. */
+ * and the W, and the dW, of a group of orders stand side by side in one matrix. Where W[l-1][k-o+1] is
+ * W[l-1][k-o] + dW[l-1][k-o], as without normalization, the first Z of a group gives the others by subtracting P.
+ * Groups are shared out among threads; their sums are added in order. */
 
 enum {
   FAL_GROUP = 8,        /* orders of a group: part of what fixes the order of summation, as are */

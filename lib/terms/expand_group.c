@@ -14,6 +14,7 @@ typedef struct {
   const uint64_t *orders;
   size_t count;
   bool before;            /* there is a slot for the order before the first, which a remainder needs */
+  bool chained;           /* W of each slot is that of the next plus its update: one product gives all of Z */
   size_t slots;           /* orders that have a Z */
   size_t in, here, above; /* n[l-1], n[l], n[l+1] */
 } group;
@@ -41,12 +42,30 @@ static falign_status pack_weights(const group *g, uint64_t order, size_t slot) {
   return FALIGN_OK;
 }
 
-static falign_status pack_group(const group *g) {
+/* Whether the weights of each slot but the last are those of the next and its update, bit for bit: not where a
+ * normalization or anybody else has changed them in between, nor with disturbed updates. */
+static bool is_chained(const group *g) {
+  const real *w = g->room->w, *update = g->room->update;
+  for (size_t o = 1; o < g->count; o++) {
+    if (g->orders[o] != g->orders[o - 1] + 1) return false;
+  }
+  for (size_t i = 0; i < g->in; i++, w += g->slots * g->here, update += g->count * g->here) {
+    const real *of_next = update + (g->before ? 0 : g->here);
+    for (size_t j = 0; j < (g->slots - 1) * g->here; j++) {
+      real sum = w[j + g->here] + of_next[j];
+      if (memcmp(&sum, &w[j], sizeof sum) != 0) return false;
+    }
+  }
+  return true;
+}
+
+static falign_status pack_group(group *g) {
   if (g->before) FAL_TRY(pack_weights(g, g->orders[0] - 1, 0));
   for (size_t i = 0; i < g->count; i++) {
     FAL_TRY(pack_weights(g, g->orders[i], i + g->before));
     FAL_TRY(pack(g, iteration(g) - g->orders[i], g->what->update_at, i, g->room->update, g->count));
   }
+  g->chained = is_chained(g);
   return FALIGN_OK;
 }
 
@@ -68,45 +87,58 @@ static block block_at(const group *g, size_t first) {
                  .l_stride = stride};
 }
 
-/* L[l-1] times the matrices of all slots that stand side by side. */
-static falign_status times_all(const group *g, const block *rows, const real *matrices, size_t slots, real *out) {
-  size_t wide = slots * g->here;
-  return gemm(g->what->trace->backend, 0, 0, rows->rows, wide, g->in, 1, rows->l, rows->l_stride, matrices, wide, 0,
+/* L[l-1] times the first `cols` columns of matrices that stand side by side in `wide`. */
+static falign_status times_all(const group *g, const block *rows, const real *matrices, size_t cols, size_t wide,
+                               real *out) {
+  return gemm(g->what->trace->backend, 0, 0, rows->rows, cols, g->in, 1, rows->l, rows->l_stride, matrices, wide, 0,
               out, wide);
+}
+
+/* The other slots from the first: zeta^(o+1) = zeta^o - L[l-1] dW[l-1][k-o-1]. */
+static void chain(const group *g, const block *rows) {
+  size_t wide = g->slots * g->here, length = g->count * g->here;
+  for (size_t i = 0; i < rows->rows; i++) {
+    real *z = (real *)g->room->z + i * wide;
+    const real *step = (const real *)g->room->step + i * length + (g->before ? 0 : g->here);
+    for (size_t s = 1; s < g->slots; s++, z += g->here, step += g->here) {
+      for (size_t j = 0; j < g->here; j++) z[j + g->here] = z[j] - step[j];
+    }
+  }
 }
 
 /* zeta^o = L[l-1] W[l-1][k-o] + b[l] and f(zeta^o) of all slots. */
 static falign_status states(const group *g, const block *rows) {
   const falign_network *network = g->what->history->network;
   const fal_expand_room *room = g->room;
-  FAL_TRY(times_all(g, rows, room->w, g->slots, room->z));
+  size_t wide = g->slots * g->here;
+  FAL_TRY(times_all(g, rows, room->w, g->chained ? g->here : wide, wide, room->z));
+  if (g->chained) chain(g, rows);
   if (REAL(fal_activate)(&network->activation[g->what->l], network->biases ? room->bias : NULL, room->z, room->y,
-                         rows->rows, g->slots * g->here))
+                         rows->rows, wide))
     return FALIGN_OK;
   return fal_fail(FALIGN_DIVERGED, "layer %u at iteration %llu is not finite with weights of an earlier one",
                   g->what->l, (unsigned long long)iteration(g));
 }
 
 /* sum_v f^(v)(zeta^o) / v! o P^(o v) of all orders, in place of P = L[l-1] dW[l-1][k-o]. */
-static falign_status steps(const group *g, const block *rows) {
+static void expand(const group *g, const block *rows) {
   const fal_expansion *what = g->what;
   const fal_activation *activation = &what->history->network->activation[what->l];
   size_t wide = g->slots * g->here, length = g->count * g->here;
   real *step = g->room->step;
-  FAL_TRY(times_all(g, rows, g->room->update, g->count, step));
   for (size_t i = 0; i < rows->rows; i++, step += length) {
     size_t at = i * wide + g->before * g->here;
     REAL(fal_taylor)
     (activation, what->first_degree, what->last_degree, step, (const real *)g->room->z + at,
      (const real *)g->room->y + at, step, length);
   }
-  return FALIGN_OK;
 }
 
-/* out = eta A^T delta, added to what is there but for the first block; A has the rows of the block. */
+/* out = eta delta^T A, n[l+1] x cols, added to what is there but for the first block; A has the rows of the block. It
+ * is the transpose of a term, or of several side by side. */
 static falign_status project(const group *g, const block *rows, const real *a, size_t cols, real *out) {
-  return gemm(g->what->trace->backend, 1, 0, cols, g->above, rows->rows, (real)g->what->trace->eta, a, cols,
-              rows->delta, g->above, rows->first == 0 ? 0 : 1, out, g->above);
+  return gemm(g->what->trace->backend, 1, 0, g->above, cols, rows->rows, (real)g->what->trace->eta, rows->delta,
+              g->above, a, cols, rows->first == 0 ? 0 : 1, out, cols);
 }
 
 /* The steps of all orders of the group, added up. */
@@ -141,29 +173,36 @@ static const real *add_rests(const group *g, const block *rows) {
 
 static falign_status do_block(const group *g, const block *rows) {
   const fal_expansion *what = g->what;
+  size_t length = g->count * g->here;
+  FAL_TRY(times_all(g, rows, g->room->update, length, length, g->room->step));
   FAL_TRY(states(g, rows));
-  FAL_TRY(steps(g, rows));
+  expand(g, rows);
   if (what->single) {
-    FAL_TRY(project(g, rows, g->room->step, g->count * g->here, g->room->t));
+    FAL_TRY(project(g, rows, g->room->step, length, g->room->t));
   } else if (what->sum) {
     FAL_TRY(project(g, rows, add_steps(g, rows), g->here, g->room->t));
   }
   return what->remainder ? project(g, rows, add_rests(g, rows), g->here, g->room->matrix) : FALIGN_OK;
 }
 
-/* Adds a matrix of one order or of all to `to`. */
-static void widen(const real *from, size_t count, double *to) {
-  for (size_t i = 0; i < count; i++) to[i] += (double)from[i];
+/* Adds the transpose of the matrix n[l+1] x n[l] that begins at column `at` of `from`, of `cols` columns. */
+static void add_transposed(const group *g, const real *from, size_t at, size_t cols, double *to) {
+  for (size_t j = 0; j < g->above; j++) {
+    for (size_t i = 0; i < g->here; i++) to[i * g->above + j] += (double)from[j * cols + at + i];
+  }
 }
 
 static void deliver(const group *g, double *single, double *sum, double *remainder) {
-  size_t numbers = g->here * g->above, terms = g->what->single ? g->count : 1;
-  if (single) fal_copy_matrix(single, FALIGN_F64, 1, g->room->t, REAL_PRECISION, 1, g->count * numbers, 1);
-  if (sum) {
-    memset(sum, 0, numbers * sizeof *sum);
-    for (size_t i = 0; i < terms; i++) widen((const real *)g->room->t + i * numbers, numbers, sum);
+  size_t numbers = g->here * g->above, terms = g->what->single ? g->count : 1, cols = terms * g->here;
+  if (single) memset(single, 0, g->count * numbers * sizeof *single);
+  if (sum) memset(sum, 0, numbers * sizeof *sum);
+  for (size_t o = 0; o < terms; o++) {
+    if (single) add_transposed(g, g->room->t, o * g->here, cols, single + o * numbers);
+    if (sum) add_transposed(g, g->room->t, o * g->here, cols, sum);
   }
-  if (remainder) fal_copy_matrix(remainder, FALIGN_F64, 1, g->room->matrix, REAL_PRECISION, 1, numbers, 1);
+  if (!remainder) return;
+  memset(remainder, 0, numbers * sizeof *remainder);
+  add_transposed(g, g->room->matrix, 0, g->here, remainder);
 }
 
 static group group_of(const fal_expansion *what, const fal_expand_room *room, const uint64_t *orders, size_t count) {
@@ -211,6 +250,7 @@ falign_status REAL(fal_expand_zero)(const fal_expansion *what, uint64_t order, f
     FAL_TRY(states(&g, &rows));
     FAL_TRY(project(&g, &rows, room->y, g.here, room->t));
   }
-  fal_copy_matrix(t, FALIGN_F64, 1, room->t, REAL_PRECISION, 1, g.here * g.above, 1);
+  memset(t, 0, g.here * g.above * sizeof *t);
+  add_transposed(&g, room->t, 0, g.here, t);
   return FALIGN_OK;
 }
