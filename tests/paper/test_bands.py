@@ -134,16 +134,18 @@ def alignment_terms(program, runs):
         zero, rest = (statistics.mean(rows[None, "angle_" + name, 66, l]) for name in ("zero", "remainder"))
         check(f"zero-degree term at iteration 66, layer {l}", 85 < zero < 95, f"{zero:.1f} degrees")
         check(f"remainder at iteration 66, layer {l}", rest > 88, f"{rest:.1f} degrees")
-    late = {}
+    # Over eight runs, order 60 was 9 to 12 degrees below the six orders beside it, s.d. 1.6 at most, and with shuffling
+    # 0.5 to 1.1 degrees above them, s.d. 3.5: four standard errors are allowed.
+    late, late_runs = {}, 8 if runs > 5 else 4
     for shuffle in ("once", "epoch"):
-        rows = run([program, "--shuffle", shuffle, "--runs", "2", "--iterations", "1261", "--terms-at", "1260", "--orders",
+        rows = run([program, "--shuffle", shuffle, "--runs", str(late_runs), "--iterations", "1261", "--terms-at", "1260", "--orders",
                     "57,58,59,60,61,62,63", "--metrics", "norm_w", "--log-every", "10000"])
         late[shuffle] = [statistics.mean(rows[None, "angle_t", 1260, l, o][i] for o in (57, 58, 59, 61, 62, 63)
-                                         for i in range(2)) - statistics.mean(rows[None, "angle_t", 1260, l, 60])
+                                         for i in range(late_runs)) - statistics.mean(rows[None, "angle_t", 1260, l, 60])
                          for l in range(1, 5)]
     for l in range(1, 5):
         apart, together = late["once"][l - 1], late["epoch"][l - 1]
-        check(f"order 60 at iteration 1260, layer {l}", apart > 4 and abs(together) < apart / 2,
+        check(f"order 60 at iteration 1260, layer {l}", apart > 5 and abs(together) < 4 * 3.5 / math.sqrt(late_runs),
               f"{apart:.1f} degrees below the orders beside it, with shuffling {together:.1f}")
 
 
