@@ -86,11 +86,13 @@ static falign_status fill(const falign_rule *rule, falign_decomposition *decompo
 
 static falign_status check_rule(const falign_rule *rule) {
   FAL_GIVEN(rule);
+  if (rule->table.feedback != FALIGN_FEEDBACK_DIRECT)
+    return fal_fail(FALIGN_UNSUPPORTED, "rule %s has no direct feedback F[l] to decompose", rule->table.name);
 #ifndef FAL_LAPACK
   return fal_fail(FALIGN_UNSUPPORTED, "this build has no LAPACK, which the decomposition of F needs");
+#else
+  return FALIGN_OK;
 #endif
-  if (rule->table.feedback == FALIGN_FEEDBACK_DIRECT) return FALIGN_OK;
-  return fal_fail(FALIGN_UNSUPPORTED, "rule %s has no direct feedback F[l] to decompose", rule->table.name);
 }
 
 falign_status falign_decomposition_create(const falign_rule *rule, falign_decomposition **out) {
