@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/vector.h"
+
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address)
 #else
@@ -51,21 +53,25 @@ typedef void row_reader(void *to, const void *from, size_t count, double denomin
     memcpy(to, from, count * sizeof(type));                                        \
   }
 
-#define DEFINE_CONVERSION(name, to_type, from_type)                                \
-  static void name(void *to, const void *from, size_t count, double denominator) { \
-    (void)denominator;                                                             \
-    to_type *restrict numbers = to;                                                \
-    const from_type *restrict stored = from;                                       \
-    for (size_t j = 0; j < count; j++) numbers[j] = (to_type)stored[j];            \
+#define DEFINE_CONVERSION(name, to_type, from_type)                                                     \
+  FAL_LOOP void name##_loop(to_type *restrict to, const from_type *restrict from, size_t count) {       \
+    for (size_t j = 0; j < count; j++) to[j] = (to_type)from[j];                                        \
+  }                                                                                                     \
+  FAL_VECTOR(void, name##_at, (void *to, const void *from, size_t count), name##_loop(to, from, count)) \
+  static void name(void *to, const void *from, size_t count, double denominator) {                      \
+    (void)denominator;                                                                                  \
+    name##_at[fal_vector_level()](to, from, count);                                                     \
   }
 
 /* Divides in the type `via`, which rounds once where it holds both integers. */
-#define DEFINE_DIVISION(name, to_type, from_type, via)                                   \
-  static void name(void *to, const void *from, size_t count, double denominator) {       \
-    to_type *restrict numbers = to;                                                      \
-    const from_type *restrict stored = from;                                             \
-    const via divisor = (via)denominator;                                                \
-    for (size_t j = 0; j < count; j++) numbers[j] = (to_type)((via)stored[j] / divisor); \
+#define DEFINE_DIVISION(name, to_type, from_type, via)                                                         \
+  FAL_LOOP void name##_loop(to_type *restrict to, const from_type *restrict from, size_t count, via divisor) { \
+    for (size_t j = 0; j < count; j++) to[j] = (to_type)((via)from[j] / divisor);                              \
+  }                                                                                                            \
+  FAL_VECTOR(void, name##_at, (void *to, const void *from, size_t count, via divisor),                         \
+             name##_loop(to, from, count, divisor))                                                            \
+  static void name(void *to, const void *from, size_t count, double denominator) {                             \
+    name##_at[fal_vector_level()](to, from, count, (via)denominator);                                          \
   }
 
 DEFINE_COPY(copy_f32, float)

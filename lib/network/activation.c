@@ -45,13 +45,10 @@ FAL_LOOP void apply_loop(falign_activation kind, const real *restrict z, real *r
 
 FAL_VECTOR(void, apply, (falign_activation kind, const real *z, real *y, size_t count), apply_loop(kind, z, y, count))
 
-/* The bits of NaN for an infinity or NaN, else of 0, whose sign depends on how numbers are rounded. */
-FAL_LOOP real_bits not_finite(real x) { return bits_of(x - x); }
-
 FAL_LOOP bool all_finite_loop(const real *values, size_t count) {
   real_bits bad = 0;
   for (size_t i = 0; i < count; i++) bad |= not_finite(values[i]);
-  return bad << 1 == 0;
+  return all_were_finite(bad);
 }
 
 FAL_VECTOR(bool, all_finite, (const real *values, size_t count), return all_finite_loop(values, count))
@@ -64,7 +61,7 @@ FAL_LOOP bool add_bias_loop(const real *restrict b, real *restrict z, size_t row
       bad |= not_finite(z[j]);
     }
   }
-  return bad << 1 == 0;
+  return all_were_finite(bad);
 }
 
 FAL_VECTOR(bool, add_bias, (const real *b, real *z, size_t rows, size_t cols), return add_bias_loop(b, z, rows, cols))

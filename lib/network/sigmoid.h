@@ -19,14 +19,10 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
 
-#include "support/real.h"
-#include "support/vector.h"
+#include "support/bits.h"
 
 #if defined(FAL_REAL_F32)
-typedef uint32_t real_bits;
 enum { FRACTION_BITS = 23, EXPONENT_OF_1 = 127 };
 #define TO_INTEGER 0x1.8p23f  /* numbers of its size have no fraction */
 #define HALF_LN2 0x1.62e4p-2f /* of so few bits that n times it is exact */
@@ -36,7 +32,6 @@ enum { FRACTION_BITS = 23, EXPONENT_OF_1 = 127 };
 #define real_abs fabsf
 #define real_copysign copysignf
 #else
-typedef uint64_t real_bits;
 enum { FRACTION_BITS = 52, EXPONENT_OF_1 = 1023 };
 #define TO_INTEGER 0x1.8p52
 #define HALF_LN2 0x1.62e42feep-2
@@ -46,12 +41,6 @@ enum { FRACTION_BITS = 52, EXPONENT_OF_1 = 1023 };
 #define real_abs fabs
 #define real_copysign copysign
 #endif
-
-FAL_LOOP real_bits bits_of(real x) {
-  real_bits bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
 
 /* 2^-n, a normal number. */
 FAL_LOOP real half_to_the(real_bits n) {

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <float.h>
 #include <string.h>
 
 #include "network/activation.h"
+#include "support/bits.h"
 #include "support/real.h"
+#include "support/vector.h"
 #include "trainer/trainer.h"
-
-#if defined(FAL_REAL_F32)
-#define REAL_MAX FLT_MAX
-#else
-#define REAL_MAX DBL_MAX
-#endif
 
 #define gemm REAL(falign_backend_gemm)
 
@@ -62,19 +57,39 @@ static falign_status forward(const falign_trace *block, fal_lane *lane) {
   return FALIGN_OK;
 }
 
-/* E = Y* - Y, to `error` unless it is NULL; returns the loss, 1/2 sum E^2. */
+enum { SUMS = 8 }; /* side by side, so that an addition need not wait for the one before */
+
+/* e = y* - y of a row; adds the squares to `sums`. */
+FAL_LOOP void subtract_loop(const real *restrict target, const real *restrict output, real *restrict error, size_t cols,
+                            double sums[SUMS]) {
+  size_t j = 0;
+  for (; j + SUMS <= cols; j += SUMS) {
+    for (size_t k = 0; k < SUMS; k++) {
+      real e = target[j + k] - output[j + k];
+      error[j + k] = e;
+      sums[k] += (double)e * (double)e;
+    }
+  }
+  for (size_t k = 0; j < cols; j++, k++) {
+    real e = target[j] - output[j];
+    error[j] = e;
+    sums[k] += (double)e * (double)e;
+  }
+}
+
+FAL_VECTOR(void, subtract, (const real *target, const real *output, real *error, size_t cols, double sums[SUMS]),
+           subtract_loop(target, output, error, cols, sums))
+
+/* E = Y* - Y; returns the loss, 1/2 sum E^2. */
 static double squared_error(const falign_trace *block, real *error) {
   uint32_t d = block->network->layers;
   size_t cols = block->network->widths[d];
   const real *target = block->target, *output = block->outputs[d];
-  double sum = 0;
-  for (size_t i = 0; i < block->rows; i++, target += block->target_stride, output += cols) {
-    for (size_t j = 0; j < cols; j++) {
-      real e = target[j] - output[j];
-      sum += (double)e * (double)e;
-      if (error) *error++ = e;
-    }
-  }
+  double sums[SUMS] = {0}, sum = 0;
+  int level = fal_vector_level();
+  for (size_t i = 0; i < block->rows; i++, target += block->target_stride, output += cols, error += cols)
+    subtract[level](target, output, error, cols, sums);
+  for (size_t k = 0; k < SUMS; k++) sum += sums[k];
   return sum / 2;
 }
 
@@ -126,11 +141,18 @@ static falign_status bp_deltas(const falign_trace *block) {
   return FALIGN_OK;
 }
 
-static void sum_columns(const real *delta, size_t rows, size_t cols, real eta, bool fresh, real *db) {
-  if (fresh) memset(db, 0, cols * sizeof *db);
+FAL_LOOP void sum_columns_loop(const real *restrict delta, size_t rows, size_t cols, real eta, real *restrict db) {
   for (size_t i = 0; i < rows; i++, delta += cols) {
     for (size_t j = 0; j < cols; j++) db[j] += eta * delta[j];
   }
+}
+
+FAL_VECTOR(void, add_columns, (const real *delta, size_t rows, size_t cols, real eta, real *db),
+           sum_columns_loop(delta, rows, cols, eta, db))
+
+static void sum_columns(const real *delta, size_t rows, size_t cols, real eta, bool fresh, real *db) {
+  if (fresh) memset(db, 0, cols * sizeof *db);
+  add_columns[fal_vector_level()](delta, rows, cols, eta, db);
 }
 
 /* dW[l] = eta L[l]^T delta[l+1] (eqs. 1, 22), db[l] = eta 1^T delta[l] (eq. 23), added to what is there unless
@@ -202,7 +224,7 @@ static falign_status evaluate_block(const fal_pass *pass, falign_trace *block, s
   fal_lane *result = &pass->trainer->work->lanes[lane];
   (void)fresh;
   FAL_TRY(forward(block, result));
-  result->loss += squared_error(block, NULL);
+  result->loss += squared_error(block, block->deltas[block->network->layers]); /* which evaluation has no need of */
   return count_wrong(pass, block, &result->wrong);
 }
 
@@ -244,32 +266,41 @@ void REAL(fal_forward_lane)(void *pass, size_t lane, uint32_t worker) {
 
 enum { PIECE = 1024 }; /* numbers that stay in cache while all lanes are added */
 
-static size_t piece_end(size_t at, size_t count) { return count - at < PIECE ? count : at + PIECE; }
-
-static void add_piece(real *whole, const real *partial, size_t partials, size_t count, size_t at, size_t end) {
-  for (size_t p = 0; p < partials; p++) {
-    const real *more = partial + p * count;
-    for (size_t i = at; i < end; i++) whole[i] += more[i];
-  }
-}
-
-void REAL(fal_add_lanes)(real *whole, const real *partial, size_t partials, size_t count) {
-  for (size_t at = 0; at < count; at += PIECE) add_piece(whole, partial, partials, count, at, piece_end(at, count));
-}
-
-bool REAL(fal_sum_lanes)(const real *w, real *update, const real *partial, size_t partials, size_t count) {
-  int bad = 0;
+FAL_LOOP void add_lanes_loop(real *restrict whole, const real *restrict partial, size_t partials, size_t stride,
+                             size_t count) {
   for (size_t at = 0; at < count; at += PIECE) {
-    size_t end = piece_end(at, count);
-    add_piece(update, partial, partials, count, at, end);
-    for (size_t i = at; i < end; i++) {
-      real next = w[i] + update[i];
-      bad |= !(next >= -REAL_MAX && next <= REAL_MAX);
+    size_t end = count - at < PIECE ? count : at + PIECE;
+    for (size_t p = 0; p < partials; p++) {
+      const real *more = partial + p * stride;
+      for (size_t i = at; i < end; i++) whole[i] += more[i];
     }
   }
-  return bad == 0;
 }
 
-void REAL(fal_apply)(real *w, const real *update, size_t count) {
+FAL_VECTOR(void, add_lanes, (real * whole, const real *partial, size_t partials, size_t stride, size_t count),
+           add_lanes_loop(whole, partial, partials, stride, count))
+
+void REAL(fal_add_lanes)(real *whole, const real *partial, size_t partials, size_t stride, size_t count) {
+  add_lanes[fal_vector_level()](whole, partial, partials, stride, count);
+}
+
+FAL_LOOP bool next_is_finite_loop(const real *w, const real *update, size_t count) {
+  real_bits bad = 0;
+  for (size_t i = 0; i < count; i++) bad |= not_finite(w[i] + update[i]);
+  return all_were_finite(bad);
+}
+
+FAL_VECTOR(bool, next_is_finite, (const real *w, const real *update, size_t count),
+           return next_is_finite_loop(w, update, count))
+
+bool REAL(fal_next_is_finite)(const real *w, const real *update, size_t count) {
+  return next_is_finite[fal_vector_level()](w, update, count);
+}
+
+FAL_LOOP void apply_loop(real *restrict w, const real *restrict update, size_t count) {
   for (size_t i = 0; i < count; i++) w[i] += update[i];
 }
+
+FAL_VECTOR(void, apply, (real * w, const real *update, size_t count), apply_loop(w, update, count))
+
+void REAL(fal_apply)(real *w, const real *update, size_t count) { apply[fal_vector_level()](w, update, count); }

@@ -15,16 +15,18 @@ void fal_part(size_t count, size_t parts, size_t i, size_t *first, size_t *lengt
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-/* How many partial sums: a matter of the shapes alone, so that results do not depend on the threads. */
+/* How many partial sums: a matter of the shapes alone, so that results do not depend on the threads. Of more than half
+ * of the most there are two blocks or more each, since adding them up takes time as well. */
 static size_t count_lanes(const falign_network *network, size_t blocks) {
   size_t bytes = network->parameter_count * fal_element(network->precision);
-  size_t fit = FAL_LANES_BYTES / bytes;
-  return least(least(blocks, FAL_LANES), fit > 0 ? fit : 1);
+  size_t fit = FAL_LANES_BYTES / bytes, some = least(blocks, FAL_LANES / 2);
+  return least(blocks / 2 > some ? least(blocks / 2, FAL_LANES) : some, fit > 0 ? fit : 1);
 }
 
 falign_status fal_plan(const falign_trainer *trainer, size_t rows, bool bp) {
   fal_work *work = trainer->work;
-  work->block_count = (rows + FAL_BLOCK - 1) / FAL_BLOCK;
+  size_t block = trainer->network->parameter_count < FAL_LARGE ? FAL_BLOCK : FAL_LARGE_BLOCK;
+  work->block_count = (rows - 1) / block + 1;
   work->lane_count = count_lanes(trainer->network, work->block_count);
   size_t first, longest;
   fal_part(rows, work->block_count, 0, &first, &longest);
@@ -41,26 +43,6 @@ falign_status fal_plan(const falign_trainer *trainer, size_t rows, bool bp) {
     work->lanes[i].loss = 0;
     work->lanes[i].wrong = 0;
   }
-  return FALIGN_OK;
-}
-
-static falign_status allocate(void **buffer, size_t count, size_t element) {
-  void *room = fal_alloc(count, element);
-  if (!room) return fal_fail_memory("updates", count, element);
-  free(*buffer);
-  *buffer = room;
-  return FALIGN_OK;
-}
-
-static falign_status reserve_sums(const falign_trainer *trainer, fal_sums *sums, size_t count) {
-  size_t element = fal_element(trainer->network->precision);
-  size_t others = trainer->work->lane_count - 1;
-  if (count != sums->count) fal_sums_clear(sums);
-  sums->count = count;
-  if (!sums->whole) FAL_TRY(allocate(&sums->whole, count, element));
-  if (others <= sums->partials) return FALIGN_OK;
-  FAL_TRY(allocate(&sums->partial, others * count, element)); /* about FAL_LANES_BYTES at most */
-  sums->partials = others;
   return FALIGN_OK;
 }
 
@@ -119,25 +101,6 @@ static falign_status blame_update(const falign_trainer *trainer, const fal_rows_
   return diverged(trainer, "W", 0);
 }
 
-/* Sums up the lanes; false where a parameter would not be finite after the update. */
-static bool sum_lanes(const falign_trainer *trainer, const fal_sums *sums) {
-  const falign_network *network = trainer->network;
-  size_t others = trainer->work->lane_count - 1, count = network->parameter_count;
-  return network->precision == FALIGN_F32
-             ? fal_sum_lanes_f32(network->parameters, sums->whole, sums->partial, others, count)
-             : fal_sum_lanes_f64(network->parameters, sums->whole, sums->partial, others, count);
-}
-
-static void sum_correlations(const falign_trainer *trainer) {
-  const fal_sums *sums = &trainer->work->correlation_sums;
-  size_t others = trainer->work->lane_count - 1;
-  if (trainer->network->precision == FALIGN_F32) {
-    fal_add_lanes_f32(sums->whole, sums->partial, others, sums->count);
-  } else {
-    fal_add_lanes_f64(sums->whole, sums->partial, others, sums->count);
-  }
-}
-
 static double sum_losses(const fal_work *work) {
   double loss = 0;
   for (size_t i = 0; i < work->lane_count; i++) loss += work->lanes[i].loss;
@@ -165,16 +128,6 @@ static void publish(const falign_trainer *trainer, const fal_pass *pass, int32_t
   if (!pass->bp) memcpy(last->bp_deltas, last->deltas, pointers); /* the rule is BP */
 }
 
-static void add_update(falign_trainer *trainer) {
-  falign_network *network = trainer->network;
-  const void *update = trainer->work->sums.whole;
-  if (network->precision == FALIGN_F32) {
-    fal_apply_f32(network->parameters, update, network->parameter_count);
-  } else {
-    fal_apply_f64(network->parameters, update, network->parameter_count);
-  }
-}
-
 static falign_status normalize(falign_trainer *trainer) {
   return trainer->norm ? falign_norm_apply(trainer->norm, trainer->network, trainer->rule) : FALIGN_OK;
 }
@@ -193,17 +146,18 @@ static falign_status compute(falign_trainer *trainer, fal_pass *pass, double *lo
   const char *y_name = pass->imposed ? "delta" : "y";
   FAL_TRY(fal_plan(trainer, pass->in.rows, pass->bp));
   size_t parameters = trainer->network->parameter_count;
-  FAL_TRY(reserve_sums(trainer, &work->sums, parameters));
-  if (pass->bp) FAL_TRY(reserve_sums(trainer, &work->bp_sums, parameters));
-  if (pass->correlate) FAL_TRY(reserve_sums(trainer, &work->correlation_sums, trainer->history->correlations));
+  FAL_TRY(fal_sums_reserve(trainer, &work->sums, parameters));
+  if (pass->bp) FAL_TRY(fal_sums_reserve(trainer, &work->bp_sums, parameters));
+  if (pass->correlate) FAL_TRY(fal_sums_reserve(trainer, &work->correlation_sums, trainer->history->correlations));
   if (pass->keep) FAL_TRY(fal_trace_reserve(&work->whole, pass->in.rows, pass->bp));
   bool f32 = trainer->network->precision == FALIGN_F32;
   fal_pool *pool = trainer->rule->table.concurrent ? work->pool : NULL;
   fal_pool_run(pool, work->lane_count, f32 ? fal_train_lane_f32 : fal_train_lane_f64, pass);
   FAL_TRY(fal_lanes_status(trainer, &pass->in, y_name));
-  if (!sum_lanes(trainer, &work->sums)) return blame_update(trainer, &pass->in, y_name);
-  if (pass->bp) sum_lanes(trainer, &work->bp_sums);
-  if (pass->correlate) sum_correlations(trainer);
+  if (!fal_sums_gather(trainer, &work->sums, trainer->network->parameters))
+    return blame_update(trainer, &pass->in, y_name);
+  if (pass->bp) fal_sums_gather(trainer, &work->bp_sums, NULL);
+  if (pass->correlate) fal_sums_gather(trainer, &work->correlation_sums, NULL);
   *loss = sum_losses(work);
   if (isfinite(*loss)) return FALIGN_OK;
   FAL_TRY(blame_input(trainer, &pass->in, y_name));
@@ -218,7 +172,7 @@ static falign_status finish(falign_trainer *trainer) {
   work->phase = FAL_LOOKING;
   FAL_TRY(fal_observe(trainer, &work->last));
   work->phase = FAL_APPLYING;
-  add_update(trainer);
+  fal_sums_apply(trainer);
   trainer->iteration++; /* W[k+1] is there, whatever comes of what follows */
   FAL_TRY(normalize(trainer));
   return adapt_rule(trainer);

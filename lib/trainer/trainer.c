@@ -33,12 +33,6 @@ static falign_status create_workers(const falign_network *network, uint32_t coun
   return FALIGN_OK;
 }
 
-void fal_sums_clear(fal_sums *sums) {
-  free(sums->whole);
-  free(sums->partial);
-  *sums = (fal_sums){0};
-}
-
 static void free_work(fal_work *work) {
   if (!work) return;
   fal_pool_destroy(work->pool);

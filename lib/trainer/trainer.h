@@ -10,9 +10,12 @@
 #include "trace/trace.h"
 
 enum {
-  FAL_BLOCK = 128,                    /* rows that go through a whole step while they are in cache, at most */
+  FAL_BLOCK = 64,                     /* rows that go through a whole step while they are in cache, at most */
+  FAL_LARGE_BLOCK = 128,              /* the same for networks whose weights are not */
+  FAL_LARGE = 1 << 18,                /* parameters of such a network */
   FAL_LANES = 16,                     /* partial sums of the updates, at most */
   FAL_LANES_BYTES = 64 * 1024 * 1024, /* and in all, about */
+  FAL_PIECE = 8192,                   /* parameters that a thread sums up and adds at a time */
   FAL_NEEDS_ALL = FALIGN_NEEDS_STEP | FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP
 };
 
@@ -110,6 +113,13 @@ falign_status fal_check_rows(const falign_trainer *trainer, falign_precision pre
                              size_t y_stride);
 falign_status fal_check_batches(const falign_trainer *trainer, const falign_batches *batches);
 
+/* sums.c */
+falign_status fal_sums_reserve(const falign_trainer *trainer, fal_sums *sums, size_t count);
+/* Adds the lanes up in their order; `w`, unless it is NULL, is what the sum will be added to: false where that would
+ * not be finite. */
+bool fal_sums_gather(const falign_trainer *trainer, const fal_sums *sums, const void *w);
+/* Adds the update to the network's parameters. */
+void fal_sums_apply(const falign_trainer *trainer);
 void fal_sums_clear(fal_sums *sums);
 
 /* step.c */
@@ -133,12 +143,13 @@ void fal_evaluate_lane_f32(void *pass, size_t lane, uint32_t worker);
 void fal_evaluate_lane_f64(void *pass, size_t lane, uint32_t worker);
 void fal_forward_lane_f32(void *pass, size_t lane, uint32_t worker);
 void fal_forward_lane_f64(void *pass, size_t lane, uint32_t worker);
-/* whole = whole + partial sums, in their order */
-void fal_add_lanes_f32(float *whole, const float *partial, size_t partials, size_t count);
-void fal_add_lanes_f64(double *whole, const double *partial, size_t partials, size_t count);
-/* The same for an update; false where w + update is not finite. */
-bool fal_sum_lanes_f32(const float *w, float *update, const float *partial, size_t partials, size_t count);
-bool fal_sum_lanes_f64(const double *w, double *update, const double *partial, size_t partials, size_t count);
+/* whole = whole + partial sums, in their order, of `count` numbers; one partial sum begins `stride` numbers after the
+ * other. */
+void fal_add_lanes_f32(float *whole, const float *partial, size_t partials, size_t stride, size_t count);
+void fal_add_lanes_f64(double *whole, const double *partial, size_t partials, size_t stride, size_t count);
+/* False where w + update is not finite. */
+bool fal_next_is_finite_f32(const float *w, const float *update, size_t count);
+bool fal_next_is_finite_f64(const double *w, const double *update, size_t count);
 /* w = w + update (eqs. 14, 15) */
 void fal_apply_f32(float *w, const float *update, size_t count);
 void fal_apply_f64(double *w, const double *update, size_t count);
