@@ -5,10 +5,11 @@
 #include <stdbool.h>
 
 #include "support/support.h"
+#include "support/vector.h"
 
 enum {
-  LANES = 8,  /* partial sums that the compiler may keep in vector registers */
-  CHUNK = 256 /* numbers read at a time; a multiple of LANES */
+  LANES = 8,   /* partial sums that the compiler may keep in vector registers */
+  CHUNK = 1024 /* numbers read at a time; a multiple of LANES */
 };
 
 static const double pi = 3.14159265358979323846;
@@ -40,42 +41,88 @@ static reader reader_of(const vector *v) {
   return (reader){v->views, v->views + v->count, 0, 0, ldexp(1, -v->exponent)};
 }
 
-static void read_row(const fal_view *view, size_t row, size_t col, double scale, double *out, size_t count) {
-  size_t at = row * view->row_step + col * view->col_step, step = view->col_step;
-  if (view->precision == FALIGN_F32) {
-    const float *from = (const float *)view->data + at;
-    for (size_t i = 0; i < count; i++) out[i] = scale * (double)from[i * step];
-  } else {
-    const double *from = (const double *)view->data + at;
-    for (size_t i = 0; i < count; i++) out[i] = scale * from[i * step];
+/* Numbers from the row and column of a view on, scaled: `rows` parts of rows with `cols` numbers each, filled up with
+ * zeros to `stride`. */
+FAL_LOOP void read_loop(const fal_view *view, size_t row, size_t col, size_t rows, size_t cols, size_t step,
+                        double scale, double *restrict out, size_t stride) {
+  for (size_t r = 0; r < rows; r++, out += stride) {
+    size_t at = (row + r) * view->row_step + col * step;
+    if (view->precision == FALIGN_F32) {
+      const float *restrict from = (const float *)view->data + at;
+      for (size_t i = 0; i < cols; i++) out[i] = scale * (double)from[i * step];
+    } else {
+      const double *restrict from = (const double *)view->data + at;
+      for (size_t i = 0; i < cols; i++) out[i] = scale * from[i * step];
+    }
+    for (size_t i = cols; i < stride; i++) out[i] = 0;
   }
 }
 
-/* Reads on into `out`, to the end of the row at most, and fills up to a multiple of LANES with zeros. Returns how
- * many numbers `out` then has: 0 at the end of the vector. */
+FAL_VECTOR(void, read_along,
+           (const fal_view *view, size_t row, size_t col, size_t rows, size_t cols, double scale, double *out,
+            size_t stride),
+           read_loop(view, row, col, rows, cols, 1, scale, out, stride))
+FAL_VECTOR(void, read_across,
+           (const fal_view *view, size_t row, size_t col, size_t rows, size_t cols, double scale, double *out,
+            size_t stride),
+           read_loop(view, row, col, rows, cols, view->col_step, scale, out, stride))
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Reads on into `out`: as many whole rows of a view as fit, or a part of a row that does not. Each is filled up with
+ * zeros to a multiple of LANES, so that sums are the same however the rows are stored. Returns how many numbers `out`
+ * then has: 0 at the end of the vector. */
 static size_t read_on(reader *r, double out[CHUNK]) {
   while (r->view < r->end && (r->row == r->view->rows || r->view->cols == 0)) {
     r->view++;
     r->row = 0;
   }
   if (r->view == r->end) return 0;
-  size_t left = r->view->cols - r->col, count = left < CHUNK ? left : CHUNK;
-  read_row(r->view, r->row, r->col, r->scale, out, count);
-  r->col += count;
+  size_t cols = least(r->view->cols - r->col, CHUNK), stride = (cols + LANES - 1) / LANES * LANES;
+  size_t rows = cols == r->view->cols ? least(CHUNK / stride, r->view->rows - r->row) : 1;
+  int level = fal_vector_level();
+  (r->view->col_step == 1 ? read_along : read_across)[level](r->view, r->row, r->col, rows, cols, r->scale, out,
+                                                             stride);
+  r->col += cols;
   if (r->col == r->view->cols) {
     r->col = 0;
-    r->row++;
+    r->row += rows;
   }
-  while (count % LANES != 0) out[count++] = 0;
-  return count;
+  return rows * stride;
 }
 
-static double dot(const double *x, const double *y, size_t count) {
+FAL_LOOP double add_up(const double lane[LANES]) {
+  return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+}
+
+FAL_LOOP double dot_loop(const double *x, const double *y, size_t count) {
   double lane[LANES] = {0};
   for (size_t i = 0; i < count; i += LANES)
     for (size_t j = 0; j < LANES; j++) lane[j] += x[i + j] * y[i + j];
-  return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+  return add_up(lane);
 }
+
+FAL_VECTOR(double, dots, (const double *x, const double *y, size_t count), return dot_loop(x, y, count))
+
+static double dot(const double *x, const double *y, size_t count) { return dots[fal_vector_level()](x, y, count); }
+
+/* Adds |u - v|^2 and |u + v|^2 of u = a x and v = b y to `squares`. */
+FAL_LOOP void compare_loop(const double *restrict x, double a, const double *restrict y, double b, size_t count,
+                           double squares[2]) {
+  double less[LANES] = {0}, more[LANES] = {0};
+  for (size_t i = 0; i < count; i += LANES) {
+    for (size_t j = 0; j < LANES; j++) {
+      double u = x[i + j] * a, v = y[i + j] * b;
+      less[j] += (u - v) * (u - v);
+      more[j] += (u + v) * (u + v);
+    }
+  }
+  squares[0] += add_up(less);
+  squares[1] += add_up(more);
+}
+
+FAL_VECTOR(void, compare_units, (const double *x, double a, const double *y, double b, size_t count, double squares[2]),
+           compare_loop(x, a, y, b, count, squares))
 
 static double sum_squares(const vector *v) {
   double x[CHUNK], sum = 0;
@@ -123,18 +170,13 @@ double fal_view_angle(const fal_view *a, const fal_view *b, size_t count) {
   vector va = vector_of(a, count), vb = vector_of(b, count);
   if (va.squares == 0 || vb.squares == 0) return NAN;
   double unit_a = 1 / sqrt(va.squares), unit_b = 1 / sqrt(vb.squares);
-  double u[CHUNK], v[CHUNK], difference[CHUNK], sum[CHUNK], differences = 0, sums = 0;
+  double x[CHUNK], y[CHUNK], squares[2] = {0};
   reader ra = reader_of(&va), rb = reader_of(&vb);
-  for (size_t n; (n = read_on(&ra, u)) > 0;) {
-    read_on(&rb, v);
-    for (size_t i = 0; i < n; i++) {
-      difference[i] = u[i] * unit_a - v[i] * unit_b;
-      sum[i] = u[i] * unit_a + v[i] * unit_b;
-    }
-    differences += dot(difference, difference, n);
-    sums += dot(sum, sum, n);
+  for (size_t n; (n = read_on(&ra, x)) > 0;) {
+    read_on(&rb, y);
+    compare_units[fal_vector_level()](x, unit_a, y, unit_b, n, squares);
   }
-  return 360 * (atan2(sqrt(differences), sqrt(sums)) / pi);
+  return 360 * (atan2(sqrt(squares[0]), sqrt(squares[1])) / pi);
 }
 
 double fal_view_cosine(const fal_view *a, const fal_view *b, size_t count) {
