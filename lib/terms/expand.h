@@ -15,7 +15,7 @@
 
 enum {
   FAL_GROUP = 8,        /* orders of a group: part of what fixes the order of summation, as are */
-  FAL_EXPAND_BLOCK = 64 /* the rows that go through all of it while they are in cache */
+  FAL_EXPAND_BLOCK = 48 /* the rows that go through all of it while they are in cache */
 };
 
 /* What is expanded. */
