@@ -373,6 +373,7 @@ static falign_status fill(const falign_history *history, const falign_trace *tra
                           void *entry) {
   size_t bytes = history->parameters * element(history), size = element(history);
   char *numbers = (char *)entry + HEADER;
+  memset(entry, 0, HEADER);
   memcpy(entry, &trace->eta, sizeof trace->eta);
   memcpy(numbers, history->network->parameters, bytes);
   memcpy(numbers + bytes, trace->update, bytes);
