@@ -125,23 +125,23 @@ static falign_status prepare(const falign_terms *terms, const falign_trace *trac
 }
 
 /* Computes to memory of its own first, since a failure may come late. */
-falign_status fal_terms_expand(falign_terms *terms, fal_expansion *what, double **kind, size_t matrices, double *t) {
+falign_status fal_terms_expand(falign_terms *terms, fal_expansion *what, double **result, size_t matrices, double *t) {
   const falign_network *network = terms->history->network;
   FAL_TRY(fal_terms_check_orders(terms->history, what->trace->iteration, what->orders, what->count));
   double *room;
   FAL_TRY(fal_terms_room(network, what->l, matrices, &room));
-  *kind = room;
+  *result = room;
   falign_status status = fal_expand(terms->expander, what);
   if (status == FALIGN_OK) memcpy(t, room, matrices * fal_terms_numbers(network, what->l) * sizeof *t);
   free(room);
   return status;
 }
 
-falign_status fal_terms_expand_all(falign_terms *terms, fal_expansion *what, double **kind, double *t) {
+falign_status fal_terms_expand_all(falign_terms *terms, fal_expansion *what, double **result, double *t) {
   uint64_t *orders;
   FAL_TRY(fal_terms_all_orders(what->trace->iteration, &orders, &what->count));
   what->orders = orders;
-  falign_status status = fal_terms_expand(terms, what, kind, 1, t);
+  falign_status status = fal_terms_expand(terms, what, result, 1, t);
   free(orders);
   return status;
 }

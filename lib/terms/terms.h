@@ -24,11 +24,11 @@ falign_status fal_terms_all_orders(uint64_t k, uint64_t **orders, size_t *count)
 falign_status fal_terms_room(const falign_network *network, uint32_t l, size_t count, double **out);
 size_t fal_terms_numbers(const falign_network *network, uint32_t l);
 
-/* Expands what was found sound: `kind` is that of its results that is asked for, of `matrices`, in *what. Nothing is
- * written on failure. */
-falign_status fal_terms_expand(falign_terms *terms, fal_expansion *what, double **kind, size_t matrices, double *t);
+/* Expands what was found sound, to `t`: `result` is the field of *what that is asked for (single, sum or remainder), of
+ * so many matrices. Nothing is written on failure. */
+falign_status fal_terms_expand(falign_terms *terms, fal_expansion *what, double **result, size_t matrices, double *t);
 /* The same over all orders 1..k. */
-falign_status fal_terms_expand_all(falign_terms *terms, fal_expansion *what, double **kind, double *t);
+falign_status fal_terms_expand_all(falign_terms *terms, fal_expansion *what, double **result, double *t);
 /* dW[l] of the step. */
 fal_view fal_terms_update(const falign_trace *trace, uint32_t l);
 /* The angle of a matrix of the shape of W[l] with the feedback at iteration k. */
