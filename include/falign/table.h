@@ -33,6 +33,11 @@ FALIGN_API FALIGN_CHECKED falign_status falign_table_add(falign_table *table, in
                                                          int64_t layer, int64_t order, const char *metric,
                                                          double value);
 
+/** Adds the rows of `other`, which has the same leading column or none either, in their order, each with its run and
+ *  condition. What the next rows say stays. @return FALIGN_INVALID for another leading column, FALIGN_MEMORY; the rows
+ *  are then as they were. */
+FALIGN_API FALIGN_CHECKED falign_status falign_table_append(falign_table *table, const falign_table *other);
+
 /** The number of rows. */
 FALIGN_API size_t falign_table_rows(const falign_table *table);
 

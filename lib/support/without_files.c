@@ -97,6 +97,8 @@ falign_status falign_table_add(falign_table *table, int64_t iteration, double ep
   return no_files(__func__);
 }
 
+falign_status falign_table_append(falign_table *table, const falign_table *other) { return no_files(__func__); }
+
 size_t falign_table_rows(const falign_table *table) { return 0; }
 
 falign_status falign_table_row(const falign_table *table, size_t i, const char **condition, int64_t *run,

@@ -65,6 +65,14 @@ static int64_t not_below_empty(int64_t value) { return value < 0 ? -1 : value; }
 
 void falign_table_set_run(falign_table *table, int64_t run) { table->run = not_below_empty(run); }
 
+static falign_status push(falign_table *table, const fal_row *row) {
+  fal_row *rows = fal_grow(table->rows, &table->capacity, table->count, sizeof *rows);
+  if (!rows) return fal_fail_memory("a table", table->count + 1, sizeof *rows);
+  table->rows = rows;
+  rows[table->count++] = *row;
+  return FALIGN_OK;
+}
+
 static bool is_metric(const char *name) { return *name && !strpbrk(name, ",\"\r\n"); }
 
 falign_status falign_table_add(falign_table *table, int64_t iteration, double epoch, int64_t layer, int64_t order,
@@ -76,19 +84,38 @@ falign_status falign_table_add(falign_table *table, int64_t iteration, double ep
   if (layer > INT32_MAX || order > INT32_MAX)
     return fal_fail(FALIGN_INVALID, "%s %" PRId64 " is beyond %" PRId32, layer > INT32_MAX ? "layer" : "order",
                     layer > INT32_MAX ? layer : order, INT32_MAX);
-  fal_row *rows = fal_grow(table->rows, &table->capacity, table->count, sizeof *rows);
-  if (!rows) return fal_fail_memory("a table", table->count + 1, sizeof *rows);
-  table->rows = rows;
-  int32_t index;
-  FAL_TRY(intern(&table->metrics, metric, &index));
-  rows[table->count++] = (fal_row){.epoch = epoch,
-                                   .value = value,
-                                   .run = table->run,
-                                   .iteration = not_below_empty(iteration),
-                                   .layer = (int32_t)not_below_empty(layer),
-                                   .order = (int32_t)not_below_empty(order),
-                                   .metric = index,
-                                   .condition = table->condition};
+  fal_row row = {.epoch = epoch,
+                 .value = value,
+                 .run = table->run,
+                 .iteration = not_below_empty(iteration),
+                 .layer = (int32_t)not_below_empty(layer),
+                 .order = (int32_t)not_below_empty(order),
+                 .condition = table->condition};
+  FAL_TRY(intern(&table->metrics, metric, &row.metric));
+  return push(table, &row);
+}
+
+/* A row of a table that has names of its own for the indices. */
+static falign_status append_row(falign_table *table, const falign_table *other, size_t i) {
+  fal_row row = other->rows[i];
+  FAL_TRY(intern(&table->conditions, other->conditions.at[row.condition], &row.condition));
+  FAL_TRY(intern(&table->metrics, other->metrics.at[row.metric], &row.metric));
+  return push(table, &row);
+}
+
+falign_status falign_table_append(falign_table *table, const falign_table *other) {
+  FAL_GIVEN(table);
+  FAL_GIVEN(other);
+  const char *has = table->column ? table->column : "", *found = other->column ? other->column : "";
+  if (strcmp(has, found) != 0)
+    return fal_fail(FALIGN_INVALID, "the table has the leading column \"%s\", the other \"%s\"", has, found);
+  const size_t before = table->count, count = other->count; /* they may be one table */
+  for (size_t i = 0; i < count; i++) {
+    falign_status status = append_row(table, other, i);
+    if (status == FALIGN_OK) continue;
+    table->count = before;
+    return status;
+  }
   return FALIGN_OK;
 }
 

@@ -71,6 +71,69 @@ START_TEST(writes_conditions) {
 }
 END_TEST
 
+/* Rows keep their run and condition, whose numbers are others in the two tables; the next row has the table's own. */
+START_TEST(appends_rows) {
+  falign_table *table = new_table(FALIGN_F64, "c"), *other = new_table(FALIGN_F32, "c");
+  ok(falign_table_set_condition(table, "fa"));
+  falign_table_set_run(table, 1);
+  ok(falign_table_add(table, 1, 1, 1, 1, "m", 1));
+  ok(falign_table_add(other, 2, nan_value, -1, -1, "n", nan_value));
+  falign_table_set_run(other, 2);
+  ok(falign_table_set_condition(other, "dfa"));
+  ok(falign_table_add(other, 3, 3, 3, 3, "m", 3));
+  ok(falign_table_append(table, other));
+  ok(falign_table_add(table, 4, 4, 4, 4, "n", 4));
+  ck_assert_uint_eq(falign_table_rows(table), 4);
+  ck_assert_uint_eq(falign_table_rows(other), 2);
+  falign_table_destroy(other);
+  has_text(table,
+           "c,run,iteration,epoch,layer,order,metric,value\n"
+           "fa,1,1,1,1,1,m,1\n"
+           ",,2,,,,n,nan\n"
+           "dfa,2,3,3,3,3,m,3\n"
+           "fa,1,4,4,4,4,n,4\n");
+  falign_table_destroy(table);
+}
+END_TEST
+
+START_TEST(appends_itself_and_nothing) {
+  falign_table *table = new_table(FALIGN_F64, NULL), *empty = new_table(FALIGN_F64, NULL);
+  for (int i = 0; i < 30; i++) ok(falign_table_add(table, i, 0, i, i, i % 2 ? "a" : "b", i));
+  ok(falign_table_append(table, empty));
+  ok(falign_table_append(empty, table));
+  ok(falign_table_append(table, table));
+  ck_assert_uint_eq(falign_table_rows(empty), 30);
+  ck_assert_uint_eq(falign_table_rows(table), 60);
+  for (size_t i = 0; i < 60; i++) {
+    const char *metric;
+    double value;
+    ok(falign_table_row(table, i, NULL, NULL, NULL, NULL, NULL, NULL, &metric, &value));
+    ck_assert_str_eq(metric, i % 2 ? "a" : "b");
+    ck_assert_double_eq(value, (double)(i % 30));
+  }
+  falign_table_destroy(empty);
+  falign_table_destroy(table);
+}
+END_TEST
+
+START_TEST(appends_nothing_of_another_kind) {
+  falign_table *table = new_table(FALIGN_F64, "c"), *named = new_table(FALIGN_F64, "d");
+  falign_table *plain = new_table(FALIGN_F64, NULL);
+  ok(falign_table_add(plain, 1, 1, 1, 1, "m", 1));
+  ok(falign_table_add(named, 1, 1, 1, 1, "m", 1));
+  fails(FALIGN_INVALID, "\"c\", the other \"\"", falign_table_append(table, plain));
+  fails(FALIGN_INVALID, "\"c\", the other \"d\"", falign_table_append(table, named));
+  fails(FALIGN_INVALID, "\"\", the other \"d\"", falign_table_append(plain, named));
+  fails(FALIGN_INVALID, "table is NULL", falign_table_append(NULL, named));
+  fails(FALIGN_INVALID, "other is NULL", falign_table_append(table, NULL));
+  ck_assert_uint_eq(falign_table_rows(table), 0);
+  ck_assert_uint_eq(falign_table_rows(plain), 1);
+  falign_table_destroy(table);
+  falign_table_destroy(named);
+  falign_table_destroy(plain);
+}
+END_TEST
+
 START_TEST(reads_rows_back) {
   falign_table *table = new_table(FALIGN_F64, NULL), *named = new_table(FALIGN_F64, "c");
   falign_table_set_run(table, 7);
@@ -384,6 +447,9 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, writes_doubles);
   tcase_add_test(tests, writes_singles);
   tcase_add_test(tests, writes_conditions);
+  tcase_add_test(tests, appends_rows);
+  tcase_add_test(tests, appends_itself_and_nothing);
+  tcase_add_test(tests, appends_nothing_of_another_kind);
   tcase_add_test(tests, reads_rows_back);
   tcase_add_test(tests, refuses_bad_rows);
   tcase_add_test(tests, reports_full_devices);
