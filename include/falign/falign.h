@@ -14,6 +14,7 @@
 #include "falign/dataset.h"
 #include "falign/decomposition.h"
 #include "falign/disturbance.h"
+#include "falign/ensemble.h"
 #include "falign/export.h"
 #include "falign/history.h"
 #include "falign/metric.h"

@@ -10,7 +10,7 @@ typedef struct fal_pool fal_pool;
 /* Does one task; `worker` is below the pool's threads and differs between tasks that run at the same time. */
 typedef void (*fal_task_fn)(void *arg, size_t task, uint32_t worker);
 
-/* Fails where nobody may ask for so many threads. */
+/* Fails where nobody may ask for so many threads, or this build has not more than one. */
 falign_status fal_pool_check(uint32_t threads);
 /* A pool of `threads` in all, the caller of fal_pool_run() among them. */
 falign_status fal_pool_create(uint32_t threads, fal_pool **out);

@@ -198,6 +198,16 @@ static falign_status resume(objects *o) {
   return falign_trainer_run(o->other_trainer, o->other_batches, 4);
 }
 
+static falign_status train_both(objects *o) {
+  TRY(falign_dataset_create_synthetic(300, 6, 5, 0.6, 0.1, FALIGN_TRAIN, 1, &o->data));
+  TRY(falign_code_create_n_hot(5, 10, 2, 1, 0, &o->code));
+  TRY(make_run(o, &o->network, &o->rule, &o->batches, &o->trainer));
+  TRY(make_run(o, &o->other_network, &o->other_rule, &o->other_batches, &o->other_trainer));
+  falign_trainer *const trainers[] = {o->trainer, o->other_trainer};
+  falign_batches *const batches[] = {o->batches, o->other_batches};
+  return falign_ensemble_train(trainers, batches, 2, 3, 1); /* what fails here is counted on one thread */
+}
+
 static falign_status look_back(objects *o, uint64_t lag) {
   const uint64_t lags[] = {1, lag};
   TRY(falign_metric_create_similarity(o->batches, lag, 1, &o->metrics[o->metric_count]));
@@ -462,6 +472,7 @@ static falign_status files(objects *o) {
   TRY(falign_config_read(config, &o->other_config));
   TRY(falign_table_create(FALIGN_F64, "condition", &o->other_table));
   TRY(falign_table_import(o->other_table, o->read_tensors));
+  TRY(falign_table_append(o->other_table, o->table));
   TRY(falign_table_write(o->other_table, table));
   return falign_table_write_summary(o->other_table, summary);
 }
@@ -535,6 +546,9 @@ END_TEST
 START_TEST(resuming) { sweep(resume); }
 END_TEST
 
+START_TEST(ensembles) { sweep(train_both); }
+END_TEST
+
 START_TEST(metrics_that_look_back) { sweep(past_iterations); }
 END_TEST
 
@@ -604,6 +618,7 @@ END_TEST
 static void add_tests(TCase *tests) {
   tcase_add_test(tests, training);
   tcase_add_test(tests, resuming);
+  tcase_add_test(tests, ensembles);
   tcase_add_test(tests, metrics_that_look_back);
   tcase_add_test(tests, metrics_that_look_back_for_long);
   tcase_add_test(tests, pairs_of_points);
