@@ -5,46 +5,17 @@
 
 #include <falign/falign.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kit/data.h"
 #include "kit/describe.h"
-#include "kit/options.h"
 #include "kit/output.h"
 #include "kit/plot.h"
 #include "kit/process.h"
-#include "kit/progress.h"
-#include "mnist_settings.h"
+#include "mnist_runs.h"
 #include "mnist_terms.h"
-
-/* What all runs share. */
-typedef struct experiment {
-  settings set;
-  data_place place;
-  falign_dataset *train, *test;
-  falign_backend *backend;
-  falign_config *config;      /* what a resumed run must share */
-  falign_tensors *start;      /* of --load */
-  falign_tensors *checkpoint; /* of --resume */
-  falign_table *table;
-  progress progress;
-  double test_error; /* the last one; NaN before */
-  uint32_t threads;
-} experiment;
-
-/* One run: what is drawn anew for it, and what is bound to that. */
-typedef struct run {
-  uint32_t number;
-  falign_code *code;
-  falign_batches *train, *test;
-  falign_network *network;
-  falign_rule *rule;
-  falign_norm *norm; /* NULL for none */
-  falign_trainer *trainer;
-} run;
 
 /* ---- What all runs share ---- */
 
@@ -135,290 +106,6 @@ static void release(experiment *e) {
   falign_tensors_destroy(e->start);
   falign_tensors_destroy(e->checkpoint);
   falign_table_destroy(e->table);
-}
-
-/* ---- Checkpoints ---- */
-
-static falign_status add_count(falign_tensors *tensors, const char *name, uint64_t count) {
-  char text[32];
-  snprintf(text, sizeof text, "%" PRIu64, count);
-  return falign_tensors_set_note(tensors, name, text);
-}
-
-static falign_status read_count(const experiment *e, const char *name, uint64_t *count) {
-  const char *text = falign_tensors_note(e->checkpoint, name);
-  const option note = {.name = name, .parse = option_count, .target = count, .most = UINT64_MAX};
-  if (text != NULL && option_count(&note, text) == FALIGN_OK) return FALIGN_OK;
-  return fail(FALIGN_FORMAT, "it is no checkpoint of mnist: it does not tell its %s", name);
-}
-
-static falign_status fill_checkpoint(const experiment *e, const run *r, falign_tensors *tensors) {
-  TRY(falign_trainer_export(r->trainer, tensors));
-  TRY(falign_batches_export(r->train, falign_trainer_iteration(r->trainer), tensors));
-  TRY(falign_table_export(e->table, tensors));
-  TRY(falign_config_export(e->config, tensors));
-  TRY(add_count(tensors, "run", r->number));
-  TRY(add_count(tensors, "loaded", e->start != NULL));
-  return add_count(tensors, "iterations", e->set.total);
-}
-
-static falign_status write_checkpoint(const experiment *e, const run *r) {
-  falign_tensors *tensors;
-  if (e->set.checkpoint == NULL) return FALIGN_OK;
-  TRY(falign_tensors_create(&tensors));
-  falign_status status = fill_checkpoint(e, r, tensors);
-  if (status == FALIGN_OK) status = falign_tensors_write(tensors, e->set.checkpoint);
-  falign_tensors_destroy(tensors);
-  return status;
-}
-
-static falign_status match_checkpoint(const experiment *e) {
-  falign_config *config;
-  TRY(falign_config_import(e->checkpoint, &config));
-  falign_status status = falign_config_match(e->config, config);
-  falign_config_destroy(config);
-  if (status == FALIGN_OK) return status;
-  return fail(status, "its configuration is another: %s (here and there)", falign_last_error());
-}
-
-/* Finds the run that a checkpoint is in, and checks that it can be gone on with. */
-static falign_status find_run(const experiment *e, uint64_t *number) {
-  const settings *s = &e->set;
-  uint64_t total, loaded;
-  TRY(match_checkpoint(e));
-  TRY(read_count(e, "run", number));
-  TRY(read_count(e, "loaded", &loaded));
-  TRY(read_count(e, "iterations", &total));
-  if (*number >= s->runs) {
-    return fail(FALIGN_INVALID, "it is in run %" PRIu64 ", beyond --runs %" PRIu64, *number, s->runs);
-  }
-  if (*number > 0 && total != s->total) {
-    return fail(FALIGN_INVALID, "it follows runs of %" PRIu64 " iterations, not %" PRIu64, total, s->total);
-  }
-  if (*number + 1 < s->runs && (loaded != 0) != (e->start != NULL)) {
-    return fail(FALIGN_INVALID, "its runs start with%s --load, as those after them must", loaded != 0 ? "" : "out");
-  }
-  return FALIGN_OK;
-}
-
-/* ---- One run ---- */
-
-/* Takes the code of a file, or draws one where there is none. */
-static falign_status make_code(const experiment *e, const falign_tensors *file, run *r) {
-  const settings *s = &e->set;
-  if (file == NULL || !falign_tensors_has(file, "code")) {
-    return falign_code_create_n_hot(CATEGORIES, OUTPUTS, (size_t)s->hot, s->seed, r->number, &r->code);
-  }
-  TRY(falign_code_import(file, &r->code));
-  uint32_t categories = falign_code_categories(r->code);
-  size_t width = falign_code_width(r->code);
-  if (categories == CATEGORIES && width == OUTPUTS) return FALIGN_OK;
-  return fail(FALIGN_SHAPE, "code is %d x %d, got %" PRIu32 " x %zu", CATEGORIES, OUTPUTS, categories, width);
-}
-
-static falign_status make_batches(const experiment *e, run *r) {
-  const settings *s = &e->set;
-  size_t test_points = falign_dataset_points(e->test), size = (size_t)s->batch;
-  TRY(falign_batches_create(e->train, r->code, size, &r->train));
-  TRY(falign_batches_set_smoothing(r->train, s->label_smoothing));
-  TRY(falign_batches_set_order(r->train, settings_order(s), s->seed, r->number));
-  if (s->label_shuffle > 0) TRY(falign_batches_shuffle_labels(r->train, s->label_shuffle, s->seed, r->number));
-  return falign_batches_create(e->test, r->code, size < test_points ? size : test_points, &r->test);
-}
-
-static falign_status make_network(const experiment *e, run *r) {
-  const settings *s = &e->set;
-  TRY(falign_network_create(settings_precision(s), s->layers, s->widths, 1, &r->network));
-  for (uint32_t l = 1; l <= s->layers; l++) {
-    TRY(falign_network_set_activation(r->network, l, falign_activation_find(s->activation)));
-  }
-  TRY(falign_rule_create_named(s->rule, r->network, &r->rule));
-  return settings_normalize_weights(s) ? falign_norm_create_columns(&s->gamma, 1, &r->norm) : FALIGN_OK;
-}
-
-/* Adds a row; called for each measured value. */
-static falign_status record(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                            double value) {
-  experiment *e = user;
-  double epoch = (double)iteration / (double)e->set.per_epoch;
-  if (strcmp(metric, "test_error") == 0) e->test_error = value;
-  return falign_table_add(e->table, (int64_t)iteration, epoch, layer, order, metric, value);
-}
-
-/* The same for alignment terms, but for the norm that --metrics has measured in this iteration. */
-static falign_status record_term(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                                 double value) {
-  const experiment *e = user;
-  bool again = strcmp(metric, "norm_dw") == 0 && settings_measure(&e->set, metric) && iteration % e->set.log_every == 0;
-  return again ? FALIGN_OK : record(user, iteration, metric, layer, order, value);
-}
-
-/* Has a metric measured, and gives up the reference to it. */
-static falign_status observe(experiment *e, run *r, falign_metric *metric, uint64_t every) {
-  falign_status status = falign_trainer_observe(r->trainer, metric, every, record, e);
-  falign_metric_destroy(metric);
-  return status;
-}
-
-static falign_status observe_all(experiment *e, run *r) {
-  const settings *s = &e->set;
-  falign_metric *metric;
-  if (settings_measure(s, "test_error")) {
-    TRY(falign_metric_create_test_error(r->test, &metric));
-    TRY(observe(e, r, metric, s->per_epoch));
-  }
-  for (size_t i = 0; i < falign_metric_count(); i++) {
-    if (!settings_measure(s, falign_metric_name_at(i))) continue;
-    TRY(falign_metric_create(falign_metric_name_at(i), &metric));
-    TRY(observe(e, r, metric, s->log_every));
-  }
-  return terms_observe(s, r->trainer, record_term, e);
-}
-
-/* Uses the threads asked for; else one for each core, where this build of the library has threads. */
-static falign_status set_threads(experiment *e, run *r) {
-  uint64_t asked = e->set.threads;
-  falign_status status = falign_trainer_set_threads(r->trainer, asked > 0 ? (uint32_t)asked : process_cores());
-  e->threads = falign_trainer_threads(r->trainer);
-  return status == FALIGN_UNSUPPORTED && asked == 0 ? FALIGN_OK : status;
-}
-
-static falign_status make_trainer(experiment *e, run *r) {
-  const settings *s = &e->set;
-  TRY(falign_trainer_create(r->network, r->rule, s->eta, &r->trainer));
-  TRY(falign_trainer_set_norm(r->trainer, r->norm));
-  TRY(falign_trainer_set_backend(r->trainer, e->backend));
-  return set_threads(e, r);
-}
-
-static falign_status load(const experiment *e, run *r) {
-  TRY(falign_network_import(r->network, e->start));
-  return falign_rule_import(r->rule, e->start);
-}
-
-/* Draws, loads and normalizes what a run starts from. */
-static falign_status start_run(const experiment *e, run *r) {
-  const settings *s = &e->set;
-  TRY(falign_network_draw(r->network, s->init_sd, s->init_sd, s->seed, r->number));
-  TRY(falign_rule_draw(r->rule, s->init_sd, s->seed, r->number));
-  if (e->start != NULL) TRY(blame(s->load, load(e, r)));
-  if (r->norm != NULL) TRY(falign_norm_apply(r->norm, r->network, r->rule));
-  return settings_normalize_feedback(s) ? falign_rule_normalize_columns(r->rule, s->gamma) : FALIGN_OK;
-}
-
-/* Takes up a run where a checkpoint left it. */
-static falign_status resume_run(const experiment *e, run *r) {
-  TRY(falign_trainer_import(r->trainer, e->checkpoint));
-  uint64_t iteration = falign_trainer_iteration(r->trainer);
-  if (iteration > e->set.total) {
-    return fail(FALIGN_INVALID, "it is at iteration %" PRIu64 ", beyond the %" PRIu64 " asked for", iteration,
-                e->set.total);
-  }
-  TRY(falign_batches_import(r->train, iteration, e->checkpoint));
-  return falign_table_import(e->table, e->checkpoint);
-}
-
-static falign_status make_run(experiment *e, bool resumes, run *r) {
-  const falign_tensors *file = resumes ? e->checkpoint : e->start;
-  TRY(blame(resumes ? e->set.resume : e->set.load, make_code(e, file, r)));
-  TRY(make_batches(e, r));
-  TRY(make_network(e, r));
-  TRY(make_trainer(e, r));
-  TRY(observe_all(e, r));
-  return resumes ? blame(e->set.resume, resume_run(e, r)) : start_run(e, r);
-}
-
-static void release_run(run *r) {
-  process_cancel_on_signal(NULL);
-  falign_trainer_destroy(r->trainer);
-  falign_norm_destroy(r->norm);
-  falign_rule_destroy(r->rule);
-  falign_network_destroy(r->network);
-  falign_batches_destroy(r->train);
-  falign_batches_destroy(r->test);
-  falign_code_destroy(r->code);
-}
-
-typedef struct watch {
-  experiment *experiment;
-  const run *run;
-} watch;
-
-static int32_t show_progress(void *user, uint64_t iteration, uint64_t until) {
-  const watch *w = user;
-  experiment *e = w->experiment;
-  const settings *s = &e->set;
-  (void)until;
-  double done = (double)iteration / (double)s->total, epochs = (double)s->total / (double)s->per_epoch;
-  char error[32] = "";
-  if (!isnan(e->test_error)) snprintf(error, sizeof error, ", test error %.2f %%", e->test_error);
-  progress_show(&e->progress, (w->run->number + done) / (double)s->runs,
-                "run %" PRIu32 "/%" PRIu64 ", epoch %.1f/%.1f%s", w->run->number + 1, s->runs, done * epochs, epochs,
-                error);
-  return 0;
-}
-
-/* Trains on; the history ends with the last iteration that needs it. */
-static falign_status train_until(const experiment *e, const run *r, uint64_t until) {
-  uint64_t end = terms_end(&e->set);
-  if (falign_trainer_history(r->trainer) != NULL && end <= until) {
-    TRY(falign_trainer_run(r->trainer, r->train, end));
-    TRY(falign_trainer_set_history(r->trainer, NULL));
-  }
-  return falign_trainer_run(r->trainer, r->train, until);
-}
-
-/* Trains to the end, from checkpoint to checkpoint. */
-static falign_status train(const experiment *e, const run *r) {
-  const uint64_t every = e->set.checkpoint_every, total = e->set.total;
-  uint64_t until;
-  do {
-    uint64_t next = (falign_trainer_iteration(r->trainer) / every + 1) * every;
-    until = next < total ? next : total;
-    falign_status status = train_until(e, r, until);
-    if (status == FALIGN_OK || status == FALIGN_CANCELLED) TRY(write_checkpoint(e, r));
-    if (status == FALIGN_CANCELLED) {
-      return fail(status, "interrupted at iteration %" PRIu64 " of run %" PRIu32, falign_trainer_iteration(r->trainer),
-                  r->number);
-    }
-    TRY(status);
-  } while (until < total);
-  return FALIGN_OK;
-}
-
-static falign_status save_run(const experiment *e, const run *r) {
-  falign_tensors *tensors;
-  if (e->set.save == NULL) return FALIGN_OK;
-  TRY(falign_tensors_create(&tensors));
-  falign_status status = falign_network_export(r->network, tensors);
-  if (status == FALIGN_OK) status = falign_rule_export(r->rule, tensors);
-  if (status == FALIGN_OK) status = falign_code_export(r->code, settings_precision(&e->set), tensors);
-  if (status == FALIGN_OK) status = falign_tensors_write(tensors, e->set.save);
-  falign_tensors_destroy(tensors);
-  return status;
-}
-
-static falign_status do_run(experiment *e, bool resumes, run *r) {
-  watch w = {e, r};
-  TRY(make_run(e, resumes, r));
-  falign_table_set_run(e->table, r->number);
-  falign_trainer_set_progress(r->trainer, show_progress, &w);
-  process_cancel_on_signal(r->trainer);
-  TRY(train(e, r));
-  TRY(falign_trainer_measure(r->trainer));
-  return save_run(e, r);
-}
-
-static falign_status do_all_runs(experiment *e) {
-  uint64_t first = 0;
-  if (e->checkpoint != NULL) TRY(blame(e->set.resume, find_run(e, &first)));
-  for (uint64_t number = first; number < e->set.runs; number++) {
-    run r = {.number = (uint32_t)number};
-    falign_status status = do_run(e, e->checkpoint != NULL && number == first, &r);
-    release_run(&r);
-    TRY(status);
-  }
-  return FALIGN_OK;
 }
 
 /* ---- Results ---- */
@@ -533,13 +220,13 @@ static int run_experiment(experiment *e) {
   if (load_data(e) != FALIGN_OK) return exit_failed("mnist");
   if (settings_plan(&e->set, e->train) != FALIGN_OK) return exit_wrong_usage("mnist");
   if (prepare(e) != FALIGN_OK) return exit_failed("mnist");
-  falign_status status = do_all_runs(e);
+  falign_status status = runs_do_all(e);
   progress_end(&e->progress);
   return finish(e, status);
 }
 
 int main(int argc, char **argv) {
-  experiment e = {.test_error = NAN};
+  experiment e = {0};
   process_one_blas_thread();
   int code = settings_parse(&e.set, argc, argv);
   if (code >= 0) return code;

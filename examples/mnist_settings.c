@@ -59,7 +59,10 @@ static int parse_options(settings *s, int argc, char **argv) {
                     "order of the training set: the file's, one for each run, or a new one for each epoch"),
       OPTION_REAL("label-shuffle", "0", &s->label_shuffle, 0, 1, "fraction of training labels replaced by random ones"),
       OPTION_REAL("label-smoothing", "0", &s->label_smoothing, 0, 0.5, "training targets: ones become 1 - X, zeros X"),
-      OPTION_COUNT("runs", "1", &s->runs, 1, 1000000, "runs, each with random numbers of its own"),
+      OPTION_COUNT(
+          "runs", "1", &s->runs, 1, 1000000,
+          "runs, each with random numbers of its own; as many go on at once as there are threads, but one after the "
+          "other with --terms-at, --checkpoint or --resume"),
       OPTION_COUNT("seed", "1", &s->seed, 0, UINT64_MAX, "seed of all random numbers"),
       OPTION_CHOICE("precision", "f32|f64", "f32", &s->precision, "single or double precision"),
       OPTION_TEXT("backend", "NAME", "auto", &s->backend, "what multiplies matrices; see below"),

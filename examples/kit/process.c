@@ -33,22 +33,17 @@ uint32_t process_cores(void) {
   return cores < 1 ? 1 : cores > 1024 ? 1024 : (uint32_t)cores;
 }
 
-static _Atomic(falign_trainer *) running;
-static volatile sig_atomic_t signalled;
+static atomic_int signalled; /* lock-free, so that a signal handler may write what all threads read */
 
 static void on_signal(int number) {
   (void)number;
-  signalled = 1;
-  falign_trainer *trainer = atomic_load(&running);
-  if (trainer != NULL) falign_trainer_cancel(trainer);
+  atomic_store(&signalled, 1);
 }
 
-void process_cancel_on_signal(falign_trainer *trainer) {
+void process_watch_signals(void) {
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-  atomic_store(&running, trainer);
-  if (signalled && trainer != NULL) falign_trainer_cancel(trainer); /* it came between two trainers */
-  if (!signalled) {
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-  }
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
 }
+
+bool process_interrupted(void) { return atomic_load(&signalled) != 0; }

@@ -96,8 +96,12 @@ def rows_of(text):
     return list(csv.DictReader(io.StringIO(text)))
 
 
+def have_threads():
+    return subprocess.run([MNIST, *SMALL, "--epochs", "0", "--threads", "3"], capture_output=True).returncode == 0
+
+
 def need_threads():
-    if subprocess.run([MNIST, *SMALL, "--epochs", "0", "--threads", "3"], capture_output=True).returncode != 0:
+    if not have_threads():
         raise Skip("a build without threads")
 
 
@@ -283,6 +287,43 @@ def test_rows_of_runs():
     assert [r for r in rows if r["run"] == "0"] == single
     starts = {r["value"] for r in select(rows, "angle_w_b", iteration=0, layer=1)}
     assert len(starts) == 3
+
+
+def without_threads(name):
+    """A configuration without what may differ between calls that must give the same."""
+    return {key: value for key, value in json.loads(read(name)).items() if key != "threads"}
+
+
+def test_runs_at_once():
+    """As many threads as runs, fewer, more, and with some runs left over for the last threads."""
+    need_threads()
+    for more in (["--shuffle", "epoch", "--label-shuffle", "0.2", "--metrics", "all"],
+                 ["--rule", "dfa", "--precision", "f64", "--norm", "columns", "--batch", "130"]):
+        args = ["--epochs", "4", "--log-every", "4", *more]
+        mnist(*args, "--runs", "5", "--threads", "1", "--out", path("one.csv"))
+        for threads in (2, 3, 4, 5, 12):
+            mnist(*args, "--runs", "5", "--threads", threads, "--out", path("many.csv"))
+            for name in ("csv", "summary.csv"):
+                assert read(f"many.{name}") == read(f"one.{name}"), (threads, name)
+            assert without_threads("many.json") == without_threads("one.json")
+            assert json.loads(read("many.json"))["threads"] == threads
+        table = read("one.csv")
+        for runs in range(1, 5):
+            assert table.startswith(mnist(*args, "--runs", runs, "--threads", "2").stdout), runs
+        assert mnist(*args, "--runs", "5").stdout == table
+
+
+def test_runs_that_go_one_by_one():
+    """What holds one run at a time gives the same, whatever the threads."""
+    need_threads()
+    table = mnist("--epochs", "2", "--runs", "3", "--threads", "1").stdout
+    assert mnist("--epochs", "2", "--runs", "3", "--threads", "3", "--checkpoint", path("ck")).stdout == table
+    assert mnist("--epochs", "2", "--runs", "3", "--threads", "2", "--resume", path("ck")).stdout == table
+    args = ["--epochs", "1", "--runs", "3", "--terms-at", "4"]
+    assert mnist(*args, "--threads", "1").stdout == mnist(*args, "--threads", "3").stdout
+    mnist("--epochs", "1", "--save", path("every"))
+    args = ["--epochs", "1", "--runs", "3", "--load", path("every")]
+    assert mnist(*args, "--threads", "1").stdout == mnist(*args, "--threads", "3").stdout
 
 
 def test_no_training():
@@ -673,6 +714,25 @@ def test_divergence():
 
 # ---- Loading and saving ----
 
+def test_divergence_of_one_run():
+    """The rows are those up to the run that fails, at once or one by one, and the message is that run's."""
+    args = ["--activation", "linear", "--iterations", "12", "--log-every", "1", "--runs", "6", "--metrics", "loss"]
+    low, high = 0.001, 1.0
+    for _ in range(60):  # a learning rate with which some runs diverge, but not the first
+        eta = math.sqrt(low * high)
+        done = subprocess.run([MNIST, *SMALL, *args, "--eta", repr(eta), "--threads", "1"], capture_output=True)
+        last = max(int(r["run"]) for r in rows_of(done.stdout))
+        if done.returncode == 1 and last > 0:
+            break
+        low, high = (eta, high) if done.returncode == 0 else (low, eta)
+    else:
+        raise Skip("all runs diverge, or none")
+    assert b"iteration" in done.stderr and done.stderr.count(b"\n") == 1
+    for threads in (2, 3, 6) if have_threads() else ():
+        again = mnist(*args, "--eta", repr(eta), "--threads", threads, code=1)
+        assert again.stdout == done.stdout and again.stderr == done.stderr, (threads, again.err)
+
+
 def test_round_trip():
     for rule in ("bp", "fa", "dfa"):
         for precision in ("f32", "f64"):
@@ -882,6 +942,19 @@ def test_interruption():
         assert read("rest") == read("whole")
 
 
+def test_interruption_of_runs():
+    """All rows that there are come out, in the order of the runs."""
+    need_threads()
+    table, iteration = interrupt(signal.SIGINT, "--iterations", "100000000", "--log-every", "50", "--runs", "5",
+                                 "--metrics", "loss,angle_w_b", "--threads", "3")
+    rows = check_table(table, 9)
+    assert {r["run"] for r in rows} == {"0", "1", "2"}
+    assert max(int(r["iteration"]) for r in rows if r["run"] == "0") < iteration
+    whole = rows_of(mnist("--iterations", "101", "--log-every", "50", "--runs", "3", "--metrics", "loss,angle_w_b").stdout)
+    early = lambda table: [r for r in table if int(r["iteration"]) <= 100]
+    assert early(rows) == early(whole) and len(early(rows)) == 27
+
+
 # ---- Data ----
 
 def test_finding_data():
@@ -949,9 +1022,13 @@ def on_terminal(*args):
 
 
 def test_progress():
-    text = on_terminal(MNIST, *SMALL, "--epochs", "20", "--runs", "2")
+    text = on_terminal(MNIST, *SMALL, "--epochs", "20", "--runs", "2", "--threads", "1")
     assert "\rrun 1/2" in text.replace("\033[K", "") and "epoch" in text and "test error" in text, text
     assert text.rstrip().endswith("2 runs")
+    if have_threads():
+        text = on_terminal(MNIST, *SMALL, "--epochs", "20", "--runs", "4", "--threads", "2")
+        assert "\rruns 0/4 done, epoch 0." in text.replace("\033[K", "") and " on average" in text, text
+        assert text.rstrip().endswith("4 runs")
     text = on_terminal(OPEN_LOOP, "--iterations", "20", "--runs", "2")
     assert "\rconstant, run 1/2" in text.replace("\033[K", ""), text
     assert "\r" not in mnist("--epochs", "20").err
