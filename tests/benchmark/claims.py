@@ -46,10 +46,11 @@ class Claims:
 
     def steps(self):
         paper, r, n = Case(), self.rounds, self.most
-        peak = r.named_median("peak_f32", n)
+        peak = r.peak("f32", n)
         rate = ratio(paper.flop(), r.step(of(paper, threads=n)))
-        self.least("FA step: times faster than PyTorch's best", ratio(r.torch(paper, self.threads), self.best(paper)), 5)
-        self.least("the same, of one thread", ratio(r.torch(paper, self.threads), r.step(paper)), 2.7)
+        torch = r.torch(paper, self.threads)
+        self.least("FA step: times faster than PyTorch's best", ratio(torch, self.best(paper)), 5)
+        self.least("the same, of one thread", ratio(torch, r.step(paper)), 2.7)
         self.least(f"FA step, {n} threads: useful FLOP in percent of the peak",
                    rate and peak and 100 * rate / peak, 55)
         bp = of(paper, rule="bp")
@@ -91,7 +92,8 @@ class Claims:
         r, n = self.rounds, self.most
         self.most_of("builtin over cblas, a step on one thread",
                      ratio(r.step(Case(backend="builtin")), r.step(Case(backend="cblas"))), 4)
-        self.most_of("seconds of ten runs of 100 epochs with test error, all threads", r.named_median("ten_runs", n), 60)
+        self.most_of("seconds of ten runs of 100 epochs with test error, all threads",
+                     r.named_median("ten_runs", n), 60)
         self.most_of("seconds to load MNIST at size 15, one thread", r.step(Case(work="load")), 1)
 
     def terms(self):
@@ -108,13 +110,15 @@ class Claims:
         self.least("a term, of 64 orders: times faster than eq. 4 in PyTorch's best",
                    ratio(best("torch_eq_4"), best("term_of_64")), 8)
         self.least("the same, PyTorch written as the library has it", ratio(best("torch_term"), best("term_of_64")), 1)
-        self.most_of("an order of 512 over an order of 64: linear in the orders", named("term_of_512", "term_of_64"), 1.2)
+        self.most_of("an order of 512 over an order of 64: linear in the orders",
+                     named("term_of_512", "term_of_64"), 1.2)
         self.most_of("a step with the history of eq. 4 over a step", named("step_with_history", "step"), 1.2)
         self.most_of("the same with C", named("step_with_history_and_c", "step"), 1.55)
 
     def similarity(self):
         for name, text in (("histogram_of_s_l0", "S_L0, 3.6e9 pairs"), ("histogram_of_s_delta", "S_delta")):
-            self.most_of(f"seconds of the histogram of {text}, all threads", self.rounds.named_median(name, self.most), 20)
+            self.most_of(f"seconds of the histogram of {text}, all threads",
+                         self.rounds.named_median(name, self.most), 20)
 
 
 def all_of(rounds, threads, parts):

@@ -11,7 +11,7 @@ import time
 
 import torch
 
-POINTS = 60000
+POINTS, WIDE_POINTS = 60000, 6400  # as in bench_step.c
 ETA = 0.0005
 
 
@@ -25,9 +25,10 @@ class Step:
     def __init__(self, rule, widths, batch):
         torch.manual_seed(1)
         self.rule, self.batch, self.depth, self.at = rule, batch, len(widths) - 1, 0
+        self.points = WIDE_POINTS if widths[0] > 225 else POINTS
         pairs = list(zip(widths, widths[1:]))
-        self.inputs = torch.randn(POINTS, widths[0]) * 0.07
-        self.targets = (torch.rand(POINTS, widths[-1]) < 0.1).float()
+        self.inputs = torch.randn(self.points, widths[0]) * 0.07
+        self.targets = (torch.rand(self.points, widths[-1]) < 0.1).float()
         self.weights = [torch.randn(n, m) * 0.1 for n, m in pairs]
         self.biases = [torch.randn(m) * 0.1 for _, m in pairs]
         top = widths[-1]
@@ -41,7 +42,7 @@ class Step:
     def __call__(self):
         outputs = [self.inputs[self.at:self.at + self.batch]]
         target = self.targets[self.at:self.at + self.batch]
-        self.at = (self.at + self.batch) % (POINTS - self.batch + 1)
+        self.at = (self.at + self.batch) % (self.points - self.batch + 1)
         for w, b in zip(self.weights, self.biases):
             outputs.append(torch.addmm(b, outputs[-1], w).relu_().tanh_())
         # f' is 1 - tanh^2 where z > 0, and that is where the output is above 0

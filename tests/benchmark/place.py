@@ -52,10 +52,11 @@ def describe(bench_step, python, fann):
 
 def text(place):
     """The same for a reader."""
-    lines = [f"{place['processor']}, {place['cores']} cores, {place['system']}",
+    lines = [f"medians of {place['rounds']} round{'s' if place['rounds'] > 1 else ''}",
+             f"{place['processor']}, {place['cores']} cores, {place['system']}",
              f"load {place['load'][0]} before, {place['load_after'][0]} after" if "load_after" in place
              else f"load {place['load'][0]}",
-             f"falign {place['falign']}, {place['compiler']}; backend auto is {place['auto']}"]
+             f"{place['falign']}, {place['compiler']}; backend auto is {place['auto']}"]
     lines += [f"backend {name}: {detail}" for name, detail in place["backends"].items()]
     lines.append(f"PyTorch {place['torch']}" if place["torch"] else "PyTorch is not installed: left out")
     lines.append(f"FANN {place['fann']}" if place["fann"] else "FANN is not installed: left out")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plots, drawn by gnuplot, that can be read without colour: lines differ in dashes and points, bars in their pattern."""
+"""Plots, drawn by gnuplot, that can be read without colour: lines differ in dashes and points, bars in pattern."""
 
 import os
 import shutil
@@ -46,8 +46,9 @@ class Bars:
         drawn = ", ".join(f"'-' using {i + 2}:xtic(1) fs pattern {patterns[i]} lc rgb '#000000' title \"{name}\""
                           for i, name in enumerate(self.names))
         return (f"set title \"{self.title}\"\nset ylabel '{self.y}'\nset style data histograms\n"
-                "set style histogram clustered gap 1\nset boxwidth 0.9\nset key right top\nset logscale y\n"
-                f"set grid y lc rgb '#c0c0c0'\nset yrange [:*<1e9]\nplot {drawn}\n" + data * len(self.names))
+                "set style histogram clustered gap 1\nset boxwidth 0.9\nset key outside top center horizontal\n"
+                f"set logscale y\nset grid y lc rgb '#c0c0c0'\nset yrange [1:]\nset bmargin 4\nplot {drawn}\n" +
+                data * len(self.names))
 
 
 def over(report, xs, make):
@@ -88,15 +89,16 @@ def threads_plot(report):
 
     lines = [(f"width {width}, batch {batch}", gain(Case(widths=cases.network(width), batch=batch)))
              for width, batch in ((50, 100), (50, 1000), (200, 1000), (1000, 1000))]
-    lines.append(("as many times as threads", [(n, n) for n in report.threads]))
+    if any(points for _, points in lines):
+        lines.append(("as many times as threads", [(n, n) for n in report.threads]))
     return Lines("threads", "An FA step over the threads (depth 5, f32)", "threads", "times faster than one",
-                 f"set xtics 1\nset yrange [0:{report.threads[-1] + 0.5}]", lines if any(p for _, p in lines[:-1]) else [])
+                 f"set xtics 1\nset yrange [0:{report.threads[-1] + 0.5}]", lines)
 
 
 def share_plot(report):
     def share(precision, n, width):
         case = Case(widths=cases.network(width), threads=n, precision=precision)
-        seconds, peak = report.rounds.step(case), report.rounds.named_median(f"peak_{precision}", n)
+        seconds, peak = report.rounds.step(case), report.rounds.peak(precision, n)
         return 100 * case.flop() / seconds / peak if seconds and peak else None
 
     lines = [(f"{precision}, {n} thread{'s' if n > 1 else ''}",
@@ -113,8 +115,8 @@ def peers_plot(report):
         ours = min((t for n in report.threads if (t := report.rounds.step(of(case, threads=n)))), default=None)
         theirs = report.rounds.torch(case, report.threads)
         third = min(fann, default=None) if case.batch == 1 and case.rule == "bp" else None
-        shape = "784-1024-1024-10" if case.widths == cases.LARGE else f"batch {case.batch}"
-        return f"{shape}, {case.rule.upper()}", [value and 1e6 * value for value in (ours, theirs, third)]
+        shape = "784-1024-\\n1024-10" if case.widths == cases.LARGE else f"batch {case.batch}"
+        return f"{shape}\\n{case.rule.upper()}", [value and 1e6 * value for value in (ours, theirs, third)]
 
     return Bars("peers", "A step, each with its best number of threads (f32)", "microseconds a step, logarithmic",
                 ["libfalign", "PyTorch", "FANN"], [group(case) for case in cases.peers()])

@@ -35,7 +35,7 @@ class Report:
         if seconds is None:
             return ["-", "-", "-"]
         rate = case.flop() / seconds
-        peak = self.rounds.named_median(f"peak_{case.precision}", case.threads)
+        peak = self.rounds.peak(case.precision, case.threads)
         return [duration(seconds), f"{rate / 1e9:.3g}", f"{100 * rate / peak:.0f} %" if peak else "-"]
 
     def heads(self, first):
@@ -109,14 +109,14 @@ class Report:
         return "Terms, histories, similarities, and whole runs", ["", *(f"{n} thr." for n in self.threads)], rows
 
     def machine(self):
-        rows = [[precision, *(f"{peak / 1e9:.4g}" if (peak := self.rounds.named_median(f"peak_{precision}", n)) else "-"
+        rows = [[precision, *(f"{peak / 1e9:.4g}" if (peak := self.rounds.peak(precision, n)) else "-"
                               for n in self.threads)] for precision in ("f32", "f64")]
         return "Peak of fused products and sums, GFLOP/s", ["", *(f"{n} thr." for n in self.threads)], rows
 
     def memory(self):
-        rows = [[name, f"{values[-1] / 2**20:.0f} MiB"]
+        rows = [[name, f"{max(values) / 2**20:.0f}"]
                 for (kind, name, _), values in self.rounds.values.items() if kind == "memory"]
-        return "The most memory that a process has had", ["", ""], rows
+        return "The most memory that a process has had", ["", "MiB"], rows
 
     def tables(self):
         """Those that have a figure, without the rows that have none."""
@@ -129,8 +129,16 @@ class Report:
 
     # ---- Writing ----
 
+    def doubts(self):
+        """Where the machine's own peak shows that the cores were not free."""
+        one, most = (self.rounds.peak("f32", n) for n in (1, self.threads[-1]))
+        if not one or not most or most > 0.9 * self.threads[-1] * one:
+            return []
+        return [f"doubtful: {self.threads[-1]} threads have reached only {most / one:.2f} times the peak of one, so "
+                "the cores were not free, and figures of several threads say little"]
+
     def plain(self):
-        lines = places.text(self.place)
+        lines = places.text(self.place) + self.doubts()
         for title, heads, rows in self.tables():
             widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
             lines += ["", title]
@@ -148,7 +156,7 @@ class Report:
             yield claim.text, figure, f"{claim.how} {claim.limit:g}", verdict
 
     def markdown(self):
-        lines = ["Measured on:", "", *(f"- {line}" for line in places.text(self.place)), ""]
+        lines = ["Measured on:", "", *(f"- {line}" for line in places.text(self.place) + self.doubts()), ""]
         for title, heads, rows in self.tables():
             lines += [f"### {title}", "", *markdown_table(heads, rows), ""]
         lines += ["### Claims", "", *markdown_table(["what", "measured", "claimed", ""], list(self.verdicts())), ""]
@@ -180,4 +188,5 @@ LABELS = ("", "backend", "rule", "norm", "width", "batch", "depth", "network")
 
 
 def markdown_table(heads, rows):
-    return ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads), *("| " + " | ".join(row) + " |" for row in rows)]
+    head, *body = ("| " + " | ".join(row) + " |" for row in [heads, *rows])
+    return [head, "|" + "---|" * len(heads), *body]

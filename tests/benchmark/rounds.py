@@ -102,5 +102,9 @@ class Rounds:
         return min((n for n in threads if self.median(("torch", case, n))),
                    key=lambda n: self.median(("torch", case, n)), default=None)
 
+    def peak(self, precision, threads):
+        """FLOP a second that the machine can do: the best of all rounds, since nothing but neighbours slows it down."""
+        return max(self.values.get(("named", f"peak_{precision}", threads), ()), default=None)
+
     def named_median(self, name, threads):
         return self.median(("named", name, threads))
