@@ -6,6 +6,7 @@ peer_step.py --describe: the versions of PyTorch and of what it multiplies with.
 peer_step.py SECONDS THREADS CASE...: measures each case and prints "CASE SECONDS". A case is as in bench_step.c, of the
 keys rule=fa|bp|dfa, widths and batch."""
 
+import os
 import sys
 import time
 
@@ -67,10 +68,10 @@ def measure(name, step, total):
 
 
 def blas():
-    """The file of the BLAS that PyTorch has loaded."""
+    """The files of the BLAS that PyTorch has loaded."""
     torch.mm(torch.ones(2, 2), torch.ones(2, 2))
     with open("/proc/self/maps") as maps:
-        files = {line.split()[-1] for line in maps if "blas" in line or "mkl_" in line}
+        files = {os.path.basename(line.split()[-1]) for line in maps if "blas" in line or "mkl_" in line}
     return " ".join(sorted(files)) or "built in"
 
 
