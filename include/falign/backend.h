@@ -3,7 +3,7 @@
 #define FALIGN_BACKEND_H
 
 /** @file backend.h
- *  @brief What multiplies matrices: built in, CBLAS, or the caller's own. */
+ *  @brief What multiplies matrices: built in, CBLAS, libxsmm, or the caller's own. */
 
 #include "falign/status.h"
 
@@ -42,13 +42,13 @@ FALIGN_API FALIGN_CHECKED falign_status falign_backend_create(const falign_backe
 /** Gives back a reference; NULL and the library's own are fine. */
 FALIGN_API void falign_backend_destroy(falign_backend *backend);
 
-/** How many backends this build has. */
+/** How many backends this build has that the machine can run. */
 FALIGN_API size_t falign_backend_count(void);
-/** The name of backend `index`, such as "builtin" or "cblas"; NULL beyond the last. Static storage. */
+/** The name of backend `index`, such as "xsmm", "cblas" or "builtin"; NULL beyond the last. Static storage. */
 FALIGN_API const char *falign_backend_name_at(size_t index);
 
 /** Finds a backend of this build by name; "auto" gives the one that is best here.
- *  @return FALIGN_UNSUPPORTED listing what this build has. */
+ *  @return FALIGN_UNSUPPORTED listing what this build has and the machine can run. */
 FALIGN_API FALIGN_CHECKED falign_status falign_backend_find(const char *name, falign_backend **out);
 
 /** The backend's name. */

@@ -16,6 +16,9 @@ const falign_backend fal_backend_builtin = {.permanent = true,
 
 /* What this build has, the best first. */
 static const falign_backend *const own[] = {
+#ifdef FAL_XSMM
+    &fal_backend_xsmm,
+#endif
 #ifdef FAL_CBLAS
     &fal_backend_cblas,
 #endif
@@ -23,22 +26,39 @@ static const falign_backend *const own[] = {
 };
 enum { OWN = sizeof own / sizeof *own };
 
-size_t falign_backend_count(void) { return OWN; }
+/* Of those that the machine can run. */
+static const falign_backend *own_at(size_t index) {
+  for (size_t i = 0; i < OWN; i++) {
+    if (own[i]->runs_here && !own[i]->runs_here()) continue;
+    if (index-- == 0) return own[i];
+  }
+  return NULL;
+}
 
-const char *falign_backend_name_at(size_t index) { return index < OWN ? own[index]->name : NULL; }
+size_t falign_backend_count(void) {
+  size_t count = 0;
+  while (own_at(count)) count++;
+  return count;
+}
+
+const char *falign_backend_name_at(size_t index) {
+  const falign_backend *backend = own_at(index);
+  return backend ? backend->name : NULL;
+}
 
 falign_status falign_backend_find(const char *name, falign_backend **out) {
   if (!name || !out) return fal_fail(FALIGN_INVALID, "%s is NULL", name ? "out" : "name");
   char known[256];
   int length = snprintf(known, sizeof known, "auto");
-  for (size_t i = 0; i < OWN; i++) {
-    if (strcmp(name, own[i]->name) == 0 || strcmp(name, "auto") == 0) {
-      *out = (falign_backend *)own[i];
+  const falign_backend *backend;
+  for (size_t i = 0; (backend = own_at(i)); i++) {
+    if (strcmp(name, backend->name) == 0 || strcmp(name, "auto") == 0) {
+      *out = (falign_backend *)backend;
       return FALIGN_OK;
     }
-    length += snprintf(known + length, sizeof known - (size_t)length, ", %s", own[i]->name);
+    length += snprintf(known + length, sizeof known - (size_t)length, ", %s", backend->name);
   }
-  return fal_fail(FALIGN_UNSUPPORTED, "there is no backend \"%s\": this build has %s", name, known);
+  return fal_fail(FALIGN_UNSUPPORTED, "there is no backend \"%s\": this build has %s on this machine", name, known);
 }
 
 const char *falign_backend_name(const falign_backend *backend) { return backend->name; }

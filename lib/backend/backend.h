@@ -13,6 +13,7 @@ struct falign_backend {
   falign_dgemm_fn dgemm;
   const char *(*detail)(void);  /* may be NULL */
   int32_t (*own_threads)(void); /* may be NULL */
+  bool (*runs_here)(void);      /* whether the machine has what it needs; NULL: every machine has */
   void *user;
   void (*destroy)(void *user);
 };
@@ -20,6 +21,15 @@ struct falign_backend {
 extern const falign_backend fal_backend_builtin;
 #ifdef FAL_CBLAS
 extern const falign_backend fal_backend_cblas;
+#endif
+#ifdef FAL_XSMM
+extern const falign_backend fal_backend_xsmm;
+falign_status fal_xsmm_gemm_f32(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n, size_t k,
+                                float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
+                                float *c, size_t ldc);
+falign_status fal_xsmm_gemm_f64(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n, size_t k,
+                                double alpha, const double *a, size_t lda, const double *b, size_t ldb, double beta,
+                                double *c, size_t ldc);
 #endif
 
 void fal_backend_keep(const falign_backend *backend);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+
 #include "learning.h"
 
 /* ---- Products against a triple loop ---- */
@@ -9,7 +11,7 @@ typedef struct {
   double alpha, beta;
 } product;
 
-enum { MOST = 230 * 230 };
+enum { MOST = 320 * 320 };
 static double a[MOST], b[MOST], c[MOST], before[MOST];
 static float a_f32[MOST], b_f32[MOST], c_f32[MOST];
 
@@ -144,13 +146,23 @@ START_TEST(random_larger_shapes) {
 }
 END_TEST
 
-/* The shapes of a step (section 2.3.1): many rows against widths of 50 and 225. */
-START_TEST(shapes_of_a_step) {
+/* The shapes of the paper's network in blocks of 125 rows, of alignment terms, and some that are longer than what any
+ * backend takes at once. */
+static const product shapes[] = {
+    {0, 0, 125, 50, 225, 225, 50, 50, 1, 0},    {0, 0, 125, 50, 50, 50, 50, 50, 1, 0},
+    {1, 0, 225, 50, 125, 225, 50, 50, 0.25, 1}, {1, 0, 50, 50, 125, 50, 50, 50, 0.25, 1},
+    {0, 1, 125, 50, 50, 50, 50, 50, 1, 0},      {0, 0, 64, 400, 50, 225, 400, 400, 1, 0},
+    {1, 0, 50, 400, 64, 50, 400, 400, 0.25, 1}, {0, 0, 1, 50, 225, 225, 50, 50, 1, 0},
+    {1, 0, 225, 50, 1, 225, 50, 50, 0.25, 1},   {0, 1, 1, 50, 50, 50, 50, 50, 1, 0},
+    {0, 0, 300, 300, 300, 300, 300, 300, 1, 0}, {1, 1, 300, 300, 300, 300, 300, 300, 0.25, -1},
+    {0, 0, 1100, 3, 20, 20, 3, 3, 1, 1},        {1, 1, 1100, 3, 20, 1100, 20, 3, 0.25, 0},
+    {0, 0, 40, 70, 140, 140, 700, 70, 1, 0},    {1, 0, 40, 140, 530, 40, 190, 140, 2, 0},
+};
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+
+START_TEST(shapes_that_are_used) {
   falign_backend *backend = backend_at((size_t)_i);
-  const product shapes[] = {{0, 0, 128, 50, 225, 225, 50, 50, 1, 0},
-                            {1, 0, 225, 50, 128, 225, 50, 50, 0.25, 1},
-                            {0, 1, 128, 50, 50, 50, 50, 50, 1, 0}};
-  for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+  for (uint32_t i = 0; i < SHAPES; i++) {
     check_product(backend, FALIGN_F32, &shapes[i], i);
     check_product(backend, FALIGN_F64, &shapes[i], i);
   }
@@ -180,6 +192,45 @@ START_TEST(empty_products) {
       check_product(backend, FALIGN_F64, &p, 1);
     }
   }
+}
+END_TEST
+
+/* Threads that meet each shape for the first time together get the bits that one thread gets. */
+enum { THREADS = 4, C_SIZE = 225 * 50 };
+
+typedef struct {
+  const falign_backend *backend;
+  bool failed;
+  double c[10][C_SIZE];
+  float c_f32[10][C_SIZE];
+} multiplier;
+
+static void *multiply_shapes(void *arg) {
+  multiplier *by = arg;
+  for (size_t i = 0; i < 10; i++) {
+    const product *p = &shapes[i];
+    by->failed |= falign_backend_gemm_f64(by->backend, p->transpose_a, p->transpose_b, p->m, p->n, p->k, p->alpha, a,
+                                          p->lda, b, p->ldb, p->beta, by->c[i], p->ldc) != FALIGN_OK;
+    by->failed |=
+        falign_backend_gemm_f32(by->backend, p->transpose_a, p->transpose_b, p->m, p->n, p->k, (float)p->alpha, a_f32,
+                                p->lda, b_f32, p->ldb, (float)p->beta, by->c_f32[i], p->ldc) != FALIGN_OK;
+  }
+  return NULL;
+}
+
+START_TEST(several_threads_at_once) {
+  static multiplier by[THREADS + 1];
+  pthread_t threads[THREADS];
+  gaussian(a, MOST, 1, 1);
+  gaussian(b, MOST, 1, 2);
+  to_f32(a, MOST, a_f32);
+  to_f32(b, MOST, b_f32);
+  for (int i = 0; i <= THREADS; i++) by[i].backend = backend_at((size_t)_i);
+  for (int i = 0; i < THREADS; i++) ck_assert_int_eq(pthread_create(&threads[i], NULL, multiply_shapes, &by[i]), 0);
+  for (int i = 0; i < THREADS; i++) ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+  multiply_shapes(&by[THREADS]);
+  for (int i = 0; i < THREADS; i++) ck_assert_mem_eq(&by[i], &by[THREADS], sizeof by[i]);
+  ck_assert(!by[THREADS].failed);
 }
 END_TEST
 
@@ -454,6 +505,44 @@ START_TEST(trainer_uses_it) {
 }
 END_TEST
 
+/* The best backend learns what `builtin` learns, to rounding. A number of Z, delta or dW is a sum of at most 225
+ * products, wrong by less than 225 epsilons of its terms; five layers up and four down add up to less than 2000; and
+ * 20 steps of updates that change the weights by little only add them up. */
+START_TEST(auto_agrees_with_builtin) {
+  enum { STEPS = 20, ROWS = 250 };
+  const size_t n[] = {225, 50, 50, 50, 50, 50};
+  static double x[ROWS * 225], y[ROWS * 50];
+  static const char *const rules[] = {"bp", "fa", "dfa"};
+  const char *backends[] = {"auto", "builtin"};
+  learner by[2];
+  gaussian(x, ROWS * 225, 1, 1);
+  gaussian(y, ROWS * 50, 0.5, 2);
+  for (int i = 0; i < 2; i++) {
+    falign_backend *backend = NULL;
+    by[i] = new_learner(new_network(FALIGN_F64, 5, n, true, FALIGN_TANH), rules[_i], 0.1, 1, 0.001);
+    ok(falign_backend_find(backends[i], &backend));
+    ok(falign_trainer_set_backend(by[i].trainer, backend));
+  }
+  double *start = parameters(by[0].network);
+  for (int k = 0; k < STEPS; k++) {
+    ok(step(&by[0], x, ROWS, y));
+    ok(step(&by[1], x, ROWS, y));
+  }
+  double *got = parameters(by[0].network), *want = parameters(by[1].network), moved = 0, apart = 0;
+  for (size_t i = 0; i < falign_network_parameters(by[0].network); i++) {
+    moved = fmax(moved, fabs(want[i] - start[i]));
+    apart = fmax(apart, fabs(want[i] - got[i]));
+  }
+  ck_assert_msg(moved > 0.1, "the parameters moved by no more than %g", moved);
+  ck_assert_msg(apart < STEPS * 2000 * epsilon(FALIGN_F64) * moved, "%s: %g apart", rules[_i], apart);
+  free(start);
+  free(got);
+  free(want);
+  free_learner(&by[0]);
+  free_learner(&by[1]);
+}
+END_TEST
+
 /* A backend that fails ends the step; the network is as it was. */
 START_TEST(trainer_stops_with_it) {
   const size_t n[] = {3, 4, 2};
@@ -483,7 +572,8 @@ static void add_tests(TCase *tests) {
   int count = (int)falign_backend_count();
   tcase_add_loop_test(tests, every_small_shape, 0, count);
   tcase_add_loop_test(tests, random_larger_shapes, 0, count);
-  tcase_add_loop_test(tests, shapes_of_a_step, 0, count);
+  tcase_add_loop_test(tests, shapes_that_are_used, 0, count);
+  tcase_add_loop_test(tests, several_threads_at_once, 0, count);
   tcase_add_loop_test(tests, empty_products, 0, count);
   tcase_add_loop_test(tests, what_is_not_finite_is_seen, 0, count);
   tcase_add_loop_test(tests, short_strides_are_refused, 0, count);
@@ -494,6 +584,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, incomplete_tables_are_refused);
   tcase_add_test(tests, own_backend_is_right);
   tcase_add_loop_test(tests, trainer_uses_it, 0, 2);
+  tcase_add_loop_test(tests, auto_agrees_with_builtin, 0, 3);
   tcase_add_test(tests, trainer_stops_with_it);
 }
 

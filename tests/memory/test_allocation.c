@@ -9,6 +9,10 @@
 
 #include "suite.h"
 
+#ifdef FAL_XSMM
+#include "backend/no_kernels.h"
+#endif
+
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
