@@ -5,8 +5,8 @@
 
 #include "backend/backend.h"
 
-/* libxsmm uses its registry of kernels unasked whether it had the memory to make one, which is when it is first
- * called. */
+/* When it is first called, libxsmm makes a registry of kernels, registers what it does at the end of the process, and
+ * keeps a file in /tmp open and locked until then. If there was no memory for the registry, it must not be used. */
 static bool has_registry(void) {
   enum { UNKNOWN, YES, NO };
   static atomic_int known = UNKNOWN;

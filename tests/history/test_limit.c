@@ -178,8 +178,8 @@ static int free_descriptor(void) {
 START_TEST(no_file_is_left) {
   if (!have_files()) return;
   draw_task();
-  int before = free_descriptor();
   recorder r = new_recorder(FALIGN_F64, "fa");
+  int before = free_descriptor();
   for (int i = 0; i < 3; i++) { /* each takes the place of the one before */
     ok(falign_history_set_limit(r.history, 0, directory));
     ck_assert_int_eq(count_files(false), 0);
