@@ -44,10 +44,12 @@ FALIGN_API void falign_backend_destroy(falign_backend *backend);
 
 /** How many backends this build has that the machine can run. */
 FALIGN_API size_t falign_backend_count(void);
-/** The name of backend `index`, such as "xsmm", "cblas" or "builtin"; NULL beyond the last. Static storage. */
+/** The name of backend `index`, such as "cblas", "xsmm" or "builtin"; NULL beyond the last. Static storage. */
 FALIGN_API const char *falign_backend_name_at(size_t index);
 
-/** Finds a backend of this build by name; "auto" gives the one that is best here.
+/** Finds a backend of this build by name; "auto" gives the one that is best in general.
+ *  "xsmm" starts libxsmm, and so does a listing of names: it heeds the variables LIBXSMM_* and keeps a locked file in
+ *  /tmp until the process ends.
  *  @return FALIGN_UNSUPPORTED listing what this build has and the machine can run. */
 FALIGN_API FALIGN_CHECKED falign_status falign_backend_find(const char *name, falign_backend **out);
 

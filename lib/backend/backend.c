@@ -14,22 +14,25 @@ const falign_backend fal_backend_builtin = {.permanent = true,
                                             .dgemm = fal_builtin_gemm_f64,
                                             .detail = builtin_detail};
 
-/* What this build has, the best first. */
+/* What this build has. The first runs everywhere: it is "auto". To ask libxsmm what it can do here is to start it, so
+ * it is asked only when it may be wanted. */
 static const falign_backend *const own[] = {
-#ifdef FAL_XSMM
-    &fal_backend_xsmm,
-#endif
 #ifdef FAL_CBLAS
     &fal_backend_cblas,
+#endif
+#ifdef FAL_XSMM
+    &fal_backend_xsmm,
 #endif
     &fal_backend_builtin,
 };
 enum { OWN = sizeof own / sizeof *own };
 
+static bool runs_here(const falign_backend *backend) { return !backend->runs_here || backend->runs_here(); }
+
 /* Of those that the machine can run. */
 static const falign_backend *own_at(size_t index) {
   for (size_t i = 0; i < OWN; i++) {
-    if (own[i]->runs_here && !own[i]->runs_here()) continue;
+    if (!runs_here(own[i])) continue;
     if (index-- == 0) return own[i];
   }
   return NULL;
@@ -48,16 +51,17 @@ const char *falign_backend_name_at(size_t index) {
 
 falign_status falign_backend_find(const char *name, falign_backend **out) {
   if (!name || !out) return fal_fail(FALIGN_INVALID, "%s is NULL", name ? "out" : "name");
+  bool any = strcmp(name, "auto") == 0;
+  for (size_t i = 0; i < OWN; i++) {
+    if (!any && (strcmp(name, own[i]->name) != 0 || !runs_here(own[i]))) continue;
+    *out = (falign_backend *)own[i];
+    return FALIGN_OK;
+  }
   char known[256];
   int length = snprintf(known, sizeof known, "auto");
   const falign_backend *backend;
-  for (size_t i = 0; (backend = own_at(i)); i++) {
-    if (strcmp(name, backend->name) == 0 || strcmp(name, "auto") == 0) {
-      *out = (falign_backend *)backend;
-      return FALIGN_OK;
-    }
+  for (size_t i = 0; (backend = own_at(i)); i++)
     length += snprintf(known + length, sizeof known - (size_t)length, ", %s", backend->name);
-  }
   return fal_fail(FALIGN_UNSUPPORTED, "there is no backend \"%s\": this build has %s on this machine", name, known);
 }
 
