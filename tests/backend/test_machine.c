@@ -4,26 +4,10 @@
  */
 #include "backend/backend.h"
 #include "learning.h"
-#include "support/vector.h"
+#include "vector_level.h"
 
 #ifdef FAL_XSMM
 #include "no_kernels.h"
-#endif
-
-static int levels = 1; /* that can be chosen */
-
-#ifdef FAL_TEST_WRAP
-static int level = -1; /* the best, or this one */
-
-int __real_fal_vector_level(void);
-int __wrap_fal_vector_level(void);
-int __wrap_fal_vector_level(void) { return level < 0 ? __real_fal_vector_level() : level; }
-
-static void find_levels(void) { levels = __real_fal_vector_level() + 1; }
-static void choose(int chosen) { level = chosen; }
-#else
-static void find_levels(void) {}
-static void choose(int chosen) { (void)chosen; }
 #endif
 
 enum { MOST = 300 * 130 };
