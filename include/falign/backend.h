@@ -47,9 +47,11 @@ FALIGN_API size_t falign_backend_count(void);
 /** The name of backend `index`, such as "cblas", "xsmm" or "builtin"; NULL beyond the last. Static storage. */
 FALIGN_API const char *falign_backend_name_at(size_t index);
 
-/** Finds a backend of this build by name; "auto" gives the one that is best in general.
- *  "xsmm" starts libxsmm, and so does a listing of names: it heeds the variables LIBXSMM_* and keeps a locked file in
- *  /tmp until the process ends.
+/** Finds a backend of this build by name.
+ *  "auto" gives what is best here: the built-in product, which goes through the small matrices of blocks of rows
+ * fastest, and for matrices that are large in every direction the BLAS; on a machine that does not fuse products and
+ * sums, the BLAS alone; falign_backend_detail() says which. "xsmm" starts libxsmm, and so does a listing of names: it
+ * heeds the variables LIBXSMM_* and keeps a locked file in /tmp until the process ends.
  *  @return FALIGN_UNSUPPORTED listing what this build has and the machine can run. */
 FALIGN_API FALIGN_CHECKED falign_status falign_backend_find(const char *name, falign_backend **out);
 

@@ -6,7 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *builtin_detail(void) { return "portable C"; }
+#include "support/vector.h"
+
+static const char *builtin_detail(void) {
+  static const char *const details[] = {
+    [FAL_BASELINE] = "portable C",
+#if defined(__GNUC__) && defined(__x86_64__)
+    [FAL_AVX2] = "portable C, AVX2",
+    [FAL_AVX512] = "portable C, AVX-512",
+#endif
+  };
+  return details[fal_vector_level()];
+}
 
 const falign_backend fal_backend_builtin = {.permanent = true,
                                             .name = "builtin",
@@ -14,8 +25,48 @@ const falign_backend fal_backend_builtin = {.permanent = true,
                                             .dgemm = fal_builtin_gemm_f64,
                                             .detail = builtin_detail};
 
-/* What this build has. The first runs everywhere: it is "auto". To ask libxsmm what it can do here is to start it, so
- * it is asked only when it may be wanted. */
+#ifdef FAL_CBLAS
+/* What "auto" is where the built-in product can fuse products and sums: it is the best for the small matrices of blocks
+ * of rows, and the BLAS for those that are large in every direction. */
+static const falign_backend *better(size_t m, size_t n, size_t k) {
+  enum { LARGE = 96 };
+  return m >= LARGE && n >= LARGE && k >= LARGE ? &fal_backend_cblas : &fal_backend_builtin;
+}
+
+static falign_status best_sgemm(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n, size_t k,
+                                float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
+                                float *c, size_t ldc) {
+  return better(m, n, k)->sgemm(user, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+static falign_status best_dgemm(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n, size_t k,
+                                double alpha, const double *a, size_t lda, const double *b, size_t ldb, double beta,
+                                double *c, size_t ldc) {
+  return better(m, n, k)->dgemm(user, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+static const char *best_detail(void) { return "builtin; cblas for products of 96 rows, columns and terms or more"; }
+
+static int32_t best_threads(void) { return falign_backend_own_threads(&fal_backend_cblas); }
+
+static const falign_backend best = {.permanent = true,
+                                    .name = "auto",
+                                    .sgemm = best_sgemm,
+                                    .dgemm = best_dgemm,
+                                    .detail = best_detail,
+                                    .own_threads = best_threads};
+#endif
+
+/* libxsmm is in no case "auto": to ask what it can do is to start it, and it is not faster. */
+static const falign_backend *find_best(void) {
+#ifdef FAL_CBLAS
+  return fal_vectors_fuse() ? &best : &fal_backend_cblas;
+#else
+  return &fal_backend_builtin;
+#endif
+}
+
+/* What this build has. */
 static const falign_backend *const own[] = {
 #ifdef FAL_CBLAS
     &fal_backend_cblas,
@@ -51,9 +102,12 @@ const char *falign_backend_name_at(size_t index) {
 
 falign_status falign_backend_find(const char *name, falign_backend **out) {
   if (!name || !out) return fal_fail(FALIGN_INVALID, "%s is NULL", name ? "out" : "name");
-  bool any = strcmp(name, "auto") == 0;
+  if (strcmp(name, "auto") == 0) {
+    *out = (falign_backend *)find_best();
+    return FALIGN_OK;
+  }
   for (size_t i = 0; i < OWN; i++) {
-    if (!any && (strcmp(name, own[i]->name) != 0 || !runs_here(own[i]))) continue;
+    if (strcmp(name, own[i]->name) != 0 || !runs_here(own[i])) continue;
     *out = (falign_backend *)own[i];
     return FALIGN_OK;
   }

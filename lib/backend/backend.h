@@ -32,6 +32,13 @@ falign_status fal_xsmm_gemm_f64(void *user, int32_t transpose_a, int32_t transpo
                                 double *c, size_t ldc);
 #endif
 
+/* C = C + alpha a b^T, or alpha a b^T where C is `fresh`: what is left of a product with k = 1. Not fused, so that it
+ * has the bits of the built-in product for any k. */
+void fal_add_outer_f32(const float *a, size_t a_stride, const float *b, size_t m, size_t n, float alpha, bool fresh,
+                       float *c, size_t ldc);
+void fal_add_outer_f64(const double *a, size_t a_stride, const double *b, size_t m, size_t n, double alpha, bool fresh,
+                       double *c, size_t ldc);
+
 void fal_backend_keep(const falign_backend *backend);
 
 falign_status fal_builtin_gemm_f32(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n, size_t k,

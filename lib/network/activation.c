@@ -24,23 +24,26 @@ static void map(falign_map_fn function, void *user, const real *z, real *out, si
 
 FAL_LOOP real positive(real z) { return z > 0 ? z : 0; }
 
-FAL_LOOP void apply_loop(falign_activation kind, const real *restrict z, real *restrict y, size_t count) {
+FAL_LOOP void apply_run(falign_activation kind, const real *restrict z, real *restrict y, size_t count) {
+  real rectified[RUN];
   switch (kind) {
     case FALIGN_TANH_RELU:
-      for (size_t i = 0; i < count; i++) y[i] = real_tanh(positive(z[i]));
+      for (size_t i = 0; i < count; i++) rectified[i] = positive(z[i]);
+      run_of_tanh(rectified, y, count);
       break;
     case FALIGN_RELU:
       for (size_t i = 0; i < count; i++) y[i] = positive(z[i]);
       break;
-    case FALIGN_TANH:
-      for (size_t i = 0; i < count; i++) y[i] = real_tanh(z[i]);
-      break;
-    case FALIGN_LOGISTIC:
-      for (size_t i = 0; i < count; i++) y[i] = real_logistic(z[i]);
-      break;
+    case FALIGN_TANH: run_of_tanh(z, y, count); break;
+    case FALIGN_LOGISTIC: run_of_logistic(z, y, count); break;
     default:
       for (size_t i = 0; i < count; i++) y[i] = z[i];
   }
+}
+
+FAL_LOOP void apply_loop(falign_activation kind, const real *restrict z, real *restrict y, size_t count) {
+  for (; count > RUN; count -= RUN, z += RUN, y += RUN) apply_run(kind, z, y, RUN);
+  apply_run(kind, z, y, count);
 }
 
 FAL_VECTOR(void, apply, (falign_activation kind, const real *z, real *y, size_t count), apply_loop(kind, z, y, count))

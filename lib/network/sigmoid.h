@@ -69,47 +69,65 @@ FAL_LOOP real h_coth_h_less_1(real h) {
               x * ((real)(-1 / 45.0) + x * ((real)(2 / 945.0) + x * ((real)(-1 / 4725.0) + more_terms(x)))));
 }
 
+/* What is known of a run of numbers, each array filled by a loop of its own: the loops are so short that a processor
+ * works on several of their vectors at once, where one long loop would wait for each result. */
+enum { RUN = 128 };
 typedef struct {
-  real h, g;
-  real_bits n;
+  real h[RUN], g[RUN], s[RUN], s_1[RUN];
 } reduced;
 
 /* w >= 0 as n ln2/2 + h. n is w / (ln2/2) - `shift`, rounded, so h / (ln2/2) is from `shift` - 1/2 to `shift` + 1/2. */
-FAL_LOOP reduced reduce(real w, real shift) {
+FAL_LOOP real_bits reduce(real w, real shift, real *h) {
   real steps = w * (real)2.88539008177792681472 - shift;
   real counted = steps + TO_INTEGER; /* n is in its last bits */
   real n = counted - TO_INTEGER;
-  real h = w - n * HALF_LN2 - n * HALF_LN2_REST;
-  return (reduced){h, h_coth_h_less_1(h), bits_of(counted) - bits_of(TO_INTEGER)};
+  *h = w - n * HALF_LN2 - n * HALF_LN2_REST;
+  return bits_of(counted) - bits_of(TO_INTEGER);
 }
 
 /* D */
-FAL_LOOP real denominator(reduced r, real s) { return (1 + s) + ((1 + s) * r.g + (1 - s) * r.h); }
+FAL_LOOP real denominator(real h, real g, real s) { return (1 + s) + ((1 + s) * g + (1 - s) * h); }
 
 /* s (H - h) */
-FAL_LOOP real remainder_of_1(reduced r, real s) { return s * (1 + (r.g - r.h)); }
+FAL_LOOP real remainder_of_1(real h, real g, real s) { return s * (1 + (g - h)); }
 
-FAL_LOOP real real_tanh(real z) {
-  real w = real_abs(z);
-  w = w > TANH_IS_1 ? TANH_IS_1 : w; /* NaN stays NaN */
-  reduced r = reduce(w, (real)0.5);
-  real s = half_to_the(r.n);
-  real rise = (1 - s) + (r.h + ((1 - s) * r.g + s * r.h));
-  bool low = s >= (real)0.5; /* tanh(w) < 0.6 */
-  real ratio = (low ? rise : 2 * remainder_of_1(r, s)) / denominator(r, s);
-  return real_copysign(low ? ratio : 1 - ratio, z);
+FAL_LOOP real tanh_of(real h, real g, real s, real z) {
+  real rise = (1 - s) + (h + ((1 - s) * g + s * h));
+  bool low = s >= (real)0.5;                                                      /* tanh(w) < 0.6 */
+  real from = low ? 0 : 1, numerator = low ? rise : -2 * remainder_of_1(h, g, s); /* one choice, then one quotient */
+  return real_copysign(from + numerator / denominator(h, g, s), z);
 }
 
-FAL_LOOP real real_logistic(real z) {
-  real w = real_abs(z) / 2;
-  w = w > LOGISTIC_IS_0 ? LOGISTIC_IS_0 : w;
-  reduced r = reduce(w, 0);
-  real_bits half = r.n / 2; /* 2^-n may be too small for a normal number, so it is multiplied by in two steps */
-  real s_1 = half_to_the(half), s_2 = half_to_the(r.n - half), s = s_1 * s_2;
+FAL_LOOP void run_of_tanh(const real *restrict z, real *restrict y, size_t count) {
+  reduced r;
+  for (size_t i = 0; i < count; i++) {
+    real w = real_abs(z[i]);
+    w = w > TANH_IS_1 ? TANH_IS_1 : w; /* NaN stays NaN */
+    r.s[i] = half_to_the(reduce(w, (real)0.5, &r.h[i]));
+  }
+  for (size_t i = 0; i < count; i++) r.g[i] = h_coth_h_less_1(r.h[i]);
+  for (size_t i = 0; i < count; i++) y[i] = tanh_of(r.h[i], r.g[i], r.s[i], z[i]);
+}
+
+FAL_LOOP real logistic_of(real h, real g, real s_1, real s_2, real z) {
+  real s = s_1 * s_2;
   bool low = s == 1; /* where s (H - h) = D / 2 - h */
-  real ratio = (low ? r.h : 2 * r.h + remainder_of_1(r, s)) / denominator(r, s);
-  real y = ((low ? (real)0.5 : 1) - ratio) * s_1 * s_2;
+  real from = low ? (real)0.5 : 1, numerator = low ? h : 2 * h + remainder_of_1(h, g, s);
+  real y = (from - numerator / denominator(h, g, s)) * s_1 * s_2;
   return z < 0 ? y : 1 - y;
+}
+
+FAL_LOOP void run_of_logistic(const real *restrict z, real *restrict y, size_t count) {
+  reduced r;
+  for (size_t i = 0; i < count; i++) {
+    real w = real_abs(z[i]) / 2;
+    w = w > LOGISTIC_IS_0 ? LOGISTIC_IS_0 : w;
+    real_bits n = reduce(w, 0, &r.h[i]), half = n / 2; /* 2^-n may be too small for a normal number: two steps */
+    r.s_1[i] = half_to_the(half);
+    r.s[i] = half_to_the(n - half);
+  }
+  for (size_t i = 0; i < count; i++) r.g[i] = h_coth_h_less_1(r.h[i]);
+  for (size_t i = 0; i < count; i++) y[i] = logistic_of(r.h[i], r.g[i], r.s_1[i], r.s[i], z[i]);
 }
 
 #endif

@@ -329,7 +329,7 @@ static void describe(void) {
     printf("%s %s\n", name, falign_backend_detail(backend));
   }
   OK(falign_backend_find("auto", &backend));
-  printf("auto %s\n", falign_backend_name(backend));
+  printf("auto %s\n", falign_backend_detail(backend));
 }
 
 static void measure_case(const settings *s, double total) {

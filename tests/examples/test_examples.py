@@ -369,7 +369,7 @@ def test_files():
     for name, value in expected.items():
         assert config[name] == value, (name, config[name])
     assert run(MNIST, "--version").stdout.decode().strip().endswith(config["version"] + ")")
-    assert config["backend"] in ("builtin", "cblas", "xsmm") and config["backend-detail"] and config["backend-threads"] == 1
+    assert config["backend"] in ("auto", "builtin", "cblas") and config["backend-detail"] and config["backend-threads"] == 1
     assert len(config["training-data"]) == 16 and config["training-data"] != config["test-data"]
     summary = rows_of(read("t.summary.csv"))
     assert list(summary[0]) == "iteration,epoch,layer,order,metric,mean,sd,n".split(",")

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tiles of C in vectors of BYTES bytes. Included once for each width of vectors, which NAME() tells apart. */
+
+#if defined(__GNUC__)
+typedef real NAME(vector) __attribute__((vector_size(BYTES)));
+typedef real NAME(place) __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias)); /* of any alignment */
+#else
+typedef real NAME(vector), NAME(place);
+#endif
+
+/* C = C + alpha A B, or alpha A B where C is `fresh`, for a tile of `rows` x `wide` vectors, numbers that the compiler
+ * sees. Of the columns the first `cols` are C's. */
+FAL_LOOP void NAME(add_tile)(operand a, const real *b, size_t ldb, size_t rows, size_t wide, size_t k, real alpha,
+                             bool fresh, real *c, size_t ldc, size_t cols) {
+  const size_t lanes = sizeof(NAME(vector)) / sizeof(real);
+  NAME(vector) sum[MOST_ROWS][MOST_WIDE] = {{{0}}}, line[MOST_WIDE];
+  for (size_t p = 0; p < k; p++, a.data += a.col, b += ldb) {
+    UNROLL for (size_t j = 0; j < wide; j++) line[j] = *(const NAME(place) *)(b + j * lanes);
+    UNROLL for (size_t i = 0; i < rows; i++) {
+      real x = a.data[i * a.row];
+      UNROLL for (size_t j = 0; j < wide; j++) sum[i][j] += x * line[j];
+    }
+  }
+  if (alpha != 1) {
+    UNROLL for (size_t i = 0; i < rows; i++) { UNROLL for (size_t j = 0; j < wide; j++) sum[i][j] *= alpha; }
+  }
+  UNROLL for (size_t i = 0; i < rows; i++, c += ldc) {
+    if (cols == wide * lanes) {
+      UNROLL for (size_t j = 0; j < wide; j++) {
+        NAME(place) *to = (NAME(place) *)(c + j * lanes);
+        NAME(vector) before = {0};
+        if (!fresh) before = *to;
+        *to = before + sum[i][j];
+      }
+    } else {
+      real last[MOST_WIDE * BYTES / sizeof(real)] = {0};
+      UNROLL for (size_t j = 0; j < wide; j++) * (NAME(place) *)(last + j * lanes) = sum[i][j];
+      for (size_t j = 0; j < cols; j++) c[j] = fresh ? last[j] : c[j] + last[j];
+    }
+  }
+}
+
+#define HEIGHT(h)                                                                     \
+  case h:                                                                             \
+    if (h <= most) NAME(add_tile)(a, b, ldb, h, wide, k, alpha, fresh, c, ldc, cols); \
+    break;
+
+/* The same for `m` rows, in tiles of nearly the same height, which is at most `most`. */
+FAL_LOOP void NAME(add_tiles)(operand a, const real *b, size_t ldb, size_t most, size_t wide, size_t m, size_t k,
+                              real alpha, bool fresh, real *c, size_t ldc, size_t cols) {
+  size_t tiles = (m + most - 1) / most, each = m / tiles, higher = m % tiles;
+  for (size_t i = 0; i < tiles; i++) {
+    size_t height = each + (i < higher);
+    switch (height) {
+      HEIGHT(1)
+      HEIGHT(2)
+      HEIGHT(3)
+      HEIGHT(4)
+      HEIGHT(5)
+      HEIGHT(6)
+      HEIGHT(7)
+      HEIGHT(8)
+      HEIGHT(9)
+      HEIGHT(10)
+      HEIGHT(11)
+      HEIGHT(12)
+      default: break;
+    }
+    a.data += height * a.row;
+    c += height * ldc;
+  }
+}
+
+#undef HEIGHT
+#undef NAME
+#undef BYTES
