@@ -36,7 +36,11 @@ static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 /* ---- Tiles ---- */
 
 #if defined(__GNUC__)
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 12")
+#endif
 #define NAME(name) name##_16
 #define BYTES 16
 #include "backend/tile.h"

@@ -13,7 +13,8 @@ typedef real NAME(vector), NAME(place);
 FAL_LOOP void NAME(add_tile)(operand a, const real *b, size_t ldb, size_t rows, size_t wide, size_t k, real alpha,
                              bool fresh, real *c, size_t ldc, size_t cols) {
   const size_t lanes = sizeof(NAME(vector)) / sizeof(real);
-  NAME(vector) sum[MOST_ROWS][MOST_WIDE] = {{{0}}}, line[MOST_WIDE];
+  NAME(vector) sum[MOST_ROWS][MOST_WIDE], line[MOST_WIDE];
+  UNROLL for (size_t i = 0; i < rows; i++) { UNROLL for (size_t j = 0; j < wide; j++) sum[i][j] = (NAME(vector)){0}; }
   for (size_t p = 0; p < k; p++, a.data += a.col, b += ldb) {
     UNROLL for (size_t j = 0; j < wide; j++) line[j] = *(const NAME(place) *)(b + j * lanes);
     UNROLL for (size_t i = 0; i < rows; i++) {

@@ -22,19 +22,13 @@ static void map(falign_map_fn function, void *user, const real *z, real *out, si
 
 /* ---- Y = f(Z) ---- */
 
-FAL_LOOP real positive(real z) { return z > 0 ? z : 0; }
-
 FAL_LOOP void apply_run(falign_activation kind, const real *restrict z, real *restrict y, size_t count) {
-  real rectified[RUN];
   switch (kind) {
-    case FALIGN_TANH_RELU:
-      for (size_t i = 0; i < count; i++) rectified[i] = positive(z[i]);
-      run_of_tanh(rectified, y, count);
-      break;
+    case FALIGN_TANH_RELU: run_of_tanh(true, z, y, count); break;
     case FALIGN_RELU:
       for (size_t i = 0; i < count; i++) y[i] = positive(z[i]);
       break;
-    case FALIGN_TANH: run_of_tanh(z, y, count); break;
+    case FALIGN_TANH: run_of_tanh(false, z, y, count); break;
     case FALIGN_LOGISTIC: run_of_logistic(z, y, count); break;
     default:
       for (size_t i = 0; i < count; i++) y[i] = z[i];

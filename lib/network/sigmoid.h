@@ -91,22 +91,28 @@ FAL_LOOP real denominator(real h, real g, real s) { return (1 + s) + ((1 + s) * 
 /* s (H - h) */
 FAL_LOOP real remainder_of_1(real h, real g, real s) { return s * (1 + (g - h)); }
 
-FAL_LOOP real tanh_of(real h, real g, real s, real z) {
+FAL_LOOP real positive(real z) { return z > 0 ? z : 0; }
+
+FAL_LOOP real tanh_of(real h, real g, real s) {
   real rise = (1 - s) + (h + ((1 - s) * g + s * h));
   bool low = s >= (real)0.5;                                                      /* tanh(w) < 0.6 */
   real from = low ? 0 : 1, numerator = low ? rise : -2 * remainder_of_1(h, g, s); /* one choice, then one quotient */
-  return real_copysign(from + numerator / denominator(h, g, s), z);
+  return from + numerator / denominator(h, g, s);
 }
 
-FAL_LOOP void run_of_tanh(const real *restrict z, real *restrict y, size_t count) {
+/* tanh(z), or tanh(max(z, 0)) if it is `rectified`. */
+FAL_LOOP void run_of_tanh(bool rectified, const real *restrict z, real *restrict y, size_t count) {
   reduced r;
   for (size_t i = 0; i < count; i++) {
-    real w = real_abs(z[i]);
+    real w = rectified ? positive(z[i]) : real_abs(z[i]);
     w = w > TANH_IS_1 ? TANH_IS_1 : w; /* NaN stays NaN */
     r.s[i] = half_to_the(reduce(w, (real)0.5, &r.h[i]));
   }
   for (size_t i = 0; i < count; i++) r.g[i] = h_coth_h_less_1(r.h[i]);
-  for (size_t i = 0; i < count; i++) y[i] = tanh_of(r.h[i], r.g[i], r.s[i], z[i]);
+  for (size_t i = 0; i < count; i++) {
+    real risen = tanh_of(r.h[i], r.g[i], r.s[i]);
+    y[i] = rectified ? risen : real_copysign(risen, z[i]);
+  }
 }
 
 FAL_LOOP real logistic_of(real h, real g, real s_1, real s_2, real z) {

@@ -211,7 +211,7 @@ static falign_status train_block(const fal_pass *pass, falign_trace *block, size
 
 static falign_status count_wrong(const fal_pass *pass, const falign_trace *block, uint64_t *wrong) {
   const falign_code *code = falign_batches_code(pass->in.batches);
-  uint32_t d = block->network->layers, decoded[FAL_BLOCK];
+  uint32_t d = block->network->layers, decoded[FAL_LARGE_BLOCK];
   size_t cols = block->network->widths[d];
   if (!code) return FALIGN_OK;
   FAL_TRY(REAL(falign_code_decode)(code, block->outputs[d], block->rows, cols, cols, decoded));

@@ -10,7 +10,7 @@
 #include "trace/trace.h"
 
 enum {
-  FAL_BLOCK = 64,                     /* rows that go through a whole step while they are in cache, at most */
+  FAL_BLOCK = 72,                     /* rows that go through a whole step while they are in cache, at most */
   FAL_LARGE_BLOCK = 128,              /* the same for networks whose weights are not */
   FAL_LARGE = 1 << 18,                /* parameters of such a network */
   FAL_LANES = 16,                     /* partial sums of the updates, at most */

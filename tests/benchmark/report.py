@@ -150,10 +150,8 @@ class Report:
 
     def verdicts(self):
         for claim in self.claims:
-            holds = claim.holds()
-            figure = "-" if holds is None else f"{claim.figure:.2f}"
-            verdict = "not measured" if holds is None else "holds" if holds else "DOES NOT HOLD"
-            yield claim.text, figure, f"{claim.how} {claim.limit:g}", verdict
+            figure = "-" if claim.figure is None else f"{claim.figure:.2f}"
+            yield claim.text, figure, f"{claim.how} {claim.limit:g}", claim.verdict()
 
     def markdown(self):
         lines = ["Measured on:", "", *(f"- {line}" for line in places.text(self.place) + self.doubts()), ""]
@@ -169,7 +167,7 @@ class Report:
                   for (kind, what, threads), found in self.rounds.values.items()]
         with open(path, "w") as file:
             json.dump({"machine": self.place, "measured": values,
-                       "claims": [{**dataclasses.asdict(c), "holds": c.holds()} for c in self.claims]}, file, indent=1)
+                       "claims": [{**dataclasses.asdict(c), "verdict": c.verdict()} for c in self.claims]}, file, indent=1)
             file.write("\n")
 
     def write_docs(self, root):

@@ -114,6 +114,36 @@ START_TEST(evaluation_in_large_batches) {
 }
 END_TEST
 
+/* A network of so many weights that its blocks are longer: the errors are those of its outputs. */
+START_TEST(evaluation_of_a_large_network) {
+  enum { POINTS = 300, INPUTS = 8, CATEGORIES = 10 };
+  const size_t n[] = {INPUTS, 520, 520, CATEGORIES};
+  static double x[POINTS * INPUTS], out[POINTS * CATEGORIES];
+  static uint32_t labels[POINTS], decoded[POINTS];
+  falign_dataset *dataset = NULL;
+  falign_code *code = NULL;
+  falign_batches *batches = NULL;
+  learner by = new_learner(new_network(FALIGN_F64, 3, n, true, FALIGN_TANH), "fa", 1, 1, 0.1);
+  double error;
+  uint32_t wrong = 0;
+  gaussian(x, POINTS * INPUTS, 1, 1);
+  for (uint32_t i = 0; i < POINTS; i++) labels[i] = i * 7 % CATEGORIES;
+  ok(falign_dataset_create_f64(x, POINTS, INPUTS, INPUTS, labels, CATEGORIES, &dataset));
+  ok(falign_code_create_n_hot(CATEGORIES, CATEGORIES, 1, 1, 0, &code));
+  ok(falign_batches_create(dataset, code, POINTS, &batches));
+  ok(falign_trainer_forward_f64(by.trainer, x, POINTS, INPUTS, INPUTS, out, CATEGORIES, CATEGORIES));
+  ok(falign_code_decode_f64(code, out, POINTS, CATEGORIES, CATEGORIES, decoded));
+  for (size_t i = 0; i < POINTS; i++) wrong += decoded[i] != labels[i];
+  ck_assert(wrong > 0 && wrong < POINTS);
+  ok(falign_trainer_evaluate(by.trainer, batches, NULL, &error));
+  ck_assert(error == (double)wrong / POINTS);
+  falign_batches_destroy(batches);
+  falign_code_destroy(code);
+  falign_dataset_destroy(dataset);
+  free_learner(&by);
+}
+END_TEST
+
 /* Nothing is written for a batch of which a later row is wrong. */
 START_TEST(forward_is_all_or_nothing) {
   static double out[300 * 4];
@@ -131,6 +161,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, evaluate_and_forward);
   tcase_add_test(tests, error_of_classification);
   tcase_add_test(tests, evaluation_in_large_batches);
+  tcase_add_test(tests, evaluation_of_a_large_network);
   tcase_add_test(tests, forward_is_all_or_nothing);
 }
 
