@@ -41,8 +41,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_backend(falign_traine
 FALIGN_API const falign_backend *falign_trainer_backend(const falign_trainer *trainer);
 
 /** Uses so many threads, the caller's among them. Results do not depend on it, bit for bit. A step has at most 16
- *  parts to share out: one for each 72 rows up to 8 parts, one for each 144 beyond (128 and 256 in large networks). Threads of its own take no signals;
- *  a forked child goes on without them.
+ *  parts to share out: one for each 72 rows up to 8 parts, one for each 144 beyond (128 and 256 in large networks).
+ *  Threads of its own take no signals; a forked child goes on without them.
  *  @return FALIGN_INVALID for 0 or more than 1024, FALIGN_UNSUPPORTED for more than 1 in a build without threads,
  *  FALIGN_MEMORY where the threads cannot be had. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_threads(falign_trainer *trainer, uint32_t threads);
