@@ -58,7 +58,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_backend_find(const char *name, fa
 /** The backend's name. */
 FALIGN_API const char *falign_backend_name(const falign_backend *backend);
 
-/** What stands behind it, such as the BLAS's name and version, in storage of its own. */
+/** What stands behind it, such as the BLAS's name and version. Valid until the calling thread ends. */
 FALIGN_API const char *falign_backend_detail(const falign_backend *backend);
 /** The threads that the BLAS itself uses; 1 where it cannot be asked. */
 FALIGN_API int32_t falign_backend_own_threads(const falign_backend *backend);

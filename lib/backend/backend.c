@@ -28,8 +28,9 @@ const falign_backend fal_backend_builtin = {.permanent = true,
 #ifdef FAL_CBLAS
 /* What "auto" is where the built-in product can fuse products and sums: it is the best for the small matrices of blocks
  * of rows, and the BLAS for those that are large in every direction. */
+enum { LARGE = 96 };
+
 static const falign_backend *better(size_t m, size_t n, size_t k) {
-  enum { LARGE = 96 };
   return m >= LARGE && n >= LARGE && k >= LARGE ? &fal_backend_cblas : &fal_backend_builtin;
 }
 
@@ -45,7 +46,12 @@ static falign_status best_dgemm(void *user, int32_t transpose_a, int32_t transpo
   return better(m, n, k)->dgemm(user, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
-static const char *best_detail(void) { return "builtin; cblas for products of 96 rows, columns and terms or more"; }
+static const char *best_detail(void) {
+  static _Thread_local char text[512];
+  snprintf(text, sizeof text, "builtin (%s); cblas (%s) where rows, columns and depth are %d or more",
+           falign_backend_detail(&fal_backend_builtin), falign_backend_detail(&fal_backend_cblas), (int)LARGE);
+  return text;
+}
 
 static int32_t best_threads(void) { return falign_backend_own_threads(&fal_backend_cblas); }
 

@@ -243,7 +243,7 @@ static void transpose_row(product *p) {
   operand a = p->a;
   p->a = (operand){p->b.data, p->b.col, p->b.row};
   p->b = (operand){a.data, a.col, 1};
-  p->copy_b = false;
+  p->copy_a = p->copy_b = false;
   p->m = p->n;
   p->n = 1;
   p->ldc = 1;
