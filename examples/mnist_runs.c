@@ -374,16 +374,6 @@ static falign_status do_group(experiment *e, uint32_t first, uint32_t count, uin
   return at_once > 1 ? do_at_once(&g) : falign_ensemble_run(count, 1, do_numbered_run, &g);
 }
 
-/* Takes the threads asked for; else one for each core, where this build of the library has threads. */
-static falign_status choose_threads(experiment *e) {
-  uint64_t asked = e->set.threads;
-  e->threads = asked > 0 ? (uint32_t)asked : process_cores();
-  falign_status status = falign_ensemble_run(0, e->threads, do_numbered_run, NULL);
-  if (status != FALIGN_UNSUPPORTED || asked > 0) return status;
-  e->threads = 1;
-  return FALIGN_OK;
-}
-
 /* A checkpoint holds one run and the rows of those before it, and the history of alignment terms takes much memory. */
 static bool is_one_by_one(const settings *s) {
   return s->checkpoint != NULL || s->resume != NULL || s->terms_at != NULL;
@@ -393,7 +383,7 @@ static bool is_one_by_one(const settings *s) {
 falign_status runs_do_all(experiment *e) {
   uint64_t first = 0;
   process_watch_signals();
-  TRY(choose_threads(e));
+  TRY(process_threads(e->set.threads, &e->threads));
   if (e->checkpoint != NULL) TRY(blame(e->set.resume, find_run(e, &first)));
   while (first < e->set.runs) {
     uint32_t left = (uint32_t)(e->set.runs - first), most = is_one_by_one(&e->set) ? 1 : e->threads;

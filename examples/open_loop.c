@@ -204,7 +204,8 @@ static falign_status plot(const experiment *e) {
   falign_status status = FALIGN_OK;
   for (size_t i = 0; i < CONDITIONS && status == FALIGN_OK; i++) {
     const condition *c = &conditions[i];
-    status = plot_add(&panel, e->table, c->name, "angle_w_b", 1, c->name, c->style);
+    status = plot_add(&panel, e->table, c->name, "angle_w_b", 1, c->name,
+                      (plot_style){.colour = c->style, .dash = c->style});
   }
   if (status == FALIGN_OK) status = plot_write(&panel, 1, e->set.plot);
   plot_free(&panel);

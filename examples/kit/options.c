@@ -66,6 +66,12 @@ falign_status option_real(const option *o, const char *text) {
   return FALIGN_OK;
 }
 
+falign_status option_flag(const option *o, const char *text) {
+  if (text != NULL) return fail(FALIGN_INVALID, "--%s takes no value, not '%s'", o->name, text);
+  *(bool *)o->target = true;
+  return FALIGN_OK;
+}
+
 bool option_next_item(const char **list, char item[OPTION_ITEM_SIZE]) {
   if (*list == NULL) return false;
   size_t length = strcspn(*list, ",");
@@ -91,6 +97,7 @@ static falign_status take(const program *p, char **argv, int *i) {
   const option *o = find(p, name, length);
   if (o == NULL) return fail(FALIGN_INVALID, "unknown option '%s'", argument);
   if (name[length] == '=') return o->parse(o, name + length + 1);
+  if (o->parse == option_flag) return o->parse(o, NULL);
   const char *value = argv[++*i];
   if (value == NULL || strncmp(value, "--", 2) == 0) {
     return fail(FALIGN_INVALID, "--%s needs a value: %s", o->name, o->value);
@@ -116,7 +123,7 @@ static void print_wrapped(const char *text) {
 
 static void print_option(const option *o) {
   char allowed[RANGE_SIZE], text[512];
-  int printed = printf("  --%s %s", o->name, o->value);
+  int printed = printf(o->value[0] != '\0' ? "  --%s %s" : "  --%s", o->name, o->value);
   if (printed >= HELP_COLUMN) putchar('\n');
   printf("%*s", printed < HELP_COLUMN ? HELP_COLUMN - printed : HELP_COLUMN, "");
   range(o, allowed);
@@ -127,7 +134,7 @@ static void print_option(const option *o) {
 }
 
 static void print_help(const program *p) {
-  printf("usage: %s [OPTION VALUE]...\n%s\nOptions [default]:\n", p->name, p->about);
+  printf("usage: %s [OPTION [VALUE]]...\n%s\nOptions [default]:\n", p->name, p->about);
   for (size_t i = 0; i < p->count; i++) print_option(&p->options[i]);
   printf("  %-*s%s\n", HELP_COLUMN - 2, "--help", "this text");
   printf("  %-*s%s\n", HELP_COLUMN - 2, "--version", "the version of the library");

@@ -2,7 +2,7 @@
 #ifndef KIT_OPTIONS_H
 #define KIT_OPTIONS_H
 
-/* Long options from a table: --name VALUE or --name=VALUE. */
+/* Long options from a table: --name VALUE or --name=VALUE, or --name alone for a flag. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,6 +28,7 @@ option_parser option_text;   /* const char *: any text but the empty one */
 option_parser option_choice; /* const char *: one of the choices */
 option_parser option_count;  /* uint64_t */
 option_parser option_real;   /* double */
+option_parser option_flag;   /* bool: given or not */
 
 /* Entries of a table. */
 #define OPTION_TEXT(name, value, standard, target, help) \
@@ -38,6 +39,9 @@ option_parser option_real;   /* double */
   { name, "N", standard, help, option_count, target, least, most, 0, 0 }
 #define OPTION_REAL(name, standard, target, low, high, help) \
   { name, "X", standard, help, option_real, target, 0, 0, low, high }
+
+#define OPTION_FLAG(name, target, help) \
+  { name, "", NULL, help, option_flag, target, 0, 0, 0, 0 }
 
 /* Copies the next item of a comma-separated list, cut to fit, and steps over it; false after the last. */
 enum { OPTION_ITEM_SIZE = 64 };

@@ -13,7 +13,7 @@
 
 /* Dashes tell the lines apart without colour; colour-blind readers tell the colours apart. */
 static const char *const colours[] = {"#d55e00", "#0072b2", "#009e73", "#cc79a7", "#000000", "#56b4e9"};
-enum { DASHES = 5, COLOURS = sizeof colours / sizeof colours[0] };
+enum { MARKS = 8, DASHES = 5, COLOURS = sizeof colours / sizeof colours[0] };
 
 static bool ends_in(const char *text, const char *ending) {
   size_t length = strlen(text), tail = strlen(ending);
@@ -23,7 +23,7 @@ static bool ends_in(const char *text, const char *ending) {
 bool plot_can_write(const char *path) { return ends_in(path, ".svg") || ends_in(path, ".png"); }
 
 falign_status plot_add(plot_panel *panel, const falign_table *table, const char *condition, const char *metric,
-                       int64_t layer, const char *title, size_t style) {
+                       int64_t layer, const char *title, plot_style style) {
   if (panel->count == PLOT_LINES) return FALIGN_OK;
   plot_line *line = &panel->lines[panel->count];
   TRY(curve_gather(table, condition, metric, layer, &line->data));
@@ -56,14 +56,28 @@ static void print_data(FILE *script, const plot_panel *panel, size_t i) {
   fputs("END\n", script);
 }
 
+/* A text as gnuplot quotes it. */
+static void print_text(FILE *script, const char *text) {
+  fputc('\'', script);
+  for (; *text != '\0'; text++) fputs(*text == '\'' ? "''" : (char[]){*text, '\0'}, script);
+  fputc('\'', script);
+}
+
 static void print_line(FILE *script, const plot_line *line, size_t i) {
-  const char *colour = colours[line->style % COLOURS];
+  const char *colour = colours[line->style.colour % COLOURS];
+  size_t points = line->data.count;
   if (line->data.points[0].runs > 1) {
     fprintf(script, "$line%zu using 1:($2-$3):($2+$3) with filledcurves fc rgb '%s' ", i, colour);
     fputs("fs transparent solid 0.2 noborder notitle, ", script);
   }
-  fprintf(script, "$line%zu using 1:2 with %s lw 2.5 dt %d lc rgb '%s' title '%s'", i,
-          line->data.count > 1 ? "lines" : "points", (int)(line->style % DASHES) + 1, colour, line->title);
+  fprintf(script, "$line%zu using 1:2 with %s lw 2.5 dt %d lc rgb '%s' ", i,
+          points == 1          ? "points"
+          : line->style.marked ? "linespoints"
+                               : "lines",
+          (int)(line->style.dash % DASHES) + 1, colour);
+  if (line->style.marked) fprintf(script, "pt 6 pointinterval %zu ", points / MARKS + 1);
+  fputs("title ", script);
+  print_text(script, line->title);
 }
 
 /* gnuplot warns where all points have one x or one y: gives it a range then. */
@@ -86,10 +100,16 @@ static void print_ranges(FILE *script, const plot_panel *panel) {
 static void print_panel(FILE *script, const plot_panel *panel) {
   print_ranges(script, panel);
   for (size_t i = 0; i < panel->count; i++) print_data(script, panel, i);
+  char title[256];
   size_t runs = panel->lines[0].data.points[0].runs;
-  fprintf(script, "set title '%s", panel->title);
-  if (runs > 1) fprintf(script, ": mean and s.d. of %zu runs", runs);
-  fprintf(script, "'\nset xlabel '%s'\nset ylabel '%s'\n", panel->x_label, panel->y_label);
+  snprintf(title, sizeof title, runs > 1 ? "%s: mean and s.d. of %zu runs" : "%s", panel->title, runs);
+  fputs("set title ", script);
+  print_text(script, title);
+  fputs("\nset xlabel ", script);
+  print_text(script, panel->x_label);
+  fputs("\nset ylabel ", script);
+  print_text(script, panel->y_label);
+  fputs("\n", script);
   for (size_t i = 0; i < panel->count; i++) {
     fputs(i == 0 ? "plot " : ", ", script);
     print_line(script, &panel->lines[i], i);
@@ -103,10 +123,11 @@ static falign_status print_script(FILE *script, const plot_panel *panels, size_t
   size_t used = 0;
   for (size_t i = 0; i < count; i++) used += panels[i].count > 0;
   if (used == 0) return fail(FALIGN_INVALID, "nothing to plot: no values were measured");
-  fprintf(script, "set terminal %s size %zu,480 dashlength 0.6 font 'sans,12' background rgb 'white'\n",
-          ends_in(path, ".svg") ? "svg" : "pngcairo", 600 * used);
+  size_t rows = used > 3 ? 2 : 1, columns = (used + rows - 1) / rows;
+  fprintf(script, "set terminal %s size %zu,%zu dashlength 0.6 font 'sans,12' background rgb 'white'\n",
+          ends_in(path, ".svg") ? "svg" : "pngcairo", 600 * columns, 480 * rows);
   fputs("set grid\nset autoscale xfix\nset key outside bottom center horizontal Left reverse height 1\n", script);
-  fprintf(script, "set multiplot layout 1,%zu\n", used);
+  fprintf(script, "set multiplot layout %zu,%zu\n", rows, columns);
   for (size_t i = 0; i < count; i++) {
     if (panels[i].count > 0) print_panel(script, &panels[i]);
   }

@@ -10,10 +10,16 @@
 
 enum { PLOT_LINES = 64 };
 
+/* How a line looks: lines must differ in dashes or marks as well as in colour. */
+typedef struct plot_style {
+  size_t colour, dash;
+  bool marked;
+} plot_style;
+
 typedef struct plot_line {
   char title[32];
   curve data;
-  size_t style; /* dashes and colour */
+  plot_style style;
 } plot_line;
 
 typedef struct plot_panel {
@@ -25,13 +31,13 @@ typedef struct plot_panel {
 
 /* Adds the curve of a metric to a panel if it has a point; see curve_gather(). */
 falign_status plot_add(plot_panel *panel, const falign_table *table, const char *condition, const char *metric,
-                       int64_t layer, const char *title, size_t style);
+                       int64_t layer, const char *title, plot_style style);
 void plot_free(plot_panel *panel);
 
 /* Whether the file name ends in .svg or .png. */
 bool plot_can_write(const char *path);
 
-/* Draws the panels that have lines side by side. */
+/* Draws the panels that have lines, up to three side by side, more in two rows. */
 falign_status plot_write(const plot_panel *panels, size_t count, const char *path);
 
 #endif

@@ -24,13 +24,26 @@ void process_one_blas_thread(void) {
   }
 }
 
-uint32_t process_cores(void) {
+static uint32_t count_cores(void) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
 #ifdef __linux__
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) cores = CPU_COUNT(&allowed);
 #endif
   return cores < 1 ? 1 : cores > 1024 ? 1024 : (uint32_t)cores;
+}
+
+static falign_status do_nothing(void *user, uint32_t number) {
+  (void)user, (void)number;
+  return FALIGN_OK;
+}
+
+falign_status process_threads(uint64_t asked, uint32_t *threads) {
+  *threads = asked > 0 ? (uint32_t)asked : count_cores();
+  falign_status status = falign_ensemble_run(0, *threads, do_nothing, NULL);
+  if (status != FALIGN_UNSUPPORTED || asked > 0) return status;
+  *threads = 1;
+  return FALIGN_OK;
 }
 
 static atomic_int signalled; /* lock-free, so that a signal handler may write what all threads read */

@@ -7,14 +7,11 @@ usage: test_examples.py MNIST OPEN_LOOP
 Only Python's own library is used; the data are a small synthetic set in MNIST's format.
 """
 
-import csv
 import gzip
-import io
 import json
 import math
 import os
 import pty
-import random
 import shutil
 import signal
 import struct
@@ -23,17 +20,15 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
+from toy import SIDE, TRAIN, Skip, make_data, refused, rows_of, run, run_tests, select  # noqa: E402
+
 MNIST, OPEN_LOOP = (os.path.abspath(path) for path in sys.argv[1:3])
 WORK = tempfile.mkdtemp(prefix="falign-examples-")
 DATA = os.path.join(WORK, "data")
-TRAIN, TEST, SIDE = 300, 100, 28
 # 6 batches in an epoch; three layers of weights.
 SMALL = ["--data", DATA, "--batch", "50", "--hidden", "12,12", "--image-size", "7", "--eta", "0.005"]
 HEADER = "run,iteration,epoch,layer,order,metric,value"
-
-
-class Skip(Exception):
-    pass
 
 
 def path(name):
@@ -47,26 +42,6 @@ def read(name):
 
 # ---- Data ----
 
-def write_idx(name, dims, payload, gz=False):
-    header = struct.pack(">BBBB", 0, 0, 8, len(dims)) + b"".join(struct.pack(">I", d) for d in dims)
-    with (gzip.open if gz else open)(os.path.join(DATA, name + (".gz" if gz else "")), "wb") as file:
-        file.write(header + payload)
-
-
-def make_data():
-    """Ten random pictures with noise, so that there is something to learn."""
-    draw = random.Random(7)
-    os.mkdir(DATA)
-    centres = [[draw.choice((0, 0, 0, 200)) for _ in range(SIDE * SIDE)] for _ in range(10)]
-    for part, points, gz in (("train", TRAIN, True), ("t10k", TEST, False)):
-        labels = bytes(draw.randrange(10) for _ in range(points))
-        pixels = bytearray()
-        for label in labels:
-            pixels += bytes(min(255, p + draw.randrange(56)) for p in centres[label])
-        write_idx(part + "-images-idx3-ubyte", (points, SIDE, SIDE), bytes(pixels), gz)
-        write_idx(part + "-labels-idx1-ubyte", (points,), labels, gz)
-
-
 def read_training_set():
     with gzip.open(os.path.join(DATA, "train-images-idx3-ubyte.gz")) as file:
         pixels = file.read()[16:]
@@ -78,22 +53,8 @@ def read_training_set():
 
 # ---- Programs ----
 
-def run(program, *args, env=None, code=0, stdout=subprocess.PIPE, cwd=None):
-    environment = dict(os.environ, **(env or {}))
-    done = subprocess.run([program, *map(str, args)], stdout=stdout, stderr=subprocess.PIPE, env=environment, cwd=cwd,
-                          timeout=300)
-    done.err = done.stderr.decode()
-    assert done.returncode == code, f"exit {done.returncode}, not {code}, of {args}: {done.err}"
-    return done
-
-
 def mnist(*args, **keywords):
     return run(MNIST, *SMALL, *args, **keywords)
-
-
-def rows_of(text):
-    text = text.decode() if isinstance(text, bytes) else text
-    return list(csv.DictReader(io.StringIO(text)))
 
 
 def have_threads():
@@ -103,17 +64,6 @@ def have_threads():
 def need_threads():
     if not have_threads():
         raise Skip("a build without threads")
-
-
-def select(rows, metric, **fields):
-    return [r for r in rows if r["metric"] == metric and all(r[k] == str(v) for k, v in fields.items())]
-
-
-def refused(done, *words):
-    """One clear line on standard error, which has all the words."""
-    assert done.err.endswith("\n") and done.err.count("\n") == 1, done.err
-    for word in words:
-        assert word in done.err, f"'{word}' is not in: {done.err}"
 
 
 # ---- Safetensors ----
@@ -1136,22 +1086,8 @@ def test_open_loop_precisions():
 def main():
     for program in (MNIST, OPEN_LOOP):
         assert os.access(program, os.X_OK), program + " cannot be run"
-    make_data()
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
-    for name, test in [(n, t) for n, t in globals().items() if n.startswith("test_")]:
-        try:
-            test()
-            counts["passed"] += 1
-        except Skip as reason:
-            print(f"{name} skipped: {reason}")
-            counts["skipped"] += 1
-        except Exception as error:  # an assertion, or what a test stumbles over
-            line = error.__traceback__.tb_next.tb_lineno if error.__traceback__.tb_next else 0
-            print(f"{name} FAILED in line {line}: {type(error).__name__} {error}")
-            counts["failed"] += 1
-        sys.stdout.flush()
-    print(", ".join(f"{count} {what}" for what, count in counts.items()))
-    return 1 if counts["failed"] else 0
+    make_data(DATA)
+    return run_tests(globals())
 
 
 if __name__ == "__main__":

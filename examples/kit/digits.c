@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "digits.h"
+
+#include <stdio.h>
+
+static const double init_sd = 0.1;
+
+static falign_status set_real(const char *prefix, const char *name, double value, falign_config *config) {
+  char full[128];
+  snprintf(full, sizeof full, "%s%s", prefix, name);
+  return falign_config_set_real(config, full, value);
+}
+
+falign_status digits_describe(const digits_setup *setup, const char *prefix, falign_config *config) {
+  char name[128];
+  snprintf(name, sizeof name, "%srule", prefix);
+  TRY(falign_config_set_text(config, name, setup->rule));
+  TRY(set_real(prefix, "eta", setup->eta, config));
+  return setup->gamma > 0 ? set_real(prefix, "gamma", setup->gamma, config) : FALIGN_OK;
+}
+
+size_t digits_batch(const falign_dataset *dataset) {
+  size_t points = falign_dataset_points(dataset);
+  return points < DIGITS_BATCH ? points : DIGITS_BATCH;
+}
+
+uint64_t digits_per_epoch(const falign_dataset *train) {
+  size_t batch = digits_batch(train);
+  return (falign_dataset_points(train) + batch - 1) / batch;
+}
+
+static falign_status make_network(const digits_setup *setup, const falign_dataset *train, digits_run *run) {
+  const size_t widths[DIGITS_LAYERS + 1] = {
+      falign_dataset_width(train), DIGITS_WIDTH, DIGITS_WIDTH, DIGITS_WIDTH, DIGITS_WIDTH, DIGITS_WIDTH};
+  TRY(falign_network_create(FALIGN_F32, DIGITS_LAYERS, widths, 1, &run->network));
+  for (uint32_t l = 1; l <= DIGITS_LAYERS; l++) {
+    TRY(falign_network_set_activation(run->network, l, FALIGN_TANH_RELU));
+  }
+  TRY(falign_rule_create_named(setup->rule, run->network, &run->rule));
+  return setup->gamma > 0 ? falign_norm_create_columns(&setup->gamma, 1, &run->norm) : FALIGN_OK;
+}
+
+/* Draws W, b and B, and normalizes what is to be normalized. */
+static falign_status draw(const digits_setup *setup, uint64_t seed, uint32_t number, digits_run *run) {
+  TRY(falign_network_draw(run->network, init_sd, init_sd, seed, number));
+  TRY(falign_rule_draw(run->rule, init_sd, seed, number));
+  if (run->norm == NULL) return FALIGN_OK;
+  TRY(falign_norm_apply(run->norm, run->network, run->rule));
+  return falign_rule_normalize_columns(run->rule, setup->gamma);
+}
+
+falign_status digits_make(const digits_setup *setup, const falign_dataset *train, const falign_dataset *test,
+                          uint64_t seed, uint32_t number, uint32_t threads, digits_run *out) {
+  *out = (digits_run){0};
+  TRY(falign_code_create_n_hot(DIGITS_CATEGORIES, DIGITS_WIDTH, DIGITS_WIDTH / DIGITS_CATEGORIES, seed, number,
+                               &out->code));
+  TRY(falign_batches_create(train, out->code, digits_batch(train), &out->train));
+  TRY(falign_batches_create(test, out->code, digits_batch(test), &out->test));
+  TRY(make_network(setup, train, out));
+  TRY(draw(setup, seed, number, out));
+  TRY(falign_trainer_create(out->network, out->rule, setup->eta, &out->trainer));
+  TRY(falign_trainer_set_norm(out->trainer, out->norm));
+  return falign_trainer_set_threads(out->trainer, threads);
+}
+
+void digits_release(digits_run *run) {
+  falign_trainer_destroy(run->trainer);
+  falign_norm_destroy(run->norm);
+  falign_rule_destroy(run->rule);
+  falign_network_destroy(run->network);
+  falign_batches_destroy(run->train);
+  falign_batches_destroy(run->test);
+  falign_code_destroy(run->code);
+}

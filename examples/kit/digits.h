@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KIT_DIGITS_H
+#define KIT_DIGITS_H
+
+/* The paper's network for images of digits, 225-50-50-50-50-50 with f = tanh(relu), as one run sees it (section 4.4).
+ */
+
+#include "errors.h"
+
+enum { DIGITS_LAYERS = 5, DIGITS_WIDTH = 50, DIGITS_IMAGE = 15, DIGITS_CATEGORIES = 10, DIGITS_BATCH = 1000 };
+
+/* What runs of one condition have in common. */
+typedef struct digits_setup {
+  const char *rule;
+  double eta;
+  double gamma; /* norm of each column of W and B; 0: they are not normalized */
+} digits_setup;
+
+/* What one run is made of. */
+typedef struct digits_run {
+  falign_code *code;
+  falign_batches *train, *test;
+  falign_network *network;
+  falign_rule *rule;
+  falign_norm *norm; /* NULL for none */
+  falign_trainer *trainer;
+} digits_run;
+
+/* Adds the setup to a configuration, each name after `prefix`. */
+falign_status digits_describe(const digits_setup *setup, const char *prefix, falign_config *config);
+
+/* Batches of 1000 points, or of all where they are fewer. */
+size_t digits_batch(const falign_dataset *dataset);
+/* Updates of an epoch. */
+uint64_t digits_per_epoch(const falign_dataset *train);
+
+/* Draws a run, in single precision; data come in the files' order. After a failure, too, it is to be released. */
+falign_status digits_make(const digits_setup *setup, const falign_dataset *train, const falign_dataset *test,
+                          uint64_t seed, uint32_t number, uint32_t threads, digits_run *out);
+void digits_release(digits_run *run);
+
+#endif

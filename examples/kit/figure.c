@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _POSIX_C_SOURCE 200809L
+#include "figure.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "describe.h"
+#include "digits.h"
+#include "options.h"
+#include "output.h"
+#include "process.h"
+
+enum { PATH_SIZE = 4096, NOT_GIVEN = 0 };
+
+/* A run that is to be done or was kept. */
+typedef struct job {
+  figure_run run;
+  struct jobs *all;
+  falign_config *config; /* what its numbers depend on */
+  bool kept;
+} job;
+
+/* All runs of all conditions. */
+typedef struct jobs {
+  job *list;
+  size_t count;
+  size_t *pending; /* those that are not kept */
+  size_t pending_count;
+  atomic_ullong updates; /* of the pending ones, so far */
+  atomic_uint done;
+  atomic_flag showing; /* taken by the run that shows progress */
+} jobs;
+
+/* ---- Files ---- */
+
+static falign_status join(char path[PATH_SIZE], const figure *f, const char *ending) {
+  int length = snprintf(path, PATH_SIZE, "%s/%s%s", f->out, f->program->name, ending);
+  return length > 0 && length < PATH_SIZE ? FALIGN_OK : fail(FALIGN_INVALID, "the path %s is too long", f->out);
+}
+
+static falign_status make_directory(const char *path) {
+  struct stat info;
+  if (mkdir(path, 0777) == 0) return FALIGN_OK;
+  if (errno == EEXIST && stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return FALIGN_OK;
+  return fail(FALIGN_IO, "cannot make the directory %s: %s", path, strerror(errno));
+}
+
+static falign_status make_directories(const figure *f) {
+  char path[PATH_SIZE];
+  TRY(make_directory(f->out));
+  TRY(join(path, f, ".runs"));
+  TRY(make_directory(path));
+  TRY(join(path, f, ".csv"));
+  return output_check(path);
+}
+
+/* Where a run is kept. */
+static falign_status kept_path(const job *j, char path[PATH_SIZE]) {
+  const figure *f = j->run.figure;
+  char ending[256];
+  snprintf(ending, sizeof ending, ".runs/%s-%" PRIu32 ".safetensors", f->program->conditions[j->run.condition],
+           j->run.number);
+  return join(path, f, ending);
+}
+
+/* ---- What numbers depend on ---- */
+
+static falign_status describe_data(const figure *f, falign_config *config) {
+  falign_backend *backend;
+  TRY(describe_program(config, f->program->name));
+  TRY(falign_config_set_integer(config, "epochs", (int64_t)f->epochs));
+  TRY(describe_seed(config, f->seed));
+  TRY(describe_dataset(config, "training-data", f->train));
+  TRY(describe_dataset(config, "test-data", f->test));
+  TRY(falign_backend_find("auto", &backend)); /* a trainer's own choice; permanent */
+  return describe_backend(config, backend);
+}
+
+static falign_status describe_run(const figure_run *r, falign_config *config) {
+  const figure_program *plan = r->figure->program;
+  TRY(describe_data(r->figure, config));
+  TRY(falign_config_set_text(config, "condition", plan->conditions[r->condition]));
+  TRY(falign_config_set_integer(config, "run", r->number));
+  return plan->describe(r->condition, "", config);
+}
+
+/* Everything, for the file beside the table. */
+static falign_status describe_all(const figure *f, falign_config *config) {
+  const figure_program *plan = f->program;
+  char prefix[64];
+  TRY(describe_data(f, config));
+  TRY(falign_config_set_integer(config, "runs", (int64_t)f->runs));
+  TRY(falign_config_set_integer(config, "iterations", (int64_t)figure_total(f)));
+  TRY(falign_config_set_text(config, "data", f->place.path));
+  for (size_t c = 0; c < plan->condition_count; c++) {
+    snprintf(prefix, sizeof prefix, "%s.", plan->conditions[c]);
+    TRY(plan->describe(c, prefix, config));
+  }
+  return FALIGN_OK;
+}
+
+/* ---- Runs that are kept ---- */
+
+static falign_status keep(const job *j) {
+  char path[PATH_SIZE];
+  falign_tensors *tensors;
+  TRY(kept_path(j, path));
+  TRY(falign_tensors_create(&tensors));
+  falign_status status = falign_table_export(j->run.table, tensors);
+  if (status == FALIGN_OK) status = falign_config_export(j->config, tensors);
+  if (status == FALIGN_OK) status = falign_tensors_write(tensors, path);
+  falign_tensors_destroy(tensors);
+  return status;
+}
+
+/* Whether the file holds this very run. */
+static bool is_of(const job *j, const falign_tensors *tensors) {
+  falign_config *config = NULL;
+  bool same =
+      falign_config_import(tensors, &config) == FALIGN_OK && falign_config_match(j->config, config) == FALIGN_OK;
+  falign_config_destroy(config);
+  return same;
+}
+
+/* Takes the rows of a run that was kept; of another or a damaged file, none. */
+static falign_status take_kept(job *j) {
+  char path[PATH_SIZE];
+  falign_tensors *tensors = NULL;
+  TRY(kept_path(j, path));
+  if (falign_tensors_read(path, &tensors) != FALIGN_OK) return FALIGN_OK;
+  j->kept = is_of(j, tensors) && falign_table_import(j->run.table, tensors) == FALIGN_OK;
+  falign_tensors_destroy(tensors);
+  return FALIGN_OK;
+}
+
+/* ---- Doing runs ---- */
+
+uint64_t figure_total(const figure *f) { return f->epochs * digits_per_epoch(f->train); }
+
+static void show(const figure_run *r, const jobs *all) {
+  figure *f = r->figure;
+  double share = (double)atomic_load(&all->updates) / (double)figure_total(f) / (double)all->pending_count;
+  progress_show(&f->progress, share, "%s: %zu of %zu runs done, now %s", f->program->name,
+                all->count - all->pending_count + atomic_load(&all->done), all->count,
+                f->program->conditions[r->condition]);
+}
+
+int32_t figure_look(void *user, uint64_t iteration, uint64_t until) {
+  const job *j = user; /* whose first member is the run */
+  jobs *all = j->all;
+  (void)iteration, (void)until;
+  atomic_fetch_add(&all->updates, 1);
+  if (!atomic_flag_test_and_set(&all->showing)) {
+    show(&j->run, all);
+    atomic_flag_clear(&all->showing);
+  }
+  return process_interrupted();
+}
+
+falign_status figure_record(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
+                            double value) {
+  const figure_run *r = user;
+  double epoch = (double)iteration / (double)digits_per_epoch(r->figure->train);
+  return falign_table_add(r->table, (int64_t)iteration, epoch, layer, order, metric, value);
+}
+
+static falign_status do_pending(void *user, uint32_t index) {
+  jobs *all = user;
+  job *j = &all->list[all->pending[index]];
+  const figure_program *plan = j->run.figure->program;
+  if (process_interrupted()) return fail(FALIGN_CANCELLED, "interrupted");
+  falign_status status = plan->run(&j->run);
+  if (status == FALIGN_OK) status = keep(j);
+  if (status != FALIGN_OK) {
+    return fail(status, "%s, run %" PRIu32 ": %s", plan->conditions[j->run.condition], j->run.number,
+                falign_last_error());
+  }
+  j->kept = true;
+  atomic_fetch_add(&all->done, 1);
+  return FALIGN_OK;
+}
+
+static falign_status prepare_job(job *j) {
+  figure *f = j->run.figure;
+  TRY(falign_table_create(FALIGN_F32, "condition", &j->run.table));
+  TRY(falign_table_set_condition(j->run.table, f->program->conditions[j->run.condition]));
+  falign_table_set_run(j->run.table, j->run.number);
+  TRY(falign_config_create(&j->config));
+  TRY(describe_run(&j->run, j->config));
+  return take_kept(j);
+}
+
+/* One run of each condition after the other, so that after an interruption all conditions have about as many. */
+static falign_status prepare_jobs(figure *f, jobs *all) {
+  const size_t conditions = f->program->condition_count, count = conditions * (size_t)f->runs;
+  all->list = calloc(count, sizeof *all->list);
+  all->pending = calloc(count, sizeof *all->pending);
+  if (all->list == NULL || all->pending == NULL) return fail(FALIGN_MEMORY, "no memory for %zu runs", count);
+  all->count = count;
+  for (size_t i = 0; i < count; i++) {
+    job *j = &all->list[i];
+    *j = (job){.run = {.figure = f, .condition = i % conditions, .number = (uint32_t)(i / conditions)}, .all = all};
+    TRY(prepare_job(j));
+    if (!j->kept) all->pending[all->pending_count++] = i;
+  }
+  return FALIGN_OK;
+}
+
+static falign_status do_all_pending(const figure *f, jobs *all) {
+  uint32_t threads, pending = (uint32_t)all->pending_count;
+  TRY(process_threads(f->threads, &threads));
+  if (pending == 0) return FALIGN_OK;
+  uint32_t at_once = pending < threads ? pending : threads;
+  for (size_t i = 0; i < pending; i++) all->list[all->pending[i]].run.threads = threads / at_once;
+  falign_status status = falign_ensemble_run(pending, at_once, do_pending, all);
+  if (status != FALIGN_CANCELLED) return status;
+  return fail(status, "interrupted: %zu of %zu runs are kept in %s; the same command does the others",
+              all->count - pending + atomic_load(&all->done), all->count, f->out);
+}
+
+static falign_status gather(const figure *f, const jobs *all) {
+  for (size_t c = 0; c < f->program->condition_count; c++) {
+    for (size_t i = c; i < all->count; i += f->program->condition_count) {
+      TRY(falign_table_append(f->table, all->list[i].run.table));
+    }
+  }
+  return FALIGN_OK;
+}
+
+static falign_status do_runs(figure *f) {
+  jobs all = {.showing = ATOMIC_FLAG_INIT};
+  falign_status status = prepare_jobs(f, &all);
+  if (status == FALIGN_OK && all.pending_count < all.count) {
+    fprintf(stderr, "%s: %zu of %zu runs are there already\n", f->program->name, all.count - all.pending_count,
+            all.count);
+  }
+  if (status == FALIGN_OK) status = do_all_pending(f, &all);
+  progress_end(&f->progress);
+  if (status == FALIGN_OK) status = gather(f, &all);
+  for (size_t i = 0; i < all.count; i++) {
+    falign_table_destroy(all.list[i].run.table);
+    falign_config_destroy(all.list[i].config);
+  }
+  free(all.list);
+  free(all.pending);
+  return status;
+}
+
+/* ---- Results ---- */
+
+static falign_status write_table(const figure *f) {
+  char path[PATH_SIZE];
+  falign_config *config;
+  TRY(join(path, f, ".csv"));
+  TRY(falign_config_create(&config));
+  falign_status status = describe_all(f, config);
+  if (status == FALIGN_OK) status = output_table(f->table, config, path);
+  falign_config_destroy(config);
+  return status;
+}
+
+static falign_status write_results(const figure *f) {
+  char path[PATH_SIZE];
+  TRY(write_table(f));
+  TRY(f->program->print(f));
+  TRY(join(path, f, ".svg"));
+  TRY(f->program->draw(f, path));
+  TRY(join(path, f, ".png"));
+  TRY(f->program->draw(f, path));
+  fprintf(stderr, "%s: %s/%s.svg, .png, .csv, .summary.csv, .json\n", f->program->name, f->out, f->program->name);
+  return FALIGN_OK;
+}
+
+/* ---- The program ---- */
+
+static int parse(figure *f, int argc, char **argv) {
+  const figure_program *plan = f->program;
+  char about[1024];
+  const option options[] = {
+      OPTION_TEXT("data", "DIR", NULL, &f->data, "the four IDX files of MNIST, or of data in its form"),
+      OPTION_TEXT("out", "DIR", "figures", &f->out,
+                  "where results go: the figure as SVG and PNG, all rows, their means, and the configuration"),
+      OPTION_COUNT("runs", NULL, &f->runs, 1, 1000000, "runs of each condition; default: as in the paper"),
+      OPTION_COUNT("epochs", NULL, &f->epochs, 1, 1000000, "epochs of a run; default: as in the paper"),
+      OPTION_COUNT("seed", "1", &f->seed, 0, UINT64_MAX, "seed of all random numbers"),
+      OPTION_COUNT("threads", "0", &f->threads, 0, 1024, "runs at once; 0: one for each core"),
+      OPTION_FLAG("quick", &f->quick, "fewer runs and epochs, where they are not given"),
+  };
+  snprintf(about, sizeof about,
+           "%s\nThe paper has %" PRIu64 " runs of %" PRIu64 " epochs; --quick has %" PRIu64 " of %" PRIu64
+           ".\nRuns are kept in DIR/%s.runs: the same command, interrupted, goes on; with more --runs it adds to them.",
+           plan->about, plan->runs, plan->epochs, plan->quick_runs, plan->quick_epochs, plan->name);
+  const struct program p = {
+      .name = plan->name, .about = about, .options = options, .count = sizeof options / sizeof options[0]};
+  int code = options_parse(&p, argc, argv);
+  if (f->runs == NOT_GIVEN) f->runs = f->quick ? plan->quick_runs : plan->runs;
+  if (f->epochs == NOT_GIVEN) f->epochs = f->quick ? plan->quick_epochs : plan->epochs;
+  return code;
+}
+
+static falign_status make_figure(figure *f) {
+  TRY(make_directories(f));
+  TRY(data_find(f->data, &f->place));
+  TRY(data_read(&f->place, DIGITS_IMAGE, &f->train, &f->test));
+  TRY(falign_table_create(FALIGN_F32, "condition", &f->table));
+  process_watch_signals();
+  TRY(do_runs(f));
+  return write_results(f);
+}
+
+int figure_main(const figure_program *plan, int argc, char **argv) {
+  figure f = {.program = plan};
+  process_one_blas_thread();
+  int code = parse(&f, argc, argv);
+  if (code >= 0) return code;
+  code = make_figure(&f) == FALIGN_OK ? EXIT_SUCCESS : exit_failed(plan->name);
+  falign_table_destroy(f.table);
+  falign_dataset_destroy(f.train);
+  falign_dataset_destroy(f.test);
+  return code;
+}

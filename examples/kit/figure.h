@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KIT_FIGURE_H
+#define KIT_FIGURE_H
+
+/* A program that makes one figure of the paper from runs on images of digits.
+ *
+ * Its runs go on at once, one on each core. A run that has ended is kept in DIR/NAME.runs, and is taken from there when
+ * the program is started again with the same settings: after an interruption, with more runs, or to draw again. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "data.h"
+#include "errors.h"
+#include "progress.h"
+
+typedef struct figure figure;
+
+/* One run of one condition. */
+typedef struct figure_run {
+  figure *figure;
+  size_t condition;
+  uint32_t number, threads;
+  falign_table *table; /* where its rows go */
+} figure_run;
+
+typedef struct figure_program {
+  const char *name, *about;
+  const char *const *conditions; /* their names; kept runs and the table's first column have them */
+  size_t condition_count;
+  uint64_t runs, epochs;             /* as in the paper */
+  uint64_t quick_runs, quick_epochs; /* with --quick */
+  /* Adds what runs of a condition depend on, each name after `prefix`. */
+  falign_status (*describe)(size_t condition, const char *prefix, falign_config *config);
+  /* Does a run of figure_total() updates, each of which tells figure_look(). */
+  falign_status (*run)(const figure_run *run);
+  /* Prints what came out on standard error. */
+  falign_status (*print)(const figure *f);
+  /* Draws the figure; the name of the file ends in .svg or .png. */
+  falign_status (*draw)(const figure *f, const char *path);
+} figure_program;
+
+struct figure {
+  const figure_program *program;
+  const char *data, *out;
+  uint64_t runs, epochs, seed, threads;
+  bool quick;
+  data_place place;
+  falign_dataset *train, *test;
+  falign_table *table; /* of all runs; the first column is the condition */
+  progress progress;
+};
+
+/* The whole program; returns the exit code. */
+int figure_main(const figure_program *plan, int argc, char **argv);
+
+/* Updates of a run. */
+uint64_t figure_total(const figure *f);
+/* A falign_progress_fn for a run's trainer, with the figure_run: shows progress; stops the run after a signal. */
+int32_t figure_look(void *run, uint64_t iteration, uint64_t until);
+/* Adds a row: a falign_value_fn, with the figure_run. */
+falign_status figure_record(void *run, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
+                            double value);
+
+#endif

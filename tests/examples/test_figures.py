@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the programs that make the paper's figures, by their command lines.
+
+usage: test_figures.py MNIST WEIGHT_NORM
+
+Only Python's own library is used; the data are a small synthetic set in MNIST's format, of one batch an epoch.
+"""
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+from toy import TRAIN, make_data, refused, rows_of, run, run_tests, select  # noqa: E402
+
+MNIST, WEIGHT_NORM = (os.path.abspath(path) for path in sys.argv[1:3])
+WORK = tempfile.mkdtemp(prefix="falign-figures-")
+DATA = os.path.join(WORK, "data")
+CONDITIONS = {"fa": ("fa", 0.0005, None), "fa-normalized": ("fa", 0.0005, 1), "bp": ("bp", 0.0005, None),
+              "bp-normalized": ("bp", 0.0005, 1), "bp-authors": ("bp", 0.0004, None),
+              "bp-normalized-authors": ("bp", 0.0003, 0.6)}
+EPOCHS, EVERY = 100, 20
+DRAWS = shutil.which("gnuplot") is not None
+RESULTS = ["weight_norm.csv", "weight_norm.json", "weight_norm.summary.csv"]
+
+
+def path(*names):
+    return os.path.join(WORK, *names)
+
+
+def read(*names):
+    with open(path(*names), "rb") as file:
+        return file.read()
+
+
+def figure(out, *args, **keywords):
+    keywords.setdefault("code", 0 if DRAWS else 1)  # without gnuplot all is there but the picture
+    return run(WEIGHT_NORM, "--data", DATA, "--out", path(out), "--epochs", EPOCHS, *args, **keywords)
+
+
+def kept(out):
+    return sorted(os.listdir(path(out, "weight_norm.runs")))
+
+
+def mnist(condition, *args):
+    """The same runs, by the other program."""
+    rule, eta, gamma = CONDITIONS[condition]
+    norm = ["--norm", "columns", "--gamma", gamma] if gamma else []
+    return rows_of(run(MNIST, "--data", DATA, "--batch", TRAIN, "--hidden", "50,50,50,50", "--image-size", 15,
+                       "--shuffle", "none", "--rule", rule, "--eta", eta, *norm, "--epochs", EPOCHS, "--runs", 2,
+                       *args).stdout)
+
+
+def test_what_it_measures():
+    figure("results", "--runs", 2)
+    rows = rows_of(read("results", "weight_norm.csv"))
+    assert list(dict.fromkeys(r["condition"] for r in rows)) == list(CONDITIONS)
+    for condition, (rule, _, gamma) in CONDITIONS.items():
+        mine = [r for r in rows if r["condition"] == condition]
+        assert {r["run"] for r in mine} == {"0", "1"}
+        metrics = ["norm_w", "angle_w_b"] if rule == "fa" else ["norm_w"]
+        want = mnist(condition, "--log-every", EVERY, "--metrics", ",".join(["test_error", *metrics]))
+        for metric in metrics:
+            assert [{**r, "condition": condition} for r in select(want, metric)] == select(mine, metric), metric
+        errors = select(mine, "test_error")
+        assert [r["iteration"] for r in errors] == [str(k) for k in range(EPOCHS + 1)] * 2
+        assert [{**r, "condition": condition} for r in select(want, "test_error")] == errors
+        for r in select(mine, "norm_w") if gamma else ():  # 50 columns of norm gamma, to the precision of float
+            assert abs(float(r["value"]) - gamma * math.sqrt(50)) < 1e-4, r
+    assert float(select(rows, "test_error", condition="bp", iteration=EPOCHS)[0]["value"]) < 50
+
+
+def test_moving_average():
+    rows = rows_of(read("results", "weight_norm.csv"))
+    for condition in ("fa", "fa-normalized"):
+        angles = mnist(condition, "--log-every", 1, "--metrics", "angle_dw_bp")
+        for layer in range(5):
+            for number in ("0", "1"):
+                single = [float(r["value"]) for r in select(angles, "angle_dw_bp", layer=layer, run=number)]
+                mine = select(rows, "angle_dw_bp", condition=condition, layer=layer, run=number)
+                # iteration k has the mean over k - 59 to k
+                assert [int(r["iteration"]) for r in mine] == [60, 80], mine
+                for r in mine:
+                    k = int(r["iteration"])
+                    assert abs(float(r["value"]) - sum(single[k - 59:k + 1]) / 60) < 1e-5, (r, condition)
+    assert not [r for r in select(rows, "angle_dw_bp") if r["condition"].startswith("bp")]
+
+
+def test_files():
+    there = sorted(os.listdir(path("results")))
+    pictures = ["weight_norm.png", "weight_norm.svg"] if DRAWS else []
+    assert there == sorted([*RESULTS, *pictures, "weight_norm.runs"]), there
+    config = json.loads(read("results", "weight_norm.json"))
+    assert config["program"] == "weight_norm" and config["runs"] == 2 and config["epochs"] == EPOCHS
+    for condition, (rule, eta, gamma) in CONDITIONS.items():
+        assert config[condition + ".rule"] == rule and config[condition + ".eta"] == eta
+        assert config.get(condition + ".gamma") == gamma
+    rows, means = (rows_of(read("results", name)) for name in ("weight_norm.csv", "weight_norm.summary.csv"))
+    fields = {"condition": "fa", "layer": 1, "iteration": EPOCHS}
+    values = [float(r["value"]) for r in select(rows, "angle_w_b", **fields)]
+    found = select(means, "angle_w_b", **fields)[0]
+    assert found["n"] == "2" and abs(float(found["mean"]) - sum(values) / 2) < 1e-5
+    if DRAWS:
+        assert read("results", "weight_norm.png").startswith(b"\x89PNG")
+        picture = read("results", "weight_norm.svg").decode()
+        for words in ("layer 4, normalized", "BP, eta 0.0003, gamma 0.6", "test error (%)", "dW[l] with BP's"):
+            assert words in picture.replace("&#39;", "'").replace("&apos;", "'"), words
+
+
+def test_kept_runs_are_taken():
+    before = read("results", "weight_norm.csv")
+    assert "12 of 12 runs are there already" in figure("results", "--runs", 2, "--threads", 1).err
+    assert read("results", "weight_norm.csv") == before
+    os.remove(path("results", "weight_norm.runs", "bp-1.safetensors"))
+    with open(path("results", "weight_norm.runs", "fa-0.safetensors"), "wb") as file:
+        file.write(b"damaged")
+    assert "10 of 12 runs are there already" in figure("results", "--runs", 2).err
+    assert read("results", "weight_norm.csv") == before
+    figure("results", "--runs", 3)
+    rows = [r for r in rows_of(read("results", "weight_norm.csv")) if r["run"] != "2"]
+    assert rows == rows_of(before)
+
+
+def test_other_settings_are_done_anew():
+    before = rows_of(read("results", "weight_norm.csv"))
+    shutil.copytree(path("results"), path("other"))
+    assert "already" not in figure("other", "--runs", 1, "--seed", 2).err
+    assert len(kept("other")) == 18  # those of runs 1 and 2 wait for their seed
+    assert rows_of(read("other", "weight_norm.csv")) != [r for r in before if r["run"] == "0"]
+
+
+def test_interruption():
+    longer = ["--runs", 1, "--epochs", 400, "--threads", 1]
+    figure("whole", *longer)
+    program = subprocess.Popen([WEIGHT_NORM, "--data", DATA, "--out", path("parts"), *map(str, longer)],
+                               stderr=subprocess.PIPE)
+    while not os.path.isdir(path("parts", "weight_norm.runs")) or not kept("parts"):
+        assert program.poll() is None
+        time.sleep(0.01)
+    program.send_signal(signal.SIGINT)
+    err = program.communicate(timeout=300)[1].decode()
+    done = len(kept("parts"))
+    assert program.returncode == 1 and 0 < done < 6, (program.returncode, done)
+    assert f"interrupted: {done} of 6 runs are kept in {path('parts')}" in err, err
+    assert not os.path.exists(path("parts", "weight_norm.csv"))
+    assert f"{done} of 6 runs are there already" in figure("parts", *longer).err
+    assert read("parts", "weight_norm.csv") == read("whole", "weight_norm.csv")
+
+
+def test_without_gnuplot():
+    done = figure("undrawn", "--runs", 1, env={"PATH": os.path.dirname(shutil.which("false")) + "/none"}, code=1)
+    assert done.err.splitlines()[-1].count("gnuplot is not installed"), done.err
+    assert all(os.path.exists(path("undrawn", name)) for name in RESULTS)
+
+
+def test_refusals():
+    with open(path("file"), "w"):
+        pass
+    refused(figure("file", code=1), path("file"), "directory")
+    refused(figure("missing/x", code=1), "missing/x")
+    refused(run(WEIGHT_NORM, "--quick=2", code=2), "--quick takes no value")
+    refused(figure("nothing", "--runs", 0, code=2), "--runs '0'")
+    refused(run(WEIGHT_NORM, "--data", path("none"), "--out", path("nothing"), code=1), path("none"))
+    if os.path.exists("/dev/full"):
+        os.makedirs(path("full", "weight_norm.runs"))
+        os.symlink("/dev/full", path("full", "weight_norm.csv"))
+        assert "weight_norm.csv" in figure("full", "--runs", 1, code=1).err
+    os.makedirs(path("blocked", "weight_norm.runs", "fa-0.safetensors"))
+    refused(figure("blocked", "--runs", 1, code=1), "fa, run 0", "fa-0.safetensors")
+    words = run(WEIGHT_NORM, "--help").stdout.decode()
+    assert "10 runs of 100 epochs" in words and "--quick" in words
+
+
+def main():
+    make_data(DATA)
+    return run_tests(globals())
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    finally:
+        shutil.rmtree(WORK)
