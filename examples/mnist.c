@@ -120,7 +120,8 @@ static falign_status write_table(const experiment *e) {
 }
 
 static falign_status print_layers(const experiment *e, const char *metric) {
-  for (int64_t layer = -1; layer <= e->set.layers; layer++) TRY(curve_print_last(e->table, NULL, metric, layer));
+  for (int64_t layer = -1; layer <= e->set.layers; layer++)
+    TRY(curve_print_last(e->table, (curve_key){NULL, metric, layer, -1}));
   return FALIGN_OK;
 }
 
@@ -140,7 +141,8 @@ static falign_status add_angles(const experiment *e, const char *metric, plot_pa
   char title[32];
   for (uint32_t l = 1; l < e->set.layers; l++) {
     snprintf(title, sizeof title, "layer %" PRIu32, l);
-    TRY(plot_add(panel, e->table, NULL, metric, l, title, (plot_style){.colour = l - 1, .dash = l - 1}));
+    TRY(plot_add(panel, e->table, (curve_key){NULL, metric, l, -1}, title,
+                 (plot_style){.colour = l - 1, .dash = l - 1}));
   }
   return FALIGN_OK;
 }
@@ -152,7 +154,7 @@ static falign_status fill_panels(const experiment *e, plot_panel panels[PANELS])
   panels[1] = (plot_panel){.title = "W[l] with B[l]^T", .x_label = "iteration", .y_label = "angle (degrees)"};
   panels[2] =
       (plot_panel){.title = "W[l] ... W[d-1] with F[l]^T", .x_label = "iteration", .y_label = "angle (degrees)"};
-  TRY(plot_add(&panels[0], e->table, NULL, "test_error", -1, e->set.rule, (plot_style){0}));
+  TRY(plot_add(&panels[0], e->table, (curve_key){NULL, "test_error", -1, -1}, e->set.rule, (plot_style){0}));
   TRY(add_angles(e, "angle_w_b", &panels[1]));
   return add_angles(e, "angle_w_f", &panels[2]);
 }
@@ -166,7 +168,7 @@ static falign_status fill_with_others(const experiment *e, plot_panel panels[PAN
     panels[used] = (plot_panel){.title = name, .x_label = "iteration", .y_label = name};
     for (int64_t l = -1; l <= e->set.layers; l++) {
       snprintf(title, sizeof title, "layer %" PRId64, l);
-      TRY(plot_add(&panels[used], e->table, NULL, name, l, l < 0 ? name : title,
+      TRY(plot_add(&panels[used], e->table, (curve_key){NULL, name, l, -1}, l < 0 ? name : title,
                    (plot_style){.colour = (size_t)(l + 1), .dash = (size_t)(l + 1)}));
     }
     used += panels[used].count > 0;

@@ -153,7 +153,7 @@ falign_status terms_observe(const settings *s, falign_trainer *trainer, falign_v
 falign_status terms_print_summary(const settings *s, const falign_table *table) {
   static const char *const names[] = {"angle_sum_t", "angle_sum_t_linear", "angle_zero", "angle_remainder"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    for (int64_t l = 1; l < s->layers; l++) TRY(curve_print_last(table, NULL, names[i], l));
+    for (int64_t l = 1; l < s->layers; l++) TRY(curve_print_last(table, (curve_key){NULL, names[i], l, -1}));
   }
   return FALIGN_OK;
 }

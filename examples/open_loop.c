@@ -194,7 +194,8 @@ static falign_status write_table(const experiment *e) {
 }
 
 static falign_status print_summary(const experiment *e) {
-  for (size_t i = 0; i < CONDITIONS; i++) TRY(curve_print_last(e->table, conditions[i].name, "angle_w_b", 1));
+  for (size_t i = 0; i < CONDITIONS; i++)
+    TRY(curve_print_last(e->table, (curve_key){conditions[i].name, "angle_w_b", 1, -1}));
   return FALIGN_OK;
 }
 
@@ -204,7 +205,7 @@ static falign_status plot(const experiment *e) {
   falign_status status = FALIGN_OK;
   for (size_t i = 0; i < CONDITIONS && status == FALIGN_OK; i++) {
     const condition *c = &conditions[i];
-    status = plot_add(&panel, e->table, c->name, "angle_w_b", 1, c->name,
+    status = plot_add(&panel, e->table, (curve_key){c->name, "angle_w_b", 1, -1}, c->name,
                       (plot_style){.colour = c->style, .dash = c->style});
   }
   if (status == FALIGN_OK) status = plot_write(&panel, 1, e->set.plot);

@@ -13,14 +13,15 @@ typedef struct sample {
 } sample;
 
 /* Reads row i; whether it belongs to the curve. */
-static falign_status read_sample(const falign_table *table, size_t i, const char *condition, const char *metric,
-                                 int64_t layer, sample *out, bool *belongs) {
+static falign_status read_sample(const falign_table *table, size_t i, const curve_key *key, sample *out,
+                                 bool *belongs) {
   const char *row_condition, *row_metric;
   int64_t row_layer, row_order;
   TRY(falign_table_row(table, i, &row_condition, NULL, &out->iteration, &out->epoch, &row_layer, &row_order,
                        &row_metric, &out->value));
-  *belongs = row_layer == layer && row_order < 0 && !isnan(out->value) && strcmp(row_metric, metric) == 0 &&
-             (condition == NULL || strcmp(row_condition, condition) == 0);
+  *belongs = row_layer == key->layer && row_order == key->order && !isnan(out->value) &&
+             strcmp(row_metric, key->metric) == 0 &&
+             (key->condition == NULL || strcmp(row_condition, key->condition) == 0);
   return FALIGN_OK;
 }
 
@@ -46,14 +47,13 @@ static void average_groups(const sample *samples, size_t count, curve *out) {
   }
 }
 
-falign_status curve_gather(const falign_table *table, const char *condition, const char *metric, int64_t layer,
-                           curve *out) {
+falign_status curve_gather(const falign_table *table, curve_key key, curve *out) {
   size_t rows = falign_table_rows(table), count = 0;
   sample *samples = calloc(rows + 1, sizeof *samples);
   falign_status status = samples == NULL ? fail(FALIGN_MEMORY, "out of memory") : FALIGN_OK;
   for (size_t i = 0; i < rows && status == FALIGN_OK; i++) {
     bool belongs = false;
-    status = read_sample(table, i, condition, metric, layer, &samples[count], &belongs);
+    status = read_sample(table, i, &key, &samples[count], &belongs);
     count += belongs;
   }
   *out = (curve){0};
@@ -72,17 +72,18 @@ void curve_free(curve *c) {
   *c = (curve){0};
 }
 
-falign_status curve_print_last(const falign_table *table, const char *condition, const char *metric, int64_t layer) {
+falign_status curve_print_last(const falign_table *table, curve_key key) {
   curve all;
-  char name[128], spread[32] = "";
-  TRY(curve_gather(table, condition, metric, layer, &all));
+  char name[128], layer[32] = "", order[32] = "", spread[32] = "";
+  TRY(curve_gather(table, key, &all));
   if (all.count > 0) {
     const curve_point *last = &all.points[all.count - 1];
-    if (layer >= 0) snprintf(name, sizeof name, "%s, layer %d", metric, (int)layer);
-    if (layer < 0) snprintf(name, sizeof name, "%s", metric);
+    if (key.layer >= 0) snprintf(layer, sizeof layer, ", layer %d", (int)key.layer);
+    if (key.order >= 0) snprintf(order, sizeof order, ", order %d", (int)key.order);
     if (last->runs > 1) snprintf(spread, sizeof spread, "+- %.3g", last->sd);
-    if (condition != NULL) fprintf(stderr, "  %-16s", condition);
-    fprintf(stderr, "  %-24s %10.5g %-10s  iteration %.0f, %zu run%s\n", name, last->mean, spread, last->iteration,
+    snprintf(name, sizeof name, "%s%s%s", key.metric, layer, order);
+    if (key.condition != NULL) fprintf(stderr, "  %-22s", key.condition);
+    fprintf(stderr, "  %-34s %10.5g %-10s  iteration %.0f, %zu run%s\n", name, last->mean, spread, last->iteration,
             last->runs, last->runs == 1 ? "" : "s");
   }
   curve_free(&all);

@@ -16,13 +16,17 @@ typedef struct curve {
   size_t count;
 } curve;
 
-/* Gathers the rows of one metric and layer, and of one condition unless that is NULL, by iteration. Rows with an order
- * and undefined values are left out. */
-falign_status curve_gather(const falign_table *table, const char *condition, const char *metric, int64_t layer,
-                           curve *out);
+/* What a curve is of: rows of one metric, layer and order (-1: none), and of one condition unless that is NULL. */
+typedef struct curve_key {
+  const char *condition, *metric;
+  int64_t layer, order;
+} curve_key;
+
+/* Gathers such rows by iteration. Undefined values are left out. */
+falign_status curve_gather(const falign_table *table, curve_key key, curve *out);
 void curve_free(curve *c);
 
 /* Prints the last point as a line on standard error; nothing where there is none. */
-falign_status curve_print_last(const falign_table *table, const char *condition, const char *metric, int64_t layer);
+falign_status curve_print_last(const falign_table *table, curve_key key);
 
 #endif

@@ -11,12 +11,19 @@ static falign_status set_real(const char *prefix, const char *name, double value
   return falign_config_set_real(config, full, value);
 }
 
+static const char *order_name(falign_order order) {
+  if (order == FALIGN_ORDER_ONCE) return "once";
+  return order == FALIGN_ORDER_EPOCH ? "epoch" : "none";
+}
+
 falign_status digits_describe(const digits_setup *setup, const char *prefix, falign_config *config) {
   char name[128];
   snprintf(name, sizeof name, "%srule", prefix);
   TRY(falign_config_set_text(config, name, setup->rule));
   TRY(set_real(prefix, "eta", setup->eta, config));
-  return setup->gamma > 0 ? set_real(prefix, "gamma", setup->gamma, config) : FALIGN_OK;
+  if (setup->gamma > 0) TRY(set_real(prefix, "gamma", setup->gamma, config));
+  snprintf(name, sizeof name, "%sshuffle", prefix);
+  return falign_config_set_text(config, name, order_name(setup->order));
 }
 
 size_t digits_batch(const falign_dataset *dataset) {
@@ -55,6 +62,7 @@ falign_status digits_make(const digits_setup *setup, const falign_dataset *train
   TRY(falign_code_create_n_hot(DIGITS_CATEGORIES, DIGITS_WIDTH, DIGITS_WIDTH / DIGITS_CATEGORIES, seed, number,
                                &out->code));
   TRY(falign_batches_create(train, out->code, digits_batch(train), &out->train));
+  if (setup->order != 0) TRY(falign_batches_set_order(out->train, setup->order, seed, number));
   TRY(falign_batches_create(test, out->code, digits_batch(test), &out->test));
   TRY(make_network(setup, train, out));
   TRY(draw(setup, seed, number, out));
@@ -71,4 +79,11 @@ void digits_release(digits_run *run) {
   falign_batches_destroy(run->train);
   falign_batches_destroy(run->test);
   falign_code_destroy(run->code);
+}
+
+falign_status digits_observe(const digits_run *run, falign_metric *metric, uint64_t every, falign_value_fn sink,
+                             void *user) {
+  falign_status status = falign_trainer_observe(run->trainer, metric, every, sink, user);
+  falign_metric_destroy(metric);
+  return status;
 }

@@ -13,7 +13,8 @@ enum { DIGITS_LAYERS = 5, DIGITS_WIDTH = 50, DIGITS_IMAGE = 15, DIGITS_CATEGORIE
 typedef struct digits_setup {
   const char *rule;
   double eta;
-  double gamma; /* norm of each column of W and B; 0: they are not normalized */
+  double gamma;       /* norm of each column of W and B; 0: they are not normalized */
+  falign_order order; /* 0: that of the files */
 } digits_setup;
 
 /* What one run is made of. */
@@ -34,9 +35,13 @@ size_t digits_batch(const falign_dataset *dataset);
 /* Updates of an epoch. */
 uint64_t digits_per_epoch(const falign_dataset *train);
 
-/* Draws a run, in single precision; data come in the files' order. After a failure, too, it is to be released. */
+/* Draws a run, in single precision. After a failure, too, it is to be released. */
 falign_status digits_make(const digits_setup *setup, const falign_dataset *train, const falign_dataset *test,
                           uint64_t seed, uint32_t number, uint32_t threads, digits_run *out);
 void digits_release(digits_run *run);
+
+/* Has a metric measured at each multiple of `every`, and gives up the reference to it. */
+falign_status digits_observe(const digits_run *run, falign_metric *metric, uint64_t every, falign_value_fn sink,
+                             void *user);
 
 #endif

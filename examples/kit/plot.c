@@ -22,11 +22,11 @@ static bool ends_in(const char *text, const char *ending) {
 
 bool plot_can_write(const char *path) { return ends_in(path, ".svg") || ends_in(path, ".png"); }
 
-falign_status plot_add(plot_panel *panel, const falign_table *table, const char *condition, const char *metric,
-                       int64_t layer, const char *title, plot_style style) {
+falign_status plot_add(plot_panel *panel, const falign_table *table, curve_key key, const char *title,
+                       plot_style style) {
   if (panel->count == PLOT_LINES) return FALIGN_OK;
   plot_line *line = &panel->lines[panel->count];
-  TRY(curve_gather(table, condition, metric, layer, &line->data));
+  TRY(curve_gather(table, key, &line->data));
   if (line->data.count == 0) {
     curve_free(&line->data);
     return FALIGN_OK;

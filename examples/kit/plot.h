@@ -30,8 +30,8 @@ typedef struct plot_panel {
 } plot_panel;
 
 /* Adds the curve of a metric to a panel if it has a point; see curve_gather(). */
-falign_status plot_add(plot_panel *panel, const falign_table *table, const char *condition, const char *metric,
-                       int64_t layer, const char *title, plot_style style);
+falign_status plot_add(plot_panel *panel, const falign_table *table, curve_key key, const char *title,
+                       plot_style style);
 void plot_free(plot_panel *panel);
 
 /* Whether the file name ends in .svg or .png. */

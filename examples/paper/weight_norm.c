@@ -72,24 +72,17 @@ static falign_status record_average(void *user, uint64_t iteration, const char *
   return figure_record((void *)a->run, iteration, metric, layer, order, mean(w));
 }
 
-static falign_status observe(const digits_run *run, falign_metric *metric, uint64_t every, falign_value_fn record,
-                             void *user) {
-  falign_status status = falign_trainer_observe(run->trainer, metric, every, record, user);
-  falign_metric_destroy(metric);
-  return status;
-}
-
 static falign_status observe_all(const figure_run *r, const digits_run *run, averages *a) {
   falign_metric *metric;
   TRY(falign_metric_create_test_error(run->test, &metric));
-  TRY(observe(run, metric, digits_per_epoch(r->figure->train), figure_record, (void *)r));
+  TRY(digits_observe(run, metric, digits_per_epoch(r->figure->train), figure_record, (void *)r));
   TRY(falign_metric_create("norm_w", &metric));
-  TRY(observe(run, metric, LOG_EVERY, figure_record, (void *)r));
+  TRY(digits_observe(run, metric, LOG_EVERY, figure_record, (void *)r));
   if (strcmp(conditions[r->condition].setup.rule, "fa") != 0) return FALIGN_OK;
   TRY(falign_metric_create("angle_w_b", &metric));
-  TRY(observe(run, metric, LOG_EVERY, figure_record, (void *)r));
+  TRY(digits_observe(run, metric, LOG_EVERY, figure_record, (void *)r));
   TRY(falign_metric_create("angle_dw_bp", &metric));
-  return observe(run, metric, 1, record_average, a);
+  return digits_observe(run, metric, 1, record_average, a);
 }
 
 static falign_status train(const figure_run *r, digits_run *run) {
@@ -113,8 +106,9 @@ static falign_status do_run(const figure_run *r) {
 
 static falign_status print(const figure *f) {
   for (size_t c = 0; c < CONDITIONS; c++) {
-    TRY(curve_print_last(f->table, names[c], "test_error", -1));
-    for (int64_t l = 1; l < DIGITS_LAYERS; l++) TRY(curve_print_last(f->table, names[c], "angle_w_b", l));
+    TRY(curve_print_last(f->table, (curve_key){names[c], "test_error", -1, -1}));
+    for (int64_t l = 1; l < DIGITS_LAYERS; l++)
+      TRY(curve_print_last(f->table, (curve_key){names[c], "angle_w_b", l, -1}));
   }
   return FALIGN_OK;
 }
@@ -125,7 +119,7 @@ static falign_status add_layers(const figure *f, const char *metric, uint32_t fi
   for (size_t c = FA; c <= FA_NORMALIZED; c++) {
     for (uint32_t l = first; l < DIGITS_LAYERS; l++) {
       snprintf(title, sizeof title, "layer %" PRIu32 "%s", l, c == FA ? "" : ", normalized");
-      TRY(plot_add(panel, f->table, names[c], metric, l, title,
+      TRY(plot_add(panel, f->table, (curve_key){names[c], metric, l, -1}, title,
                    (plot_style){.colour = l, .dash = l, .marked = c == FA_NORMALIZED}));
     }
   }
@@ -145,7 +139,7 @@ static falign_status fill(const figure *f, plot_panel panels[PANELS]) {
   TRY(add_layers(f, "norm_w", 0, &panels[2]));
   for (size_t c = 0; c < CONDITIONS; c++) {
     const condition *now = &conditions[c];
-    TRY(plot_add(&panels[3], f->table, names[c], "test_error", -1, now->title, now->style));
+    TRY(plot_add(&panels[3], f->table, (curve_key){names[c], "test_error", -1, -1}, now->title, now->style));
   }
   return FALIGN_OK;
 }

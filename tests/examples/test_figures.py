@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the programs that make the paper's figures, by their command lines.
 
-usage: test_figures.py MNIST WEIGHT_NORM
+usage: test_figures.py MNIST AUTOCORRELATION REMAINDER WEIGHT_NORM
 
 Only Python's own library is used; the data are a small synthetic set in MNIST's format, of one batch an epoch.
 """
@@ -20,7 +20,7 @@ import time
 sys.dont_write_bytecode = True
 from toy import TRAIN, make_data, refused, rows_of, run, run_tests, select  # noqa: E402
 
-MNIST, WEIGHT_NORM = (os.path.abspath(path) for path in sys.argv[1:3])
+MNIST, AUTOCORRELATION, REMAINDER, WEIGHT_NORM = (os.path.abspath(path) for path in sys.argv[1:5])
 WORK = tempfile.mkdtemp(prefix="falign-figures-")
 DATA = os.path.join(WORK, "data")
 CONDITIONS = {"fa": ("fa", 0.0005, None), "fa-normalized": ("fa", 0.0005, 1), "bp": ("bp", 0.0005, None),
@@ -40,9 +40,13 @@ def read(*names):
         return file.read()
 
 
-def figure(out, *args, **keywords):
+def make(program, out, *args, **keywords):
     keywords.setdefault("code", 0 if DRAWS else 1)  # without gnuplot all is there but the picture
-    return run(WEIGHT_NORM, "--data", DATA, "--out", path(out), "--epochs", EPOCHS, *args, **keywords)
+    return run(program, "--data", DATA, "--out", path(out), *args, **keywords)
+
+
+def figure(out, *args, **keywords):
+    return make(WEIGHT_NORM, out, "--epochs", EPOCHS, *args, **keywords)
 
 
 def kept(out):
@@ -152,6 +156,44 @@ def test_interruption():
     assert not os.path.exists(path("parts", "weight_norm.csv"))
     assert f"{done} of 6 runs are there already" in figure("parts", *longer).err
     assert read("parts", "weight_norm.csv") == read("whole", "weight_norm.csv")
+
+
+def test_autocorrelation():
+    make(AUTOCORRELATION, "autocorrelation", "--runs", 2, "--epochs", 65)
+    rows = rows_of(read("autocorrelation", "autocorrelation.csv"))
+    for layer in range(6):
+        for lag in (1, 59, 60, 61, 120):
+            for condition in ("unshuffled", "shuffled"):
+                found = select(rows, "angle_l_lag", condition=condition, layer=layer, order=lag, run=0)
+                assert [int(r["iteration"]) for r in found] == [k for k in range(10, 65, 10) if k >= lag], (layer, lag)
+    # All points are one batch: unshuffled, L[0] is the same each time, and the other outputs change by learning alone.
+    first = [float(r["value"]) for r in select(rows, "angle_l_lag", layer=0)]
+    still = [float(r["value"]) for r in select(rows, "angle_l_lag", layer=0, condition="unshuffled")]
+    assert len(first) == 2 * len(still) > 0 and max(still) < 1e-4 and sum(first) / len(first) > 5
+    for layer in range(1, 6):
+        values = {condition: [float(r["value"]) for r in select(rows, "angle_delta_lag", condition=condition,
+                                                                layer=layer, order=1)]
+                  for condition in ("unshuffled", "shuffled")}
+        assert 0 < max(values["unshuffled"]) < min(values["shuffled"]), layer
+
+
+def test_remainder():
+    make(REMAINDER, "remainder", "--runs", 2, "--epochs", 31)
+    rows = rows_of(read("remainder", "remainder.csv"))
+    at = "0,10,20,30"
+    names = ["angle_remainder", "norm_remainder", "angle_zero", "norm_zero"]
+    assert {r["metric"] for r in rows} == {*names, "ratio_remainder", "ratio_zero"}
+    want = rows_of(run(MNIST, "--data", DATA, "--batch", TRAIN, "--hidden", "50,50,50,50", "--image-size", 15,
+                       "--shuffle", "once", "--rule", "fa", "--eta", 0.0005, "--epochs", 31, "--runs", 2,
+                       "--terms-at", at, "--orders", 1, "--metrics", "loss").stdout)
+    for name in names:
+        assert [{**r, "condition": "unshuffled"} for r in select(want, name)] == select(rows, name), name
+    for name in ("remainder", "zero"):
+        for r in select(rows, "ratio_" + name):
+            fields = {"run": r["run"], "iteration": r["iteration"], "layer": r["layer"]}
+            norm, whole = (float(select(want, m, **fields)[0]["value"]) for m in ("norm_" + name, "norm_dw"))
+            assert abs(float(r["value"]) - norm / whole) <= 1e-6 * norm / whole, r
+        assert len(select(rows, "ratio_" + name)) == 4 * 4 * 2
 
 
 def test_without_gnuplot():

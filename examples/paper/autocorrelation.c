@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Fig. S3: how far the outputs and the errors of a batch resemble those of some iterations before, which makes the
+ * alignment terms of these orders align (eq. 5). A pass over the data takes 60 iterations: without shuffling, lag 60 is
+ * the same batch one epoch earlier. */
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "kit/digits.h"
+#include "kit/figure.h"
+#include "kit/plot.h"
+
+static const uint64_t lags[] = {1, 59, 60, 61, 120};
+enum { LAGS = sizeof lags / sizeof lags[0], EPOCH = 2, LOG_EVERY = 10 };
+
+static const char *const names[] = {"unshuffled", "shuffled"};
+enum { UNSHUFFLED, SHUFFLED, CONDITIONS };
+
+static const digits_setup setups[CONDITIONS] = {
+    {.rule = "fa", .eta = 0.0005, .order = FALIGN_ORDER_ONCE},
+    {.rule = "fa", .eta = 0.0005, .order = FALIGN_ORDER_EPOCH},
+};
+
+static falign_status describe(size_t c, const char *prefix, falign_config *config) {
+  return digits_describe(&setups[c], prefix, config);
+}
+
+static falign_status train(const figure_run *r, digits_run *run) {
+  const figure *f = r->figure;
+  falign_metric *metric;
+  TRY(digits_make(&setups[r->condition], f->train, f->test, f->seed, r->number, r->threads, run));
+  TRY(falign_metric_create_autocorrelation(lags, LAGS, LOG_EVERY, &metric));
+  TRY(digits_observe(run, metric, 1, figure_record, (void *)r));
+  falign_trainer_set_progress(run->trainer, figure_look, (void *)r);
+  return falign_trainer_run(run->trainer, run->train, figure_total(f));
+}
+
+static falign_status do_run(const figure_run *r) {
+  digits_run run;
+  falign_status status = train(r, &run);
+  digits_release(&run);
+  return status;
+}
+
+/* ---- The figure ---- */
+
+typedef struct view {
+  const char *metric, *title;
+  int64_t layer;
+} view;
+
+/* The first and the last pair that meet in an alignment term, but for L[0], the data. */
+static const view views[] = {
+    {"angle_l_lag", "L[1] with L[1] some iterations earlier", 1},
+    {"angle_delta_lag", "delta[2] likewise", 2},
+    {"angle_l_lag", "L[4] likewise", 4},
+    {"angle_delta_lag", "delta[5] likewise", 5},
+};
+enum { VIEWS = sizeof views / sizeof views[0] };
+
+static falign_status add_lags(const figure *f, const view *v, plot_panel *panel) {
+  char title[32];
+  for (size_t i = 0; i < LAGS; i++) {
+    snprintf(title, sizeof title, "%" PRIu64 " earlier", lags[i]);
+    TRY(plot_add(panel, f->table, (curve_key){names[UNSHUFFLED], v->metric, v->layer, (int64_t)lags[i]}, title,
+                 (plot_style){.colour = i, .dash = i}));
+  }
+  return plot_add(panel, f->table, (curve_key){names[SHUFFLED], v->metric, v->layer, (int64_t)lags[EPOCH]},
+                  "60 earlier, data shuffled", (plot_style){.colour = EPOCH, .dash = EPOCH, .marked = true});
+}
+
+static falign_status draw(const figure *f, const char *path) {
+  static plot_panel panels[VIEWS];
+  falign_status status = FALIGN_OK;
+  for (size_t i = 0; i < VIEWS; i++) {
+    panels[i] = (plot_panel){.title = views[i].title, .x_label = "iteration", .y_label = "angle (degrees)"};
+    if (status == FALIGN_OK) status = add_lags(f, &views[i], &panels[i]);
+  }
+  if (status == FALIGN_OK) status = plot_write(panels, VIEWS, path);
+  for (size_t i = 0; i < VIEWS; i++) plot_free(&panels[i]);
+  return status;
+}
+
+static falign_status print(const figure *f) {
+  for (size_t c = 0; c < CONDITIONS; c++) {
+    for (size_t i = 0; i < VIEWS; i++) {
+      for (size_t k = 0; k < LAGS; k++) {
+        TRY(curve_print_last(f->table, (curve_key){names[c], views[i].metric, views[i].layer, (int64_t)lags[k]}));
+      }
+    }
+  }
+  return FALIGN_OK;
+}
+
+int main(int argc, char **argv) {
+  static const figure_program autocorrelation = {
+      .name = "autocorrelation",
+      .about = "Compares outputs and errors of FA with those of earlier iterations (Fig. S3).",
+      .conditions = names,
+      .condition_count = CONDITIONS,
+      .runs = 30,
+      .epochs = 25,
+      .quick_runs = 2,
+      .quick_epochs = 5,
+      .describe = describe,
+      .run = do_run,
+      .print = print,
+      .draw = draw,
+  };
+  return figure_main(&autocorrelation, argc, argv);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Figs. 3 and S6: what is left of an update beside its alignment terms, the remainder (eq. 11) and the zero-degree term
+ * (eq. 3). Neither is why weights align: neither is at a small angle to B^T, and the remainder is small besides. */
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kit/digits.h"
+#include "kit/figure.h"
+#include "kit/plot.h"
+
+enum { LOG_EVERY = 10 };
+
+static const char *const names[] = {"unshuffled"};
+static const digits_setup setup = {.rule = "fa", .eta = 0.0005, .order = FALIGN_ORDER_ONCE};
+
+static falign_status describe(size_t c, const char *prefix, falign_config *config) {
+  (void)c;
+  return digits_describe(&setup, prefix, config);
+}
+
+/* ---- A run ---- */
+
+/* The norms of one layer in one iteration, in whatever order they come. */
+typedef struct norms {
+  uint64_t iteration;
+  double dw, remainder, zero; /* NaN: has not come */
+} norms;
+
+typedef struct recorder {
+  const figure_run *run;
+  norms layer[DIGITS_LAYERS];
+} recorder;
+
+static falign_status record_ratio(const recorder *r, const norms *n, int64_t layer, const char *name, double *norm) {
+  if (isnan(*norm) || isnan(n->dw)) return FALIGN_OK;
+  double ratio = *norm / n->dw;
+  *norm = NAN;
+  return figure_record((void *)r->run, n->iteration, name, layer, -1, ratio);
+}
+
+/* Records what the figures have: angles and norms of remainder and zero-degree term, and those norms over that of dW;
+ * called for each value. */
+static falign_status record(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
+                            double value) {
+  recorder *r = user;
+  norms *n = &r->layer[layer];
+  bool kept = strstr(metric, "_remainder") != NULL || strstr(metric, "_zero") != NULL;
+  if (n->iteration != iteration) *n = (norms){iteration, NAN, NAN, NAN};
+  if (strcmp(metric, "norm_dw") == 0) n->dw = value;
+  if (strcmp(metric, "norm_remainder") == 0) n->remainder = value;
+  if (strcmp(metric, "norm_zero") == 0) n->zero = value;
+  if (kept) TRY(figure_record((void *)r->run, iteration, metric, layer, order, value));
+  TRY(record_ratio(r, n, layer, "ratio_remainder", &n->remainder));
+  return record_ratio(r, n, layer, "ratio_zero", &n->zero);
+}
+
+static falign_status keep_history(const digits_run *run) {
+  falign_history *history;
+  TRY(falign_history_create(run->network, &history));
+  falign_status status = falign_history_keep(history, FALIGN_KEEP_C);
+  if (status == FALIGN_OK) status = falign_trainer_set_history(run->trainer, history);
+  falign_history_destroy(history);
+  return status;
+}
+
+static falign_status train(const figure_run *r, digits_run *run) {
+  const figure *f = r->figure;
+  const uint64_t order = 1; /* single orders are other figures' */
+  recorder sink = {.run = r};
+  falign_metric *metric;
+  for (size_t l = 0; l < DIGITS_LAYERS; l++) sink.layer[l] = (norms){UINT64_MAX, NAN, NAN, NAN};
+  TRY(digits_make(&setup, f->train, f->test, f->seed, r->number, r->threads, run));
+  TRY(keep_history(run));
+  TRY(falign_metric_create_terms(&order, 1, &metric));
+  TRY(digits_observe(run, metric, LOG_EVERY, record, &sink));
+  falign_trainer_set_progress(run->trainer, figure_look, (void *)r);
+  return falign_trainer_run(run->trainer, run->train, figure_total(f));
+}
+
+static falign_status do_run(const figure_run *r) {
+  digits_run run;
+  falign_status status = train(r, &run);
+  digits_release(&run);
+  return status;
+}
+
+/* ---- The figure ---- */
+
+typedef struct view {
+  const char *metric, *title, *y_label;
+} view;
+
+static const view views[] = {
+    {"angle_remainder", "R[l] with B[l]^T", "angle (degrees)"},
+    {"ratio_remainder", "size of R[l]", "norm over that of dW[l]"},
+    {"angle_zero", "zero-degree term with B[l]^T", "angle (degrees)"},
+    {"ratio_zero", "size of the zero-degree term", "norm over that of dW[l]"},
+};
+enum { VIEWS = sizeof views / sizeof views[0] };
+
+static falign_status add_layers(const figure *f, const view *v, plot_panel *panel) {
+  char title[32];
+  for (uint32_t l = 1; l < DIGITS_LAYERS; l++) {
+    snprintf(title, sizeof title, "layer %" PRIu32, l);
+    TRY(plot_add(panel, f->table, (curve_key){names[0], v->metric, l, -1}, title,
+                 (plot_style){.colour = l, .dash = l}));
+  }
+  return FALIGN_OK;
+}
+
+static falign_status draw(const figure *f, const char *path) {
+  static plot_panel panels[VIEWS];
+  falign_status status = FALIGN_OK;
+  for (size_t i = 0; i < VIEWS; i++) {
+    panels[i] = (plot_panel){.title = views[i].title, .x_label = "iteration", .y_label = views[i].y_label};
+    if (status == FALIGN_OK) status = add_layers(f, &views[i], &panels[i]);
+  }
+  if (status == FALIGN_OK) status = plot_write(panels, VIEWS, path);
+  for (size_t i = 0; i < VIEWS; i++) plot_free(&panels[i]);
+  return status;
+}
+
+static falign_status print(const figure *f) {
+  for (size_t i = 0; i < VIEWS; i++) {
+    for (int64_t l = 1; l < DIGITS_LAYERS; l++) {
+      TRY(curve_print_last(f->table, (curve_key){names[0], views[i].metric, l, -1}));
+    }
+  }
+  return FALIGN_OK;
+}
+
+int main(int argc, char **argv) {
+  static const figure_program remainder = {
+      .name = "remainder",
+      .about = "Measures the remainder and the zero-degree term of FA's updates (Figs. 3, S6).",
+      .conditions = names,
+      .condition_count = 1,
+      .runs = 10,
+      .epochs = 30,
+      .quick_runs = 2,
+      .quick_epochs = 5,
+      .describe = describe,
+      .run = do_run,
+      .print = print,
+      .draw = draw,
+  };
+  return figure_main(&remainder, argc, argv);
+}
