@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "describe.h"
-#include "digits.h"
 #include "options.h"
 #include "output.h"
 #include "process.h"
@@ -72,6 +71,9 @@ static falign_status kept_path(const job *j, char path[PATH_SIZE]) {
 
 /* ---- What numbers depend on ---- */
 
+/* Updates of a run. */
+static uint64_t count_updates(const figure *f) { return f->epochs * digits_per_epoch(f->train); }
+
 static falign_status describe_data(const figure *f, falign_config *config) {
   falign_backend *backend;
   TRY(describe_program(config, f->program->name));
@@ -88,7 +90,7 @@ static falign_status describe_run(const figure_run *r, falign_config *config) {
   TRY(describe_data(r->figure, config));
   TRY(falign_config_set_text(config, "condition", plan->conditions[r->condition]));
   TRY(falign_config_set_integer(config, "run", r->number));
-  return plan->describe(r->condition, "", config);
+  return digits_describe(&plan->setups[r->condition], "", config);
 }
 
 /* Everything, for the file beside the table. */
@@ -97,11 +99,11 @@ static falign_status describe_all(const figure *f, falign_config *config) {
   char prefix[64];
   TRY(describe_data(f, config));
   TRY(falign_config_set_integer(config, "runs", (int64_t)f->runs));
-  TRY(falign_config_set_integer(config, "iterations", (int64_t)figure_total(f)));
+  TRY(falign_config_set_integer(config, "iterations", (int64_t)count_updates(f)));
   TRY(falign_config_set_text(config, "data", f->place.path));
   for (size_t c = 0; c < plan->condition_count; c++) {
     snprintf(prefix, sizeof prefix, "%s.", plan->conditions[c]);
-    TRY(plan->describe(c, prefix, config));
+    TRY(digits_describe(&plan->setups[c], prefix, config));
   }
   return FALIGN_OK;
 }
@@ -142,17 +144,16 @@ static falign_status take_kept(job *j) {
 
 /* ---- Doing runs ---- */
 
-uint64_t figure_total(const figure *f) { return f->epochs * digits_per_epoch(f->train); }
-
 static void show(const figure_run *r, const jobs *all) {
   figure *f = r->figure;
-  double share = (double)atomic_load(&all->updates) / (double)figure_total(f) / (double)all->pending_count;
+  double share = (double)atomic_load(&all->updates) / (double)count_updates(f) / (double)all->pending_count;
   progress_show(&f->progress, share, "%s: %zu of %zu runs done, now %s", f->program->name,
                 all->count - all->pending_count + atomic_load(&all->done), all->count,
                 f->program->conditions[r->condition]);
 }
 
-int32_t figure_look(void *user, uint64_t iteration, uint64_t until) {
+/* Called after each update: shows progress; stops the run after a signal. */
+static int32_t look(void *user, uint64_t iteration, uint64_t until) {
   const job *j = user; /* whose first member is the run */
   jobs *all = j->all;
   (void)iteration, (void)until;
@@ -171,12 +172,27 @@ falign_status figure_record(void *user, uint64_t iteration, const char *metric, 
   return falign_table_add(r->table, (int64_t)iteration, epoch, layer, order, metric, value);
 }
 
+falign_status figure_train(figure_run *r, const digits_run *digits) {
+  falign_trainer_set_progress(digits->trainer, look, r);
+  return falign_trainer_run(digits->trainer, digits->train, count_updates(r->figure));
+}
+
+static falign_status do_run(figure_run *r) {
+  const figure *f = r->figure;
+  digits_run digits;
+  falign_status status =
+      digits_make(&f->program->setups[r->condition], f->train, f->test, f->seed, r->number, r->threads, &digits);
+  if (status == FALIGN_OK) status = f->program->run(r, &digits);
+  digits_release(&digits);
+  return status;
+}
+
 static falign_status do_pending(void *user, uint32_t index) {
   jobs *all = user;
   job *j = &all->list[all->pending[index]];
   const figure_program *plan = j->run.figure->program;
   if (process_interrupted()) return fail(FALIGN_CANCELLED, "interrupted");
-  falign_status status = plan->run(&j->run);
+  falign_status status = do_run(&j->run);
   if (status == FALIGN_OK) status = keep(j);
   if (status != FALIGN_OK) {
     return fail(status, "%s, run %" PRIu32 ": %s", plan->conditions[j->run.condition], j->run.number,
@@ -266,14 +282,21 @@ static falign_status write_table(const figure *f) {
   return status;
 }
 
-static falign_status write_results(const figure *f) {
+static falign_status draw(const figure *f, const char *ending) {
+  static plot_panel panels[FIGURE_PANELS];
   char path[PATH_SIZE];
+  TRY(join(path, f, ending));
+  falign_status status = f->program->fill(f, panels);
+  if (status == FALIGN_OK) status = plot_write(panels, FIGURE_PANELS, path);
+  for (size_t i = 0; i < FIGURE_PANELS; i++) plot_free(&panels[i]);
+  return status;
+}
+
+static falign_status write_results(const figure *f) {
   TRY(write_table(f));
   TRY(f->program->print(f));
-  TRY(join(path, f, ".svg"));
-  TRY(f->program->draw(f, path));
-  TRY(join(path, f, ".png"));
-  TRY(f->program->draw(f, path));
+  TRY(draw(f, ".svg"));
+  TRY(draw(f, ".png"));
   fprintf(stderr, "%s: %s/%s.svg, .png, .csv, .summary.csv, .json\n", f->program->name, f->out, f->program->name);
   return FALIGN_OK;
 }

@@ -11,7 +11,9 @@
 #include <stdint.h>
 
 #include "data.h"
+#include "digits.h"
 #include "errors.h"
+#include "plot.h"
 #include "progress.h"
 
 typedef struct figure figure;
@@ -24,20 +26,21 @@ typedef struct figure_run {
   falign_table *table; /* where its rows go */
 } figure_run;
 
+enum { FIGURE_PANELS = 4 };
+
 typedef struct figure_program {
   const char *name, *about;
   const char *const *conditions; /* their names; kept runs and the table's first column have them */
+  const digits_setup *setups;    /* of each */
   size_t condition_count;
   uint64_t runs, epochs;             /* as in the paper */
   uint64_t quick_runs, quick_epochs; /* with --quick */
-  /* Adds what runs of a condition depend on, each name after `prefix`. */
-  falign_status (*describe)(size_t condition, const char *prefix, falign_config *config);
-  /* Does a run of figure_total() updates, each of which tells figure_look(). */
-  falign_status (*run)(const figure_run *run);
+  /* Has a run measured as it likes, and trains it by figure_train(). */
+  falign_status (*run)(figure_run *r, digits_run *digits);
   /* Prints what came out on standard error. */
   falign_status (*print)(const figure *f);
-  /* Draws the figure; the name of the file ends in .svg or .png. */
-  falign_status (*draw)(const figure *f, const char *path);
+  /* Fills the panels of the figure, which are empty. */
+  falign_status (*fill)(const figure *f, plot_panel panels[FIGURE_PANELS]);
 } figure_program;
 
 struct figure {
@@ -54,10 +57,8 @@ struct figure {
 /* The whole program; returns the exit code. */
 int figure_main(const figure_program *plan, int argc, char **argv);
 
-/* Updates of a run. */
-uint64_t figure_total(const figure *f);
-/* A falign_progress_fn for a run's trainer, with the figure_run: shows progress; stops the run after a signal. */
-int32_t figure_look(void *run, uint64_t iteration, uint64_t until);
+/* Trains a run to its end. */
+falign_status figure_train(figure_run *r, const digits_run *digits);
 /* Adds a row: a falign_value_fn, with the figure_run. */
 falign_status figure_record(void *run, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
                             double value);

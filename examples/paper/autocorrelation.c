@@ -7,9 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "kit/digits.h"
 #include "kit/figure.h"
-#include "kit/plot.h"
 
 static const uint64_t lags[] = {1, 59, 60, 61, 120};
 enum { LAGS = sizeof lags / sizeof lags[0], EPOCH = 2, LOG_EVERY = 10 };
@@ -22,25 +20,11 @@ static const digits_setup setups[CONDITIONS] = {
     {.rule = "fa", .eta = 0.0005, .order = FALIGN_ORDER_EPOCH},
 };
 
-static falign_status describe(size_t c, const char *prefix, falign_config *config) {
-  return digits_describe(&setups[c], prefix, config);
-}
-
-static falign_status train(const figure_run *r, digits_run *run) {
-  const figure *f = r->figure;
+static falign_status do_run(figure_run *r, digits_run *digits) {
   falign_metric *metric;
-  TRY(digits_make(&setups[r->condition], f->train, f->test, f->seed, r->number, r->threads, run));
   TRY(falign_metric_create_autocorrelation(lags, LAGS, LOG_EVERY, &metric));
-  TRY(digits_observe(run, metric, 1, figure_record, (void *)r));
-  falign_trainer_set_progress(run->trainer, figure_look, (void *)r);
-  return falign_trainer_run(run->trainer, run->train, figure_total(f));
-}
-
-static falign_status do_run(const figure_run *r) {
-  digits_run run;
-  falign_status status = train(r, &run);
-  digits_release(&run);
-  return status;
+  TRY(digits_observe(digits, metric, 1, figure_record, r));
+  return figure_train(r, digits);
 }
 
 /* ---- The figure ---- */
@@ -70,16 +54,12 @@ static falign_status add_lags(const figure *f, const view *v, plot_panel *panel)
                   "60 earlier, data shuffled", (plot_style){.colour = EPOCH, .dash = EPOCH, .marked = true});
 }
 
-static falign_status draw(const figure *f, const char *path) {
-  static plot_panel panels[VIEWS];
-  falign_status status = FALIGN_OK;
+static falign_status fill(const figure *f, plot_panel panels[FIGURE_PANELS]) {
   for (size_t i = 0; i < VIEWS; i++) {
     panels[i] = (plot_panel){.title = views[i].title, .x_label = "iteration", .y_label = "angle (degrees)"};
-    if (status == FALIGN_OK) status = add_lags(f, &views[i], &panels[i]);
+    TRY(add_lags(f, &views[i], &panels[i]));
   }
-  if (status == FALIGN_OK) status = plot_write(panels, VIEWS, path);
-  for (size_t i = 0; i < VIEWS; i++) plot_free(&panels[i]);
-  return status;
+  return FALIGN_OK;
 }
 
 static falign_status print(const figure *f) {
@@ -98,15 +78,15 @@ int main(int argc, char **argv) {
       .name = "autocorrelation",
       .about = "Compares outputs and errors of FA with those of earlier iterations (Fig. S3).",
       .conditions = names,
+      .setups = setups,
       .condition_count = CONDITIONS,
       .runs = 30,
       .epochs = 25,
       .quick_runs = 2,
       .quick_epochs = 5,
-      .describe = describe,
       .run = do_run,
       .print = print,
-      .draw = draw,
+      .fill = fill,
   };
   return figure_main(&autocorrelation, argc, argv);
 }

@@ -8,19 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "kit/digits.h"
 #include "kit/figure.h"
-#include "kit/plot.h"
 
 enum { LOG_EVERY = 10 };
 
 static const char *const names[] = {"unshuffled"};
 static const digits_setup setup = {.rule = "fa", .eta = 0.0005, .order = FALIGN_ORDER_ONCE};
-
-static falign_status describe(size_t c, const char *prefix, falign_config *config) {
-  (void)c;
-  return digits_describe(&setup, prefix, config);
-}
 
 /* ---- A run ---- */
 
@@ -31,7 +24,7 @@ typedef struct norms {
 } norms;
 
 typedef struct recorder {
-  const figure_run *run;
+  figure_run *run;
   norms layer[DIGITS_LAYERS];
 } recorder;
 
@@ -39,7 +32,7 @@ static falign_status record_ratio(const recorder *r, const norms *n, int64_t lay
   if (isnan(*norm) || isnan(n->dw)) return FALIGN_OK;
   double ratio = *norm / n->dw;
   *norm = NAN;
-  return figure_record((void *)r->run, n->iteration, name, layer, -1, ratio);
+  return figure_record(r->run, n->iteration, name, layer, -1, ratio);
 }
 
 /* Records what the figures have: angles and norms of remainder and zero-degree term, and those norms over that of dW;
@@ -53,39 +46,29 @@ static falign_status record(void *user, uint64_t iteration, const char *metric, 
   if (strcmp(metric, "norm_dw") == 0) n->dw = value;
   if (strcmp(metric, "norm_remainder") == 0) n->remainder = value;
   if (strcmp(metric, "norm_zero") == 0) n->zero = value;
-  if (kept) TRY(figure_record((void *)r->run, iteration, metric, layer, order, value));
+  if (kept) TRY(figure_record(r->run, iteration, metric, layer, order, value));
   TRY(record_ratio(r, n, layer, "ratio_remainder", &n->remainder));
   return record_ratio(r, n, layer, "ratio_zero", &n->zero);
 }
 
-static falign_status keep_history(const digits_run *run) {
+static falign_status keep_history(const digits_run *digits) {
   falign_history *history;
-  TRY(falign_history_create(run->network, &history));
+  TRY(falign_history_create(digits->network, &history));
   falign_status status = falign_history_keep(history, FALIGN_KEEP_C);
-  if (status == FALIGN_OK) status = falign_trainer_set_history(run->trainer, history);
+  if (status == FALIGN_OK) status = falign_trainer_set_history(digits->trainer, history);
   falign_history_destroy(history);
   return status;
 }
 
-static falign_status train(const figure_run *r, digits_run *run) {
-  const figure *f = r->figure;
+static falign_status do_run(figure_run *r, digits_run *digits) {
   const uint64_t order = 1; /* single orders are other figures' */
   recorder sink = {.run = r};
   falign_metric *metric;
   for (size_t l = 0; l < DIGITS_LAYERS; l++) sink.layer[l] = (norms){UINT64_MAX, NAN, NAN, NAN};
-  TRY(digits_make(&setup, f->train, f->test, f->seed, r->number, r->threads, run));
-  TRY(keep_history(run));
+  TRY(keep_history(digits));
   TRY(falign_metric_create_terms(&order, 1, &metric));
-  TRY(digits_observe(run, metric, LOG_EVERY, record, &sink));
-  falign_trainer_set_progress(run->trainer, figure_look, (void *)r);
-  return falign_trainer_run(run->trainer, run->train, figure_total(f));
-}
-
-static falign_status do_run(const figure_run *r) {
-  digits_run run;
-  falign_status status = train(r, &run);
-  digits_release(&run);
-  return status;
+  TRY(digits_observe(digits, metric, LOG_EVERY, record, &sink));
+  return figure_train(r, digits);
 }
 
 /* ---- The figure ---- */
@@ -112,16 +95,12 @@ static falign_status add_layers(const figure *f, const view *v, plot_panel *pane
   return FALIGN_OK;
 }
 
-static falign_status draw(const figure *f, const char *path) {
-  static plot_panel panels[VIEWS];
-  falign_status status = FALIGN_OK;
+static falign_status fill(const figure *f, plot_panel panels[FIGURE_PANELS]) {
   for (size_t i = 0; i < VIEWS; i++) {
     panels[i] = (plot_panel){.title = views[i].title, .x_label = "iteration", .y_label = views[i].y_label};
-    if (status == FALIGN_OK) status = add_layers(f, &views[i], &panels[i]);
+    TRY(add_layers(f, &views[i], &panels[i]));
   }
-  if (status == FALIGN_OK) status = plot_write(panels, VIEWS, path);
-  for (size_t i = 0; i < VIEWS; i++) plot_free(&panels[i]);
-  return status;
+  return FALIGN_OK;
 }
 
 static falign_status print(const figure *f) {
@@ -138,15 +117,15 @@ int main(int argc, char **argv) {
       .name = "remainder",
       .about = "Measures the remainder and the zero-degree term of FA's updates (Figs. 3, S6).",
       .conditions = names,
+      .setups = &setup,
       .condition_count = 1,
       .runs = 10,
       .epochs = 30,
       .quick_runs = 2,
       .quick_epochs = 5,
-      .describe = describe,
       .run = do_run,
       .print = print,
-      .draw = draw,
+      .fill = fill,
   };
   return figure_main(&remainder, argc, argv);
 }
