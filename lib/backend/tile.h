@@ -25,18 +25,20 @@ FAL_LOOP void NAME(add_tile)(operand a, const real *b, size_t ldb, size_t rows, 
   if (alpha != 1) {
     UNROLL for (size_t i = 0; i < rows; i++) { UNROLL for (size_t j = 0; j < wide; j++) sum[i][j] *= alpha; }
   }
+  if (cols < wide * lanes) {
+    real part[MOST_ROWS * MOST_WIDE * BYTES / sizeof(real)];
+    UNROLL for (size_t i = 0; i < rows; i++) {
+      UNROLL for (size_t j = 0; j < wide; j++) * (NAME(place) *)(part + (i * wide + j) * lanes) = sum[i][j];
+    }
+    add_columns(part, wide * lanes, rows, cols, fresh, c, ldc);
+    return;
+  }
   UNROLL for (size_t i = 0; i < rows; i++, c += ldc) {
-    if (cols == wide * lanes) {
-      UNROLL for (size_t j = 0; j < wide; j++) {
-        NAME(place) *to = (NAME(place) *)(c + j * lanes);
-        NAME(vector) before = {0};
-        if (!fresh) before = *to;
-        *to = before + sum[i][j];
-      }
-    } else {
-      real last[MOST_WIDE * BYTES / sizeof(real)] = {0};
-      UNROLL for (size_t j = 0; j < wide; j++) * (NAME(place) *)(last + j * lanes) = sum[i][j];
-      for (size_t j = 0; j < cols; j++) c[j] = fresh ? last[j] : c[j] + last[j];
+    UNROLL for (size_t j = 0; j < wide; j++) {
+      NAME(place) *to = (NAME(place) *)(c + j * lanes);
+      NAME(vector) before = {0};
+      if (!fresh) before = *to;
+      *to = before + sum[i][j];
     }
   }
 }
@@ -61,10 +63,6 @@ FAL_LOOP void NAME(add_tiles)(operand a, const real *b, size_t ldb, size_t most,
       HEIGHT(6)
       HEIGHT(7)
       HEIGHT(8)
-      HEIGHT(9)
-      HEIGHT(10)
-      HEIGHT(11)
-      HEIGHT(12)
       default: break;
     }
     a.data += height * a.row;
