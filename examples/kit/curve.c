@@ -12,16 +12,22 @@ typedef struct sample {
   double epoch, value;
 } sample;
 
+/* The rows of a curve, over the iterations, or over the orders at iteration `at`. */
+typedef struct selection {
+  curve_key key;
+  bool over_orders;
+  int64_t at;
+} selection;
+
 /* Reads row i; whether it belongs to the curve. */
-static falign_status read_sample(const falign_table *table, size_t i, const curve_key *key, sample *out,
-                                 bool *belongs) {
-  const char *row_condition, *row_metric;
-  int64_t row_layer, row_order;
-  TRY(falign_table_row(table, i, &row_condition, NULL, &out->iteration, &out->epoch, &row_layer, &row_order,
-                       &row_metric, &out->value));
-  *belongs = row_layer == key->layer && row_order == key->order && !isnan(out->value) &&
-             strcmp(row_metric, key->metric) == 0 &&
-             (key->condition == NULL || strcmp(row_condition, key->condition) == 0);
+static falign_status read_sample(const falign_table *table, size_t i, const selection *s, sample *out, bool *belongs) {
+  const char *condition, *metric;
+  int64_t layer, order;
+  TRY(falign_table_row(table, i, &condition, NULL, &out->iteration, &out->epoch, &layer, &order, &metric, &out->value));
+  bool here = s->over_orders ? out->iteration == s->at && order >= 0 : order == s->key.order;
+  *belongs = here && layer == s->key.layer && !isnan(out->value) && strcmp(metric, s->key.metric) == 0 &&
+             (s->key.condition == NULL || strcmp(condition, s->key.condition) == 0);
+  if (s->over_orders) out->iteration = order;
   return FALIGN_OK;
 }
 
@@ -47,13 +53,13 @@ static void average_groups(const sample *samples, size_t count, curve *out) {
   }
 }
 
-falign_status curve_gather(const falign_table *table, curve_key key, curve *out) {
+static falign_status gather(const falign_table *table, const selection *s, curve *out) {
   size_t rows = falign_table_rows(table), count = 0;
   sample *samples = calloc(rows + 1, sizeof *samples);
   falign_status status = samples == NULL ? fail(FALIGN_MEMORY, "out of memory") : FALIGN_OK;
   for (size_t i = 0; i < rows && status == FALIGN_OK; i++) {
     bool belongs = false;
-    status = read_sample(table, i, &key, &samples[count], &belongs);
+    status = read_sample(table, i, s, &samples[count], &belongs);
     count += belongs;
   }
   *out = (curve){0};
@@ -65,6 +71,16 @@ falign_status curve_gather(const falign_table *table, curve_key key, curve *out)
   }
   free(samples);
   return status;
+}
+
+falign_status curve_gather(const falign_table *table, curve_key key, curve *out) {
+  const selection s = {.key = key};
+  return gather(table, &s, out);
+}
+
+falign_status curve_gather_orders(const falign_table *table, curve_key key, int64_t iteration, curve *out) {
+  const selection s = {.key = key, .over_orders = true, .at = iteration};
+  return gather(table, &s, out);
 }
 
 void curve_free(curve *c) {

@@ -24,6 +24,8 @@ typedef struct curve_key {
 
 /* Gathers such rows by iteration. Undefined values are left out. */
 falign_status curve_gather(const falign_table *table, curve_key key, curve *out);
+/* Gathers the rows of one iteration and all orders, by order, which stands in the place of the iteration. */
+falign_status curve_gather_orders(const falign_table *table, curve_key key, int64_t iteration, curve *out);
 void curve_free(curve *c);
 
 /* Prints the last point as a line on standard error; nothing where there is none. */

@@ -26,7 +26,7 @@ typedef struct figure_run {
   falign_table *table; /* where its rows go */
 } figure_run;
 
-enum { FIGURE_PANELS = 4 };
+enum { FIGURE_PANELS = 6 }; /* at most: three in a row */
 
 typedef struct figure_program {
   const char *name, *about;

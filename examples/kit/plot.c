@@ -22,18 +22,31 @@ static bool ends_in(const char *text, const char *ending) {
 
 bool plot_can_write(const char *path) { return ends_in(path, ".svg") || ends_in(path, ".png"); }
 
+/* Takes over a curve, unless it is empty or there is no room. */
+static void add(plot_panel *panel, curve data, const char *title, plot_style style) {
+  if (data.count == 0 || panel->count == PLOT_LINES) {
+    curve_free(&data);
+    return;
+  }
+  plot_line *line = &panel->lines[panel->count++];
+  snprintf(line->title, sizeof line->title, "%s", title);
+  line->data = data;
+  line->style = style;
+}
+
 falign_status plot_add(plot_panel *panel, const falign_table *table, curve_key key, const char *title,
                        plot_style style) {
-  if (panel->count == PLOT_LINES) return FALIGN_OK;
-  plot_line *line = &panel->lines[panel->count];
-  TRY(curve_gather(table, key, &line->data));
-  if (line->data.count == 0) {
-    curve_free(&line->data);
-    return FALIGN_OK;
-  }
-  snprintf(line->title, sizeof line->title, "%s", title);
-  line->style = style;
-  panel->count++;
+  curve data;
+  TRY(curve_gather(table, key, &data));
+  add(panel, data, title, style);
+  return FALIGN_OK;
+}
+
+falign_status plot_add_orders(plot_panel *panel, const falign_table *table, curve_key key, int64_t iteration,
+                              const char *title, plot_style style) {
+  curve data;
+  TRY(curve_gather_orders(table, key, iteration, &data));
+  add(panel, data, title, style);
   return FALIGN_OK;
 }
 

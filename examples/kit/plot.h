@@ -32,6 +32,9 @@ typedef struct plot_panel {
 /* Adds the curve of a metric to a panel if it has a point; see curve_gather(). */
 falign_status plot_add(plot_panel *panel, const falign_table *table, curve_key key, const char *title,
                        plot_style style);
+/* Adds the curve over the orders at one iteration; see curve_gather_orders(). */
+falign_status plot_add_orders(plot_panel *panel, const falign_table *table, curve_key key, int64_t iteration,
+                              const char *title, plot_style style);
 void plot_free(plot_panel *panel);
 
 /* Whether the file name ends in .svg or .png. */

@@ -114,7 +114,7 @@ static falign_status fill(const figure *f, plot_panel panels[FIGURE_PANELS]) {
   panels[1] = (plot_panel){.title = "B: dW[l] with BP's", .x_label = "epoch", .y_label = "angle (degrees)"};
   panels[2] = (plot_panel){.title = "D: norm of W[l]", .x_label = "epoch", .y_label = "Frobenius norm"};
   panels[3] = (plot_panel){.title = "E: test error", .x_label = "epoch", .y_label = "test error (%)"};
-  for (size_t i = 0; i < FIGURE_PANELS; i++) panels[i].by_epoch = true;
+  for (size_t i = 0; i < 4; i++) panels[i].by_epoch = true;
   TRY(add_layers(f, "angle_w_b", 1, &panels[0]));
   TRY(add_layers(f, "angle_dw_bp", 0, &panels[1]));
   TRY(add_layers(f, "norm_w", 0, &panels[2]));

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the programs that make the paper's figures, by their command lines.
 
-usage: test_figures.py MNIST AUTOCORRELATION REMAINDER WEIGHT_NORM
+usage: test_figures.py MNIST ALIGNMENT_TERMS AUTOCORRELATION REMAINDER WEIGHT_NORM
 
 Only Python's own library is used; the data are a small synthetic set in MNIST's format, of one batch an epoch.
 """
@@ -20,7 +20,7 @@ import time
 sys.dont_write_bytecode = True
 from toy import TRAIN, make_data, refused, rows_of, run, run_tests, select  # noqa: E402
 
-MNIST, AUTOCORRELATION, REMAINDER, WEIGHT_NORM = (os.path.abspath(path) for path in sys.argv[1:5])
+MNIST, ALIGNMENT_TERMS, AUTOCORRELATION, REMAINDER, WEIGHT_NORM = (os.path.abspath(path) for path in sys.argv[1:6])
 WORK = tempfile.mkdtemp(prefix="falign-figures-")
 DATA = os.path.join(WORK, "data")
 CONDITIONS = {"fa": ("fa", 0.0005, None), "fa-normalized": ("fa", 0.0005, 1), "bp": ("bp", 0.0005, None),
@@ -158,6 +158,37 @@ def test_interruption():
     assert read("parts", "weight_norm.csv") == read("whole", "weight_norm.csv")
 
 
+def analysis(epochs, *args):
+    """The runs of the analyses that have the data in one order, by the other program."""
+    return rows_of(run(MNIST, "--data", DATA, "--batch", TRAIN, "--hidden", "50,50,50,50", "--image-size", 15,
+                       "--shuffle", "once", "--rule", "fa", "--eta", 0.0005, "--epochs", epochs, "--runs", 2,
+                       *args).stdout)
+
+
+def test_alignment_terms():
+    make(ALIGNMENT_TERMS, "terms", "--runs", 2, "--epochs", 70)
+    rows = rows_of(read("terms", "alignment_terms.csv"))
+    traced = [1, 59, 60, 61, 120]
+    for condition in ("unshuffled", "shuffled"):
+        for layer in range(1, 5):
+            mine = select(rows, "angle_t", condition=condition, layer=layer, run=1)
+            found = {k: [int(r["order"]) for r in mine if r["iteration"] == str(k)] for k in range(71)}
+            assert all(found[k] == ([o for o in traced if o <= k] if k % 10 == 0 and k < 70 else [])
+                       for k in found if k != 66) and found[66] == list(range(1, 65))
+    unshuffled = [{k: v for k, v in r.items() if k != "condition"} for r in rows if r["condition"] == "unshuffled"]
+    want = analysis(70, "--terms-at", "10,60,66", "--orders", "1,2,33,59,60,64", "--metrics", "loss")
+    terms = [r for r in select(want, "angle_t") if r["iteration"] == "66" or r["order"] in ("1", "59", "60")]
+    assert len(terms) == 2 * 4 * (1 + 3 + 6)
+    for r in terms:  # products of other sets of orders may be rounded otherwise
+        fields = {k: r[k] for k in ("run", "iteration", "layer", "order")}
+        found, = select(unshuffled, "angle_t", **fields)
+        assert abs(float(found["value"]) - float(r["value"])) < 1e-6, (r, found)
+    for name in ("angle_w_b", "angle_dw_b"):
+        want = select(analysis(70, "--log-every", 10, "--metrics", name), name)
+        assert [r for r in want if r["iteration"] != "70"] == [
+            r for r in select(unshuffled, name) if r["iteration"] != "70"] != [], name
+
+
 def test_autocorrelation():
     make(AUTOCORRELATION, "autocorrelation", "--runs", 2, "--epochs", 65)
     rows = rows_of(read("autocorrelation", "autocorrelation.csv"))
@@ -183,9 +214,7 @@ def test_remainder():
     at = "0,10,20,30"
     names = ["angle_remainder", "norm_remainder", "angle_zero", "norm_zero"]
     assert {r["metric"] for r in rows} == {*names, "ratio_remainder", "ratio_zero"}
-    want = rows_of(run(MNIST, "--data", DATA, "--batch", TRAIN, "--hidden", "50,50,50,50", "--image-size", 15,
-                       "--shuffle", "once", "--rule", "fa", "--eta", 0.0005, "--epochs", 31, "--runs", 2,
-                       "--terms-at", at, "--orders", 1, "--metrics", "loss").stdout)
+    want = analysis(31, "--terms-at", at, "--orders", 1, "--metrics", "loss")
     for name in names:
         assert [{**r, "condition": "unshuffled"} for r in select(want, name)] == select(rows, name), name
     for name in ("remainder", "zero"):
