@@ -23,7 +23,7 @@ typedef struct job {
   figure_run run;
   struct jobs *all;
   falign_config *config; /* what its numbers depend on */
-  bool kept;
+  bool kept;             /* by an earlier start of the program */
 } job;
 
 /* All runs of all conditions. */
@@ -198,7 +198,6 @@ static falign_status do_pending(void *user, uint32_t index) {
     return fail(status, "%s, run %" PRIu32 ": %s", plan->conditions[j->run.condition], j->run.number,
                 falign_last_error());
   }
-  j->kept = true;
   atomic_fetch_add(&all->done, 1);
   return FALIGN_OK;
 }

@@ -49,9 +49,10 @@ FALIGN_API const char *falign_backend_name_at(size_t index);
 
 /** Finds a backend of this build by name.
  *  "auto" gives what is best here: the built-in product, which goes through the small matrices of blocks of rows
- * fastest, and for matrices that are large in every direction the BLAS; on a machine that does not fuse products and
- * sums, the BLAS alone; falign_backend_detail() says which. "xsmm" starts libxsmm, and so does a listing of names: it
- * heeds the variables LIBXSMM_* and keeps a locked file in /tmp until the process ends.
+ *  fastest, and for matrices that are large in every direction the BLAS; on a machine that does not fuse products and
+ *  sums, the BLAS alone; falign_backend_detail() says which.
+ *  "xsmm" starts libxsmm, and so does a listing of names: it heeds the variables LIBXSMM_* and keeps a locked file in
+ *  /tmp until the process ends.
  *  @return FALIGN_UNSUPPORTED listing what this build has and the machine can run. */
 FALIGN_API FALIGN_CHECKED falign_status falign_backend_find(const char *name, falign_backend **out);
 
