@@ -21,7 +21,7 @@
 
 static falign_status load_data(experiment *e) {
   TRY(data_find(e->set.data, &e->place));
-  return data_read(&e->place, (size_t)e->set.image_size, &e->train, &e->test);
+  return data_read(&e->place, (size_t)e->set.image_size, e->set.seed, &e->train, &e->test);
 }
 
 static falign_status check_outputs(const settings *s) {

@@ -31,25 +31,33 @@ static falign_status read_sample(const falign_table *table, size_t i, const sele
   return FALIGN_OK;
 }
 
-static int by_iteration(const void *a, const void *b) {
-  int64_t left = ((const sample *)a)->iteration, right = ((const sample *)b)->iteration;
-  return (left > right) - (left < right);
+static int by_iteration_and_value(const void *a, const void *b) {
+  const sample *left = a, *right = b;
+  if (left->iteration != right->iteration) return left->iteration > right->iteration ? 1 : -1;
+  return (left->value > right->value) - (left->value < right->value);
 }
 
-static curve_point average(const sample *samples, size_t count) {
+/* What samples of one iteration, sorted, have in common. */
+static curve_point summarize(const sample *samples, size_t count) {
   double sum = 0, squares = 0;
   for (size_t i = 0; i < count; i++) sum += samples[i].value;
   double mean = sum / (double)count;
   for (size_t i = 0; i < count; i++) squares += (samples[i].value - mean) * (samples[i].value - mean);
-  double sd = count > 1 ? sqrt(squares / (double)(count - 1)) : NAN;
-  return (curve_point){(double)samples[0].iteration, samples[0].epoch, mean, sd, count};
+  return (curve_point){.x = (double)samples[0].iteration,
+                       .epoch = samples[0].epoch,
+                       .mean = mean,
+                       .sd = count > 1 ? sqrt(squares / (double)(count - 1)) : NAN,
+                       .median = (samples[(count - 1) / 2].value + samples[count / 2].value) / 2,
+                       .least = samples[0].value,
+                       .most = samples[count - 1].value,
+                       .runs = count};
 }
 
-static void average_groups(const sample *samples, size_t count, curve *out) {
+static void summarize_groups(const sample *samples, size_t count, curve *out) {
   for (size_t first = 0, next; first < count; first = next) {
     next = first + 1;
     while (next < count && samples[next].iteration == samples[first].iteration) next++;
-    out->points[out->count++] = average(samples + first, next - first);
+    out->points[out->count++] = summarize(samples + first, next - first);
   }
 }
 
@@ -66,8 +74,8 @@ static falign_status gather(const falign_table *table, const selection *s, curve
   if (status == FALIGN_OK) out->points = calloc(count + 1, sizeof *out->points);
   if (status == FALIGN_OK && out->points == NULL) status = fail(FALIGN_MEMORY, "out of memory");
   if (status == FALIGN_OK) {
-    qsort(samples, count, sizeof *samples, by_iteration);
-    average_groups(samples, count, out);
+    qsort(samples, count, sizeof *samples, by_iteration_and_value);
+    summarize_groups(samples, count, out);
   }
   free(samples);
   return status;
@@ -88,6 +96,31 @@ void curve_free(curve *c) {
   *c = (curve){0};
 }
 
+static falign_status add_point(const curve_point *point, curve *c) {
+  curve_point *points = realloc(c->points, (c->count + 1) * sizeof *points);
+  if (points == NULL) return fail(FALIGN_MEMORY, "out of memory");
+  c->points = points;
+  points[c->count++] = *point;
+  return FALIGN_OK;
+}
+
+falign_status curve_add_last(const falign_table *table, curve_key key, double x, curve *c) {
+  curve all;
+  TRY(curve_gather(table, key, &all));
+  falign_status status = FALIGN_OK;
+  if (all.count > 0) {
+    all.points[all.count - 1].x = x;
+    status = add_point(&all.points[all.count - 1], c);
+  }
+  curve_free(&all);
+  return status;
+}
+
+falign_status curve_add(double x, double y, curve *c) {
+  const curve_point point = {.x = x, .epoch = NAN, .mean = y, .sd = NAN, .median = y, .least = y, .most = y, .runs = 1};
+  return add_point(&point, c);
+}
+
 falign_status curve_print_last(const falign_table *table, curve_key key) {
   curve all;
   char name[128], layer[32] = "", order[32] = "", spread[32] = "";
@@ -99,8 +132,8 @@ falign_status curve_print_last(const falign_table *table, curve_key key) {
     if (last->runs > 1) snprintf(spread, sizeof spread, "+- %.3g", last->sd);
     snprintf(name, sizeof name, "%s%s%s", key.metric, layer, order);
     if (key.condition != NULL) fprintf(stderr, "  %-22s", key.condition);
-    fprintf(stderr, "  %-34s %10.5g %-10s  iteration %.0f, %zu run%s\n", name, last->mean, spread, last->iteration,
-            last->runs, last->runs == 1 ? "" : "s");
+    fprintf(stderr, "  %-34s %10.5g %-10s  iteration %.0f, %zu run%s\n", name, last->mean, spread, last->x, last->runs,
+            last->runs == 1 ? "" : "s");
   }
   curve_free(&all);
   return FALIGN_OK;

@@ -2,10 +2,14 @@
 #define _POSIX_C_SOURCE 200809L
 #include "data.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+static const char synthetic[] = "synthetic:";
 
 static const char *environment(const char *name) {
   const char *value = getenv(name);
@@ -35,11 +39,28 @@ static bool has_images(const char *directory, const char *below) {
   return false;
 }
 
+/* Reads WITHIN,BETWEEN. */
+static falign_status read_synthetic(const char *text, data_place *place) {
+  data_synthetic *s = &place->synthetic;
+  char rest;
+  int found = sscanf(text, "%lf,%lf%c", &s->within, &s->between, &rest);
+  bool holds = found == 2 && s->between >= 0 && s->between <= s->within && s->within <= 1;
+  if (!holds)
+    return fail(FALIGN_INVALID, "'%s%s' is not synthetic:WITHIN,BETWEEN with 1 >= WITHIN >= BETWEEN >= 0", synthetic,
+                text);
+  place->drawn = true;
+  return use(place, synthetic, text, NULL);
+}
+
 falign_status data_find(const char *given, data_place *place) {
   const char *named = environment("FALIGN_MNIST_DIR");
   const char *data_home = environment("XDG_DATA_HOME");
   const char *home = environment("HOME");
   const char *system = "/usr/share/datasets/fashion-mnist", *user = "the user's data directory";
+  *place = (data_place){0};
+  if (given != NULL && strncmp(given, synthetic, strlen(synthetic)) == 0) {
+    return read_synthetic(given + strlen(synthetic), place);
+  }
   if (given != NULL) return use(place, given, "", NULL);
   if (named != NULL) return use(place, named, "", "FALIGN_MNIST_DIR");
   if (data_home == NULL && home != NULL && has_images(home, "/.local/share/falign/mnist")) {
@@ -50,9 +71,42 @@ falign_status data_find(const char *given, data_place *place) {
   return fail(FALIGN_IO, "no data found: " HOW_TO_GET);
 }
 
-falign_status data_read(const data_place *place, size_t image_size, falign_dataset **train, falign_dataset **test) {
-  falign_status status = falign_dataset_read_mnist(place->path, FALIGN_TRAIN, image_size, train);
-  if (status == FALIGN_OK) status = falign_dataset_read_mnist(place->path, FALIGN_TEST, image_size, test);
+static falign_status scale(const falign_dataset *dataset, float factor, falign_dataset **out) {
+  size_t rows = falign_dataset_points(dataset), cols = falign_dataset_width(dataset);
+  float *x = malloc(rows * cols * sizeof *x);
+  if (x == NULL) return fail(FALIGN_MEMORY, "no memory for %zu points", rows);
+  falign_status status = falign_dataset_get_f32(dataset, 0, rows, x, cols, cols);
+  for (size_t i = 0; i < rows * cols; i++) x[i] *= factor;
+  if (status == FALIGN_OK) {
+    status = falign_dataset_create_f32(x, rows, cols, cols, falign_dataset_labels(dataset),
+                                       falign_dataset_categories(dataset), out);
+  }
+  free(x);
+  return status;
+}
+
+falign_status data_draw(const data_synthetic *s, size_t image_size, falign_part part, uint64_t seed,
+                        falign_dataset **out) {
+  const uint32_t categories = 10;
+  const double mean_square = 22.83 / 225; /* of a pixel of MNIST, of 15 x 15 in an image */
+  size_t points = part == FALIGN_TRAIN ? 60000 : 10000, width = image_size * image_size;
+  falign_dataset *drawn;
+  TRY(falign_dataset_create_synthetic(points, width, categories, s->within, s->between, part, seed, &drawn));
+  falign_status status = scale(drawn, (float)sqrt(mean_square), out);
+  falign_dataset_destroy(drawn);
+  return status;
+}
+
+static falign_status read_part(const data_place *place, size_t image_size, falign_part part, uint64_t seed,
+                               falign_dataset **out) {
+  if (place->drawn) return data_draw(&place->synthetic, image_size, part, seed, out);
+  return falign_dataset_read_mnist(place->path, part, image_size, out);
+}
+
+falign_status data_read(const data_place *place, size_t image_size, uint64_t seed, falign_dataset **train,
+                        falign_dataset **test) {
+  falign_status status = read_part(place, image_size, FALIGN_TRAIN, seed, train);
+  if (status == FALIGN_OK) status = read_part(place, image_size, FALIGN_TEST, seed, test);
   if (place->why == NULL) return status;
   if (status == FALIGN_OK) fprintf(stderr, "data: %s (%s)\n", place->path, place->why);
   if (status != FALIGN_IO) return status;

@@ -16,44 +16,59 @@ static const char *order_name(falign_order order) {
   return order == FALIGN_ORDER_EPOCH ? "epoch" : "none";
 }
 
+static falign_status set_text(const char *prefix, const char *name, const char *value, falign_config *config) {
+  char full[128];
+  snprintf(full, sizeof full, "%s%s", prefix, name);
+  return falign_config_set_text(config, full, value);
+}
+
 falign_status digits_describe(const digits_setup *setup, const char *prefix, falign_config *config) {
-  char name[128];
-  snprintf(name, sizeof name, "%srule", prefix);
-  TRY(falign_config_set_text(config, name, setup->rule));
+  const char *normalized = setup->only_w ? "W" : setup->only_b ? "B" : "W and B";
+  if (setup->rule == NULL) return FALIGN_OK;
+  TRY(set_text(prefix, "rule", setup->rule, config));
   TRY(set_real(prefix, "eta", setup->eta, config));
   if (setup->gamma > 0) TRY(set_real(prefix, "gamma", setup->gamma, config));
-  snprintf(name, sizeof name, "%sshuffle", prefix);
-  return falign_config_set_text(config, name, order_name(setup->order));
+  if (setup->gamma > 0) TRY(set_text(prefix, "normalized", normalized, config));
+  if (setup->without_biases) TRY(set_text(prefix, "biases", "none", config));
+  if (setup->label_shuffle > 0) TRY(set_real(prefix, "label-shuffle", setup->label_shuffle, config));
+  if (setup->label_smoothing > 0) TRY(set_real(prefix, "label-smoothing", setup->label_smoothing, config));
+  if (setup->data != NULL) TRY(set_real(prefix, "within", setup->data->within, config));
+  if (setup->data != NULL) TRY(set_real(prefix, "between", setup->data->between, config));
+  return set_text(prefix, "shuffle", order_name(setup->order), config);
 }
 
-size_t digits_batch(const falign_dataset *dataset) {
+/* Batches of 1000 points, or of all where they are fewer. */
+static size_t digits_batch(const falign_dataset *dataset) {
   size_t points = falign_dataset_points(dataset);
   return points < DIGITS_BATCH ? points : DIGITS_BATCH;
-}
-
-uint64_t digits_per_epoch(const falign_dataset *train) {
-  size_t batch = digits_batch(train);
-  return (falign_dataset_points(train) + batch - 1) / batch;
 }
 
 static falign_status make_network(const digits_setup *setup, const falign_dataset *train, digits_run *run) {
   const size_t widths[DIGITS_LAYERS + 1] = {
       falign_dataset_width(train), DIGITS_WIDTH, DIGITS_WIDTH, DIGITS_WIDTH, DIGITS_WIDTH, DIGITS_WIDTH};
-  TRY(falign_network_create(FALIGN_F32, DIGITS_LAYERS, widths, 1, &run->network));
+  TRY(falign_network_create(FALIGN_F32, DIGITS_LAYERS, widths, !setup->without_biases, &run->network));
   for (uint32_t l = 1; l <= DIGITS_LAYERS; l++) {
     TRY(falign_network_set_activation(run->network, l, FALIGN_TANH_RELU));
   }
   TRY(falign_rule_create_named(setup->rule, run->network, &run->rule));
-  return setup->gamma > 0 ? falign_norm_create_columns(&setup->gamma, 1, &run->norm) : FALIGN_OK;
+  bool normalizes = setup->gamma > 0 && !setup->only_b;
+  return normalizes ? falign_norm_create_columns(&setup->gamma, 1, &run->norm) : FALIGN_OK;
 }
 
 /* Draws W, b and B, and normalizes what is to be normalized. */
 static falign_status draw(const digits_setup *setup, uint64_t seed, uint32_t number, digits_run *run) {
   TRY(falign_network_draw(run->network, init_sd, init_sd, seed, number));
   TRY(falign_rule_draw(run->rule, init_sd, seed, number));
-  if (run->norm == NULL) return FALIGN_OK;
-  TRY(falign_norm_apply(run->norm, run->network, run->rule));
-  return falign_rule_normalize_columns(run->rule, setup->gamma);
+  if (run->norm != NULL) TRY(falign_norm_apply(run->norm, run->network, run->rule));
+  return setup->gamma > 0 && !setup->only_w ? falign_rule_normalize_columns(run->rule, setup->gamma) : FALIGN_OK;
+}
+
+static falign_status make_training_batches(const digits_setup *setup, const falign_dataset *train, uint64_t seed,
+                                           uint32_t number, digits_run *run) {
+  TRY(falign_batches_create(train, run->code, digits_batch(train), &run->train));
+  if (setup->label_shuffle > 0) TRY(falign_batches_shuffle_labels(run->train, setup->label_shuffle, seed, number));
+  if (setup->label_smoothing > 0) TRY(falign_batches_set_smoothing(run->train, setup->label_smoothing));
+  return setup->order != 0 ? falign_batches_set_order(run->train, setup->order, seed, number) : FALIGN_OK;
 }
 
 falign_status digits_make(const digits_setup *setup, const falign_dataset *train, const falign_dataset *test,
@@ -61,8 +76,7 @@ falign_status digits_make(const digits_setup *setup, const falign_dataset *train
   *out = (digits_run){0};
   TRY(falign_code_create_n_hot(DIGITS_CATEGORIES, DIGITS_WIDTH, DIGITS_WIDTH / DIGITS_CATEGORIES, seed, number,
                                &out->code));
-  TRY(falign_batches_create(train, out->code, digits_batch(train), &out->train));
-  if (setup->order != 0) TRY(falign_batches_set_order(out->train, setup->order, seed, number));
+  TRY(make_training_batches(setup, train, seed, number, out));
   TRY(falign_batches_create(test, out->code, digits_batch(test), &out->test));
   TRY(make_network(setup, train, out));
   TRY(draw(setup, seed, number, out));

@@ -5,16 +5,24 @@
 /* The paper's network for images of digits, 225-50-50-50-50-50 with f = tanh(relu), as one run sees it (section 4.4).
  */
 
+#include <stdbool.h>
+
+#include "data.h"
 #include "errors.h"
 
 enum { DIGITS_LAYERS = 5, DIGITS_WIDTH = 50, DIGITS_IMAGE = 15, DIGITS_CATEGORIES = 10, DIGITS_BATCH = 1000 };
 
 /* What runs of one condition have in common. */
 typedef struct digits_setup {
-  const char *rule;
+  const char *rule; /* NULL: the condition trains no network */
   double eta;
-  double gamma;       /* norm of each column of W and B; 0: they are not normalized */
-  falign_order order; /* 0: that of the files */
+  double gamma;        /* norm of each column of W and B; 0: they are not normalized */
+  bool only_w, only_b; /* normalizes these alone */
+  bool without_biases;
+  falign_order order;         /* 0: that of the files */
+  double label_shuffle;       /* fraction of the training labels that are random */
+  double label_smoothing;     /* of training targets: ones become 1 - this, zeros this */
+  const data_synthetic *data; /* in place of what --data names; NULL for that */
 } digits_setup;
 
 /* What one run is made of. */
@@ -29,11 +37,6 @@ typedef struct digits_run {
 
 /* Adds the setup to a configuration, each name after `prefix`. */
 falign_status digits_describe(const digits_setup *setup, const char *prefix, falign_config *config);
-
-/* Batches of 1000 points, or of all where they are fewer. */
-size_t digits_batch(const falign_dataset *dataset);
-/* Updates of an epoch. */
-uint64_t digits_per_epoch(const falign_dataset *train);
 
 /* Draws a run, in single precision. After a failure, too, it is to be released. */
 falign_status digits_make(const digits_setup *setup, const falign_dataset *train, const falign_dataset *test,

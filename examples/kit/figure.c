@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #include "output.h"
 #include "process.h"
 
-enum { PATH_SIZE = 4096, NOT_GIVEN = 0 };
+enum { PATH_SIZE = 4096, NOT_GIVEN = 0, WHOLE = 1000000 };
 
 /* A run that is to be done or was kept. */
 typedef struct job {
@@ -24,6 +25,7 @@ typedef struct job {
   struct jobs *all;
   falign_config *config; /* what its numbers depend on */
   bool kept;             /* by an earlier start of the program */
+  uint32_t done;         /* of all its work, in millionths */
 } job;
 
 /* All runs of all conditions. */
@@ -32,7 +34,7 @@ typedef struct jobs {
   size_t count;
   size_t *pending; /* those that are not kept */
   size_t pending_count;
-  atomic_ullong updates; /* of the pending ones, so far */
+  atomic_ullong work; /* of the pending ones, so far, in millionths of a run */
   atomic_uint done;
   atomic_flag showing; /* taken by the run that shows progress */
 } jobs;
@@ -71,16 +73,26 @@ static falign_status kept_path(const job *j, char path[PATH_SIZE]) {
 
 /* ---- What numbers depend on ---- */
 
-/* Updates of a run. */
-static uint64_t count_updates(const figure *f) { return f->epochs * digits_per_epoch(f->train); }
+uint64_t figure_updates(const figure_run *r) { return r->figure->epochs * r->per_epoch; }
+
+/* Whether a run is on the data that --data names. */
+static bool uses_data(const digits_setup *setup) { return setup->rule != NULL && setup->data == NULL; }
+
+static bool any_uses_data(const figure_program *plan) {
+  for (size_t c = 0; c < plan->condition_count; c++) {
+    if (uses_data(&plan->setups[c])) return true;
+  }
+  return false;
+}
 
 static falign_status describe_data(const figure *f, falign_config *config) {
   falign_backend *backend;
   TRY(describe_program(config, f->program->name));
-  TRY(falign_config_set_integer(config, "epochs", (int64_t)f->epochs));
+  if (f->epochs > 0) TRY(falign_config_set_integer(config, "epochs", (int64_t)f->epochs));
   TRY(describe_seed(config, f->seed));
-  TRY(describe_dataset(config, "training-data", f->train));
-  TRY(describe_dataset(config, "test-data", f->test));
+  if (f->program->describe != NULL) TRY(f->program->describe(config));
+  if (f->train != NULL) TRY(describe_dataset(config, "training-data", f->train));
+  if (f->test != NULL) TRY(describe_dataset(config, "test-data", f->test));
   TRY(falign_backend_find("auto", &backend)); /* a trainer's own choice; permanent */
   return describe_backend(config, backend);
 }
@@ -99,8 +111,7 @@ static falign_status describe_all(const figure *f, falign_config *config) {
   char prefix[64];
   TRY(describe_data(f, config));
   TRY(falign_config_set_integer(config, "runs", (int64_t)f->runs));
-  TRY(falign_config_set_integer(config, "iterations", (int64_t)count_updates(f)));
-  TRY(falign_config_set_text(config, "data", f->place.path));
+  if (f->train != NULL) TRY(falign_config_set_text(config, "data", f->place.path));
   for (size_t c = 0; c < plan->condition_count; c++) {
     snprintf(prefix, sizeof prefix, "%s.", plan->conditions[c]);
     TRY(digits_describe(&plan->setups[c], prefix, config));
@@ -146,45 +157,69 @@ static falign_status take_kept(job *j) {
 
 static void show(const figure_run *r, const jobs *all) {
   figure *f = r->figure;
-  double share = (double)atomic_load(&all->updates) / (double)count_updates(f) / (double)all->pending_count;
+  double share = (double)atomic_load(&all->work) / WHOLE / (double)all->pending_count;
   progress_show(&f->progress, share, "%s: %zu of %zu runs done, now %s", f->program->name,
                 all->count - all->pending_count + atomic_load(&all->done), all->count,
                 f->program->conditions[r->condition]);
 }
 
-/* Called after each update: shows progress; stops the run after a signal. */
-static int32_t look(void *user, uint64_t iteration, uint64_t until) {
-  const job *j = user; /* whose first member is the run */
+bool figure_stopped(figure_run *r, double share) {
+  job *j = (job *)r; /* whose first member it is */
   jobs *all = j->all;
-  (void)iteration, (void)until;
-  atomic_fetch_add(&all->updates, 1);
+  uint32_t done = (uint32_t)(WHOLE * (r->begun + r->part * share));
+  atomic_fetch_add(&all->work, done - j->done);
+  j->done = done;
   if (!atomic_flag_test_and_set(&all->showing)) {
-    show(&j->run, all);
+    show(r, all);
     atomic_flag_clear(&all->showing);
   }
   return process_interrupted();
 }
 
+/* Called after each update. */
+static int32_t look(void *user, uint64_t iteration, uint64_t until) {
+  return figure_stopped(user, (double)iteration / (double)until);
+}
+
 falign_status figure_record(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
                             double value) {
   const figure_run *r = user;
-  double epoch = (double)iteration / (double)digits_per_epoch(r->figure->train);
+  double epoch = r->per_epoch > 0 ? (double)iteration / (double)r->per_epoch : NAN;
   return falign_table_add(r->table, (int64_t)iteration, epoch, layer, order, metric, value);
 }
 
 falign_status figure_train(figure_run *r, const digits_run *digits) {
   falign_trainer_set_progress(digits->trainer, look, r);
-  return falign_trainer_run(digits->trainer, digits->train, count_updates(r->figure));
+  return falign_trainer_run(digits->trainer, digits->train, figure_updates(r));
+}
+
+static falign_status do_digits(figure_run *r, const falign_dataset *train, const falign_dataset *test) {
+  const figure *f = r->figure;
+  digits_run digits;
+  falign_status status =
+      digits_make(&f->program->setups[r->condition], train, test, f->seed, r->number, r->threads, &digits);
+  r->per_epoch = status == FALIGN_OK ? falign_batches_count(digits.train) : 0;
+  if (status == FALIGN_OK) status = f->program->run(r, &digits);
+  digits_release(&digits);
+  return status;
+}
+
+/* A run on data of its own. */
+static falign_status do_synthetic(figure_run *r, const data_synthetic *data) {
+  falign_dataset *train = NULL, *test = NULL;
+  falign_status status = data_draw(data, DIGITS_IMAGE, FALIGN_TRAIN, r->figure->seed, &train);
+  if (status == FALIGN_OK) status = data_draw(data, DIGITS_IMAGE, FALIGN_TEST, r->figure->seed, &test);
+  if (status == FALIGN_OK) status = do_digits(r, train, test);
+  falign_dataset_destroy(train);
+  falign_dataset_destroy(test);
+  return status;
 }
 
 static falign_status do_run(figure_run *r) {
   const figure *f = r->figure;
-  digits_run digits;
-  falign_status status =
-      digits_make(&f->program->setups[r->condition], f->train, f->test, f->seed, r->number, r->threads, &digits);
-  if (status == FALIGN_OK) status = f->program->run(r, &digits);
-  digits_release(&digits);
-  return status;
+  const digits_setup *setup = &f->program->setups[r->condition];
+  if (setup->rule == NULL) return f->program->run(r, NULL);
+  return setup->data != NULL ? do_synthetic(r, setup->data) : do_digits(r, f->train, f->test);
 }
 
 static falign_status do_pending(void *user, uint32_t index) {
@@ -221,7 +256,8 @@ static falign_status prepare_jobs(figure *f, jobs *all) {
   all->count = count;
   for (size_t i = 0; i < count; i++) {
     job *j = &all->list[i];
-    *j = (job){.run = {.figure = f, .condition = i % conditions, .number = (uint32_t)(i / conditions)}, .all = all};
+    *j = (job){.run = {.figure = f, .condition = i % conditions, .number = (uint32_t)(i / conditions), .part = 1},
+               .all = all};
     TRY(prepare_job(j));
     if (!j->kept) all->pending[all->pending_count++] = i;
   }
@@ -270,6 +306,22 @@ static falign_status do_runs(figure *f) {
 
 /* ---- Results ---- */
 
+/* The last point of each line, on standard error. */
+static void print_panel(const plot_panel *panel) {
+  if (panel->count > 0) fprintf(stderr, "%s\n", panel->title);
+  for (size_t i = 0; i < panel->count; i++) {
+    const plot_line *line = &panel->lines[i];
+    const curve_point *last = &line->data.points[line->data.count - 1];
+    if (line->style.shape != PLOT_LINE && line->style.shape != PLOT_RANGE) continue;
+    fprintf(stderr, "  %-40s %10.5g", line->title, line->style.shape == PLOT_LINE ? last->mean : last->median);
+    if (last->runs > 1 && line->style.shape == PLOT_LINE) fprintf(stderr, " +- %-8.3g", last->sd);
+    if (line->style.shape == PLOT_RANGE) fprintf(stderr, " (%.5g to %.5g)", last->least, last->most);
+    if (panel->by_epoch) fprintf(stderr, "  at epoch %.5g", last->epoch);
+    if (!panel->by_epoch) fprintf(stderr, "  at %s %.5g", panel->x_label, last->x);
+    fprintf(stderr, ", %zu run%s\n", last->runs, last->runs == 1 ? "" : "s");
+  }
+}
+
 static falign_status write_table(const figure *f) {
   char path[PATH_SIZE];
   falign_config *config;
@@ -281,56 +333,78 @@ static falign_status write_table(const figure *f) {
   return status;
 }
 
-static falign_status draw(const figure *f, const char *ending) {
-  static plot_panel panels[FIGURE_PANELS];
+static falign_status draw(const figure *f, const plot_panel *panels) {
   char path[PATH_SIZE];
-  TRY(join(path, f, ending));
-  falign_status status = f->program->fill(f, panels);
-  if (status == FALIGN_OK) status = plot_write(panels, FIGURE_PANELS, path);
-  for (size_t i = 0; i < FIGURE_PANELS; i++) plot_free(&panels[i]);
-  return status;
+  TRY(join(path, f, ".svg"));
+  TRY(plot_write(panels, FIGURE_PANELS, path));
+  TRY(join(path, f, ".png"));
+  return plot_write(panels, FIGURE_PANELS, path);
 }
 
 static falign_status write_results(const figure *f) {
+  static plot_panel panels[FIGURE_PANELS];
   TRY(write_table(f));
-  TRY(f->program->print(f));
-  TRY(draw(f, ".svg"));
-  TRY(draw(f, ".png"));
+  falign_status status = f->program->fill(f, panels);
+  for (size_t i = 0; i < FIGURE_PANELS && status == FALIGN_OK; i++) print_panel(&panels[i]);
+  if (status == FALIGN_OK) status = draw(f, panels);
+  for (size_t i = 0; i < FIGURE_PANELS; i++) plot_free(&panels[i]);
+  TRY(status);
   fprintf(stderr, "%s: %s/%s.svg, .png, .csv, .summary.csv, .json\n", f->program->name, f->out, f->program->name);
   return FALIGN_OK;
 }
 
 /* ---- The program ---- */
 
+/* What --help says of the paper's size. */
+static void print_about(const figure_program *plan, char *about, size_t size) {
+  char paper[64] = "", quick[64] = "";
+  if (plan->epochs > 0) {
+    snprintf(paper, sizeof paper, " of %" PRIu64 " epochs", plan->epochs);
+    snprintf(quick, sizeof quick, " of %" PRIu64, plan->quick_epochs);
+  }
+  snprintf(about, size,
+           "%s\nWithout options: %" PRIu64 " runs%s; with --quick %" PRIu64
+           "%s.\n"
+           "Runs are kept in DIR/%s.runs: the same command, interrupted, goes on; with more --runs it adds to them.",
+           plan->about, plan->runs, paper, plan->quick_runs, quick, plan->name);
+}
+
 static int parse(figure *f, int argc, char **argv) {
   const figure_program *plan = f->program;
   char about[1024];
-  const option options[] = {
-      OPTION_TEXT("data", "DIR", NULL, &f->data, "the four IDX files of MNIST, or of data in its form"),
+  option options[7] = {
       OPTION_TEXT("out", "DIR", "figures", &f->out,
                   "where results go: the figure as SVG and PNG, all rows, their means, and the configuration"),
       OPTION_COUNT("runs", NULL, &f->runs, 1, 1000000, "runs of each condition; default: as in the paper"),
-      OPTION_COUNT("epochs", NULL, &f->epochs, 1, 1000000, "epochs of a run; default: as in the paper"),
       OPTION_COUNT("seed", "1", &f->seed, 0, UINT64_MAX, "seed of all random numbers"),
       OPTION_COUNT("threads", "0", &f->threads, 0, 1024, "runs at once; 0: one for each core"),
       OPTION_FLAG("quick", &f->quick, "fewer runs and epochs, where they are not given"),
   };
-  snprintf(about, sizeof about,
-           "%s\nThe paper has %" PRIu64 " runs of %" PRIu64 " epochs; --quick has %" PRIu64 " of %" PRIu64
-           ".\nRuns are kept in DIR/%s.runs: the same command, interrupted, goes on; with more --runs it adds to them.",
-           plan->about, plan->runs, plan->epochs, plan->quick_runs, plan->quick_epochs, plan->name);
-  const struct program p = {
-      .name = plan->name, .about = about, .options = options, .count = sizeof options / sizeof options[0]};
+  const option epochs =
+      OPTION_COUNT("epochs", NULL, &f->epochs, 1, 1000000, "epochs of a run; default: as in the paper");
+  const option data = OPTION_TEXT("data", "DIR|synthetic:W,B", NULL, &f->data,
+                                  "the four IDX files of MNIST, or of data in its form; or synthetic data, in which "
+                                  "points of one category have a cosine of W in expectation and others of B");
+  size_t count = 5;
+  if (plan->epochs > 0) options[count++] = epochs;
+  if (any_uses_data(plan)) options[count++] = data;
+  print_about(plan, about, sizeof about);
+  const struct program p = {.name = plan->name, .about = about, .options = options, .count = count};
   int code = options_parse(&p, argc, argv);
   if (f->runs == NOT_GIVEN) f->runs = f->quick ? plan->quick_runs : plan->runs;
   if (f->epochs == NOT_GIVEN) f->epochs = f->quick ? plan->quick_epochs : plan->epochs;
   return code;
 }
 
+static falign_status read_data(figure *f) {
+  if (!any_uses_data(f->program)) return FALIGN_OK;
+  TRY(data_find(f->data, &f->place));
+  return data_read(&f->place, DIGITS_IMAGE, f->seed, &f->train, &f->test);
+}
+
 static falign_status make_figure(figure *f) {
   TRY(make_directories(f));
-  TRY(data_find(f->data, &f->place));
-  TRY(data_read(&f->place, DIGITS_IMAGE, &f->train, &f->test));
+  TRY(read_data(f));
   TRY(falign_table_create(FALIGN_F32, "condition", &f->table));
   process_watch_signals();
   TRY(do_runs(f));

@@ -22,8 +22,7 @@ static bool ends_in(const char *text, const char *ending) {
 
 bool plot_can_write(const char *path) { return ends_in(path, ".svg") || ends_in(path, ".png"); }
 
-/* Takes over a curve, unless it is empty or there is no room. */
-static void add(plot_panel *panel, curve data, const char *title, plot_style style) {
+void plot_add_curve(plot_panel *panel, curve data, const char *title, plot_style style) {
   if (data.count == 0 || panel->count == PLOT_LINES) {
     curve_free(&data);
     return;
@@ -38,7 +37,7 @@ falign_status plot_add(plot_panel *panel, const falign_table *table, curve_key k
                        plot_style style) {
   curve data;
   TRY(curve_gather(table, key, &data));
-  add(panel, data, title, style);
+  plot_add_curve(panel, data, title, style);
   return FALIGN_OK;
 }
 
@@ -46,28 +45,80 @@ falign_status plot_add_orders(plot_panel *panel, const falign_table *table, curv
                               const char *title, plot_style style) {
   curve data;
   TRY(curve_gather_orders(table, key, iteration, &data));
-  add(panel, data, title, style);
+  plot_add_curve(panel, data, title, style);
+  return FALIGN_OK;
+}
+
+falign_status plot_add_grid(plot_panel *panel, plot_grid grid) {
+  size_t count = grid.rows * grid.columns;
+  grid.values = malloc(count * sizeof *grid.values);
+  if (grid.values == NULL) return fail(FALIGN_MEMORY, "no memory for a grid of %zu values", count);
+  for (size_t i = 0; i < count; i++) grid.values[i] = NAN;
+  panel->grid = grid;
   return FALIGN_OK;
 }
 
 void plot_free(plot_panel *panel) {
   for (size_t i = 0; i < panel->count; i++) curve_free(&panel->lines[i].data);
+  free(panel->grid.values);
+  panel->grid.values = NULL;
   panel->count = 0;
 }
 
+static bool is_used(const plot_panel *panel) { return panel->count > 0 || panel->grid.values != NULL; }
+
+/* ---- Data ---- */
+
 static double x_of(const plot_panel *panel, const curve_point *point) {
-  return panel->by_epoch ? point->epoch : point->iteration;
+  return panel->by_epoch ? point->epoch : point->x;
 }
 
-static void print_data(FILE *script, const plot_panel *panel, size_t i) {
-  const curve *data = &panel->lines[i].data;
-  fprintf(script, "$line%zu << END\n", i);
+static void print_arrows(FILE *script, const curve *data) {
+  for (size_t k = 0; k + 1 < data->count; k += 2) {
+    const curve_point *from = &data->points[k], *to = from + 1;
+    fprintf(script, "%.9g %.9g %.9g %.9g\n", from->x, from->mean, to->x - from->x, to->mean - from->mean);
+  }
+}
+
+static void print_points(FILE *script, const plot_panel *panel, const curve *data) {
   for (size_t k = 0; k < data->count; k++) {
-    const curve_point *point = &data->points[k];
-    fprintf(script, "%.9g %.9g %.9g\n", x_of(panel, point), point->mean, point->sd);
+    const curve_point *p = &data->points[k];
+    fprintf(script, "%.9g %.9g %.9g %.9g %.9g %.9g\n", x_of(panel, p), p->mean, p->sd, p->median, p->least, p->most);
+  }
+}
+
+static void print_line_data(FILE *script, const plot_panel *panel, size_t i) {
+  const plot_line *line = &panel->lines[i];
+  fprintf(script, "$line%zu << END\n", i);
+  if (line->style.shape == PLOT_ARROWS) {
+    print_arrows(script, &line->data);
+  } else {
+    print_points(script, panel, &line->data);
   }
   fputs("END\n", script);
 }
+
+static double grid_x(const plot_grid *g, double column) { return g->x_first + column * g->x_step; }
+static double grid_y(const plot_grid *g, double row) { return g->y_first + row * g->y_step; }
+
+/* The grid of panel i, and its contours, which gnuplot computes as a table. */
+static void print_grid_data(FILE *script, const plot_grid *g, size_t i) {
+  fprintf(script, "$grid%zu << END\n", i);
+  for (size_t row = 0; row < g->rows; row++) {
+    for (size_t column = 0; column < g->columns; column++) {
+      double value = g->values[row * g->columns + column];
+      fprintf(script, "%.9g %.9g ", grid_x(g, (double)column), grid_y(g, (double)row));
+      fprintf(script, isfinite(value) ? "%.9g\n" : "NaN\n", value);
+    }
+    fputs("\n", script);
+  }
+  fputs("END\n", script);
+  if (!g->contours) return;
+  fprintf(script, "set contour base\nset cntrparam levels auto 20\nunset surface\nset table $contours%zu\n", i);
+  fprintf(script, "splot $grid%zu using 1:2:3\nunset table\nset surface\nunset contour\n", i);
+}
+
+/* ---- Lines ---- */
 
 /* A text as gnuplot quotes it. */
 static void print_text(FILE *script, const char *text) {
@@ -76,25 +127,50 @@ static void print_text(FILE *script, const char *text) {
   fputc('\'', script);
 }
 
-static void print_line(FILE *script, const plot_line *line, size_t i) {
-  const char *colour = colours[line->style.colour % COLOURS];
-  size_t points = line->data.count;
-  if (line->data.points[0].runs > 1) {
-    fprintf(script, "$line%zu using 1:($2-$3):($2+$3) with filledcurves fc rgb '%s' ", i, colour);
-    fputs("fs transparent solid 0.2 noborder notitle, ", script);
-  }
-  fprintf(script, "$line%zu using 1:2 with %s lw 2.5 dt %d lc rgb '%s' ", i,
-          points == 1          ? "points"
-          : line->style.marked ? "linespoints"
-                               : "lines",
-          (int)(line->style.dash % DASHES) + 1, colour);
-  if (line->style.marked) fprintf(script, "pt 6 pointinterval %zu ", points / MARKS + 1);
+static void print_title(FILE *script, const plot_line *line) {
   fputs("title ", script);
   print_text(script, line->title);
 }
 
+/* The mean, with a band where there is more than one run. */
+static void print_mean(FILE *script, const plot_line *line, size_t i, const char *colour, int dash) {
+  const char *how = line->data.count == 1 ? "points" : line->style.marked ? "linespoints" : "lines";
+  if (line->data.points[0].runs > 1) {
+    fprintf(script, "$line%zu using 1:($2-$3):($2+$3) with filledcurves fc rgb '%s' ", i, colour);
+    fputs("fs transparent solid 0.2 noborder notitle, ", script);
+  }
+  fprintf(script, "$line%zu using 1:2 with %s lw 2.5 dt %d lc rgb '%s' ", i, how, dash, colour);
+  if (line->style.marked) fprintf(script, "pt 6 pointinterval %zu ", line->data.count / MARKS + 1);
+}
+
+static void print_line(FILE *script, const plot_line *line, size_t i) {
+  const char *colour = colours[line->style.colour % COLOURS];
+  int dash = (int)(line->style.dash % DASHES) + 1, mark = line->style.marked ? 6 : 7;
+  switch (line->style.shape) {
+    case PLOT_LINE: print_mean(script, line, i, colour, dash); break;
+    case PLOT_RANGE:
+      fprintf(script, "$line%zu using 1:4:5:6 with yerrorlines lw 2 pt %d dt %d lc rgb '%s' ", i, mark, dash, colour);
+      break;
+    case PLOT_STEPS:
+      fprintf(script, "$line%zu using 1:2 with histeps lw 2.5 dt %d lc rgb '%s' ", i, dash, colour);
+      break;
+    case PLOT_PATH:
+      fprintf(script, "$line%zu using 1:2 with %s lw 2.5 dt %d lc rgb '%s' ", i,
+              line->style.marked ? "points" : "lines", dash, colour);
+      if (line->style.marked) fprintf(script, "pt %d ps 1.5 ", (int)(5 + 2 * (line->style.dash % 4)));
+      break;
+    case PLOT_ARROWS:
+      fprintf(script, "$line%zu using 1:2:3:4 with vectors head filled size screen 0.008,20 lw 1.5 lc rgb '%s' ", i,
+              colour);
+      break;
+  }
+  print_title(script, line);
+}
+
+/* ---- Panels ---- */
+
 /* gnuplot warns where all points have one x or one y: gives it a range then. */
-static void print_ranges(FILE *script, const plot_panel *panel) {
+static void print_line_ranges(FILE *script, const plot_panel *panel) {
   const curve_point *first = &panel->lines[0].data.points[0];
   double x = x_of(panel, first), y = first->mean;
   bool wide = false, high = false;
@@ -105,27 +181,61 @@ static void print_ranges(FILE *script, const plot_panel *panel) {
       high = high || fabs(point->mean - y) > 0;
     }
   }
-  fputs("set xrange [*:*]\nset yrange [*:*]\n", script);
   if (!wide) fprintf(script, "set xrange [%.9g:%.9g]\n", x - 1, x + 1);
   if (!high) fprintf(script, "set yrange [%.9g:%.9g]\n", y - 1, y + 1);
 }
 
-static void print_panel(FILE *script, const plot_panel *panel) {
-  print_ranges(script, panel);
-  for (size_t i = 0; i < panel->count; i++) print_data(script, panel, i);
-  char title[256];
-  size_t runs = panel->lines[0].data.points[0].runs;
-  snprintf(title, sizeof title, runs > 1 ? "%s: mean and s.d. of %zu runs" : "%s", panel->title, runs);
-  fputs("set title ", script);
-  print_text(script, title);
-  fputs("\nset xlabel ", script);
-  print_text(script, panel->x_label);
-  fputs("\nset ylabel ", script);
-  print_text(script, panel->y_label);
+/* Those of a grid hold all its squares. */
+static void print_ranges(FILE *script, const plot_panel *panel) {
+  const plot_grid *g = &panel->grid;
+  fputs("set xrange [*:*]\nset yrange [*:*]\n", script);
+  if (g->values == NULL) {
+    print_line_ranges(script, panel);
+    return;
+  }
+  fprintf(script, "set xrange [%.9g:%.9g]\n", grid_x(g, -0.5), grid_x(g, (double)g->columns - 0.5));
+  fprintf(script, "set yrange [%.9g:%.9g]\n", grid_y(g, -0.5), grid_y(g, (double)g->rows - 0.5));
+}
+
+static void print_setting(FILE *script, const char *name, const char *text) {
+  fprintf(script, "set %s ", name);
+  print_text(script, text);
   fputs("\n", script);
+}
+
+/* The panel's title tells what the lines are of more than one run. */
+static void print_heading(FILE *script, const plot_panel *panel) {
+  char title[256];
+  size_t runs = panel->count > 0 ? panel->lines[0].data.points[0].runs : 1;
+  const char *what =
+      panel->count > 0 && panel->lines[0].style.shape == PLOT_RANGE ? "median and range" : "mean and s.d.";
+  if (panel->count > 0 && panel->lines[0].style.shape == PLOT_STEPS) what = "mean";
+  snprintf(title, sizeof title, runs > 1 ? "%s: %s of %zu runs" : "%s", panel->title, what, runs);
+  print_setting(script, "title", title);
+  print_setting(script, "xlabel", panel->x_label);
+  print_setting(script, "ylabel", panel->y_label);
+  if (panel->grid.values != NULL) print_setting(script, "cblabel", panel->grid.label);
+  fputs(panel->log_y ? "set logscale y\n" : "unset logscale y\n", script);
+  fputs(panel->key_by_side ? "set key outside right center vertical Left reverse\n"
+                           : "set key outside bottom center horizontal Left reverse height 1\n",
+        script);
+}
+
+static void print_panel(FILE *script, const plot_panel *panel, size_t number) {
+  const char *separator = "plot ";
+  print_ranges(script, panel);
+  for (size_t i = 0; i < panel->count; i++) print_line_data(script, panel, i);
+  print_heading(script, panel);
+  if (panel->grid.values != NULL) {
+    fprintf(script, "plot $grid%zu using 1:2:3 with image notitle", number);
+    if (panel->grid.contours)
+      fprintf(script, ", $contours%zu using 1:2 with lines lw 0.7 lc rgb '#707070' notitle", number);
+    separator = ", ";
+  }
   for (size_t i = 0; i < panel->count; i++) {
-    fputs(i == 0 ? "plot " : ", ", script);
+    fputs(separator, script);
     print_line(script, &panel->lines[i], i);
+    separator = ", ";
   }
   fputs("\n", script);
 }
@@ -134,15 +244,20 @@ static void print_panel(FILE *script, const plot_panel *panel) {
  * disk that is full. */
 static falign_status print_script(FILE *script, const plot_panel *panels, size_t count, const char *path) {
   size_t used = 0;
-  for (size_t i = 0; i < count; i++) used += panels[i].count > 0;
+  for (size_t i = 0; i < count; i++) used += is_used(&panels[i]);
   if (used == 0) return fail(FALIGN_INVALID, "nothing to plot: no values were measured");
   size_t rows = used > 3 ? 2 : 1, columns = (used + rows - 1) / rows;
   fprintf(script, "set terminal %s size %zu,%zu dashlength 0.6 font 'sans,12' background rgb 'white'\n",
           ends_in(path, ".svg") ? "svg" : "pngcairo", 600 * columns, 480 * rows);
-  fputs("set grid\nset autoscale xfix\nset key outside bottom center horizontal Left reverse height 1\n", script);
+  fputs("set grid\nset autoscale xfix\n", script);
+  /* Darker is more, also without colour. */
+  fputs("set palette defined (0 '#f7fbff', 1 '#c6dbef', 2 '#6baed6', 3 '#2171b5', 4 '#08306b')\n", script);
+  for (size_t i = 0; i < count; i++) {
+    if (panels[i].grid.values != NULL) print_grid_data(script, &panels[i].grid, i);
+  }
   fprintf(script, "set multiplot layout %zu,%zu\n", rows, columns);
   for (size_t i = 0; i < count; i++) {
-    if (panels[i].count > 0) print_panel(script, &panels[i]);
+    if (is_used(&panels[i])) print_panel(script, &panels[i], i);
   }
   fputs("unset multiplot\n", script);
   return fflush(script) == 0 && !ferror(script) ? FALIGN_OK : fail(FALIGN_IO, "temporary file: %s", strerror(errno));

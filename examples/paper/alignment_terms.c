@@ -154,17 +154,6 @@ static falign_status fill(const figure *f, plot_panel panels[FIGURE_PANELS]) {
   return FALIGN_OK;
 }
 
-static falign_status print(const figure *f) {
-  for (size_t c = 0; c < CONDITIONS; c++) {
-    for (size_t i = 0; i < TRACED; i++) {
-      for (int64_t l = 1; l < DIGITS_LAYERS; l++) {
-        TRY(curve_print_last(f->table, (curve_key){names[c], "angle_t", l, (int64_t)traced[i]}));
-      }
-    }
-  }
-  return FALIGN_OK;
-}
-
 int main(int argc, char **argv) {
   static const figure_program alignment_terms = {
       .name = "alignment_terms",
@@ -177,7 +166,6 @@ int main(int argc, char **argv) {
       .quick_runs = 2,
       .quick_epochs = 5,
       .run = do_run,
-      .print = print,
       .fill = fill,
   };
   return figure_main(&alignment_terms, argc, argv);

@@ -62,17 +62,6 @@ static falign_status fill(const figure *f, plot_panel panels[FIGURE_PANELS]) {
   return FALIGN_OK;
 }
 
-static falign_status print(const figure *f) {
-  for (size_t c = 0; c < CONDITIONS; c++) {
-    for (size_t i = 0; i < VIEWS; i++) {
-      for (size_t k = 0; k < LAGS; k++) {
-        TRY(curve_print_last(f->table, (curve_key){names[c], views[i].metric, views[i].layer, (int64_t)lags[k]}));
-      }
-    }
-  }
-  return FALIGN_OK;
-}
-
 int main(int argc, char **argv) {
   static const figure_program autocorrelation = {
       .name = "autocorrelation",
@@ -85,7 +74,6 @@ int main(int argc, char **argv) {
       .quick_runs = 2,
       .quick_epochs = 5,
       .run = do_run,
-      .print = print,
       .fill = fill,
   };
   return figure_main(&autocorrelation, argc, argv);

@@ -103,15 +103,6 @@ static falign_status fill(const figure *f, plot_panel panels[FIGURE_PANELS]) {
   return FALIGN_OK;
 }
 
-static falign_status print(const figure *f) {
-  for (size_t i = 0; i < VIEWS; i++) {
-    for (int64_t l = 1; l < DIGITS_LAYERS; l++) {
-      TRY(curve_print_last(f->table, (curve_key){names[0], views[i].metric, l, -1}));
-    }
-  }
-  return FALIGN_OK;
-}
-
 int main(int argc, char **argv) {
   static const figure_program remainder = {
       .name = "remainder",
@@ -124,7 +115,6 @@ int main(int argc, char **argv) {
       .quick_runs = 2,
       .quick_epochs = 5,
       .run = do_run,
-      .print = print,
       .fill = fill,
   };
   return figure_main(&remainder, argc, argv);

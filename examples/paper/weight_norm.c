@@ -66,7 +66,7 @@ static falign_status do_run(figure_run *r, digits_run *digits) {
   averages a = {.run = r};
   falign_metric *metric;
   TRY(falign_metric_create_test_error(digits->test, &metric));
-  TRY(digits_observe(digits, metric, digits_per_epoch(r->figure->train), figure_record, r));
+  TRY(digits_observe(digits, metric, r->per_epoch, figure_record, r));
   TRY(falign_metric_create("norm_w", &metric));
   TRY(digits_observe(digits, metric, LOG_EVERY, figure_record, r));
   if (r->condition <= FA_NORMALIZED) TRY(observe_fa(r, digits, &a));
@@ -75,15 +75,6 @@ static falign_status do_run(figure_run *r, digits_run *digits) {
 }
 
 /* ---- The figure ---- */
-
-static falign_status print(const figure *f) {
-  for (size_t c = 0; c < CONDITIONS; c++) {
-    TRY(curve_print_last(f->table, (curve_key){names[c], "test_error", -1, -1}));
-    for (int64_t l = 1; l < DIGITS_LAYERS; l++)
-      TRY(curve_print_last(f->table, (curve_key){names[c], "angle_w_b", l, -1}));
-  }
-  return FALIGN_OK;
-}
 
 /* A metric of FA's layers, in the colours of the paper's layers; with marks where weights are normalized. */
 static falign_status add_layers(const figure *f, const char *metric, uint32_t first, plot_panel *panel) {
@@ -133,7 +124,6 @@ int main(int argc, char **argv) {
       .quick_runs = 2,
       .quick_epochs = 5,
       .run = do_run,
-      .print = print,
       .fill = fill,
   };
   return figure_main(&weight_norm, argc, argv);
