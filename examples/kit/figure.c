@@ -90,7 +90,7 @@ static falign_status describe_data(const figure *f, falign_config *config) {
   TRY(describe_program(config, f->program->name));
   if (f->epochs > 0) TRY(falign_config_set_integer(config, "epochs", (int64_t)f->epochs));
   TRY(describe_seed(config, f->seed));
-  if (f->program->describe != NULL) TRY(f->program->describe(config));
+  if (f->program->describe != NULL) TRY(f->program->describe(f, config));
   if (f->train != NULL) TRY(describe_dataset(config, "training-data", f->train));
   if (f->test != NULL) TRY(describe_dataset(config, "test-data", f->test));
   TRY(falign_backend_find("auto", &backend)); /* a trainer's own choice; permanent */
@@ -333,22 +333,32 @@ static falign_status write_table(const figure *f) {
   return status;
 }
 
-static falign_status draw(const figure *f, const plot_panel *panels) {
-  char path[PATH_SIZE];
-  TRY(join(path, f, ".svg"));
-  TRY(plot_write(panels, FIGURE_PANELS, path));
-  TRY(join(path, f, ".png"));
-  return plot_write(panels, FIGURE_PANELS, path);
+typedef falign_status fill_function(const figure *f, plot_panel panels[FIGURE_PANELS]);
+
+static falign_status write_pictures(const figure *f, const plot_panel *panels, const char *more) {
+  static const char *const formats[] = {".svg", ".png"};
+  char path[PATH_SIZE], ending[16];
+  for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+    snprintf(ending, sizeof ending, "%s%s", more, formats[i]);
+    TRY(join(path, f, ending));
+    TRY(plot_write(panels, FIGURE_PANELS, path));
+  }
+  return FALIGN_OK;
+}
+
+static falign_status draw(const figure *f, fill_function *fill, const char *more) {
+  static plot_panel panels[FIGURE_PANELS];
+  falign_status status = fill(f, panels);
+  for (size_t i = 0; i < FIGURE_PANELS && status == FALIGN_OK; i++) print_panel(&panels[i]);
+  if (status == FALIGN_OK) status = write_pictures(f, panels, more);
+  for (size_t i = 0; i < FIGURE_PANELS; i++) plot_free(&panels[i]);
+  return status;
 }
 
 static falign_status write_results(const figure *f) {
-  static plot_panel panels[FIGURE_PANELS];
   TRY(write_table(f));
-  falign_status status = f->program->fill(f, panels);
-  for (size_t i = 0; i < FIGURE_PANELS && status == FALIGN_OK; i++) print_panel(&panels[i]);
-  if (status == FALIGN_OK) status = draw(f, panels);
-  for (size_t i = 0; i < FIGURE_PANELS; i++) plot_free(&panels[i]);
-  TRY(status);
+  TRY(draw(f, f->program->fill, ""));
+  if (f->program->fill_more != NULL) TRY(draw(f, f->program->fill_more, "-more"));
   fprintf(stderr, "%s: %s/%s.svg, .png, .csv, .summary.csv, .json\n", f->program->name, f->out, f->program->name);
   return FALIGN_OK;
 }

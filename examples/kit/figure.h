@@ -28,7 +28,7 @@ typedef struct figure_run {
   double begun, part;  /* the share of the run's work that is done, and that of what comes next; 0 and 1 at first */
 } figure_run;
 
-enum { FIGURE_PANELS = 6 }; /* at most: three in a row */
+enum { FIGURE_PANELS = 16 }; /* at most */
 
 typedef struct figure_program {
   const char *name, *about;
@@ -40,9 +40,11 @@ typedef struct figure_program {
   /* Has a run measured as it likes, and trains it by figure_train(). `digits` is NULL for a setup without a rule. */
   falign_status (*run)(figure_run *r, digits_run *digits);
   /* Adds to the configuration what else numbers depend on; may be NULL. */
-  falign_status (*describe)(falign_config *config);
+  falign_status (*describe)(const figure *f, falign_config *config);
   /* Fills the panels of the figure, which are empty. */
   falign_status (*fill)(const figure *f, plot_panel panels[FIGURE_PANELS]);
+  /* Fills those of a second picture, NAME-more; may be NULL. */
+  falign_status (*fill_more)(const figure *f, plot_panel panels[FIGURE_PANELS]);
 } figure_program;
 
 struct figure {

@@ -246,7 +246,7 @@ static falign_status print_script(FILE *script, const plot_panel *panels, size_t
   size_t used = 0;
   for (size_t i = 0; i < count; i++) used += is_used(&panels[i]);
   if (used == 0) return fail(FALIGN_INVALID, "nothing to plot: no values were measured");
-  size_t rows = used > 3 ? 2 : 1, columns = (used + rows - 1) / rows;
+  size_t columns = used <= 3 ? used : used <= 6 ? (used + 1) / 2 : 4, rows = (used + columns - 1) / columns;
   fprintf(script, "set terminal %s size %zu,%zu dashlength 0.6 font 'sans,12' background rgb 'white'\n",
           ends_in(path, ".svg") ? "svg" : "pngcairo", 600 * columns, 480 * rows);
   fputs("set grid\nset autoscale xfix\n", script);

@@ -66,7 +66,8 @@ void plot_free(plot_panel *panel);
 /* Whether the file name ends in .svg or .png. */
 bool plot_can_write(const char *path);
 
-/* Draws the panels that have lines or a grid, up to three side by side, more in two rows. */
+/* Draws the panels that have lines or a grid, up to three side by side, up to six in two rows, more in rows of
+ * four. */
 falign_status plot_write(const plot_panel *panels, size_t count, const char *path);
 
 #endif

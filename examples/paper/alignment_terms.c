@@ -9,11 +9,9 @@
 #include <stdlib.h>
 
 #include "kit/figure.h"
+#include "kit/orders.h"
 
-enum { EARLY = 66, LATE = 1260, MOST_ORDERS = 64, LOG_EVERY = 10, LONGEST = 120 };
-
-static const uint64_t traced[] = {1, 59, 60, 61, LONGEST}; /* orders that are followed over the iterations */
-enum { TRACED = sizeof traced / sizeof traced[0] };
+enum { EARLY = 66, LATE = 1260 };
 
 static const char *const names[] = {"unshuffled", "shuffled"};
 enum { UNSHUFFLED, SHUFFLED, CONDITIONS };
@@ -23,86 +21,34 @@ static const digits_setup setups[CONDITIONS] = {
     {.rule = "fa", .eta = 0.0005, .order = FALIGN_ORDER_EPOCH},
 };
 
-/* ---- Terms of single orders, as a metric ---- */
-
-typedef struct meter {
-  falign_terms *terms;
-  double *t; /* of all orders that are measured at once, one layer */
-} meter;
-
-/* The orders of iteration k, those beyond k left out; returns how many. */
-static size_t choose_orders(uint64_t k, uint64_t orders[MOST_ORDERS]) {
-  size_t count = 0;
-  if (k == EARLY || k == LATE) {
-    while (count < MOST_ORDERS) {
-      orders[count] = count + 1;
-      count++;
-    }
-    return count;
-  }
-  for (size_t i = 0; i < TRACED; i++) {
-    if (traced[i] <= k) orders[count++] = traced[i];
-  }
-  return count;
-}
-
-static falign_status measure(void *user, const falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
-                             void *emit_user) {
-  const meter *m = user;
-  uint64_t k = falign_trainer_iteration(trainer), orders[MOST_ORDERS];
-  size_t count = choose_orders(k, orders), numbers = DIGITS_WIDTH * DIGITS_WIDTH;
-  for (uint32_t l = 1; l < DIGITS_LAYERS; l++) {
-    TRY(falign_terms_orders(m->terms, trace, l, 1, orders, count, m->t));
-    for (size_t i = 0; i < count; i++) {
-      double angle;
-      TRY(falign_terms_compare(m->terms, trace, l, m->t + i * numbers, &angle, NULL, NULL));
-      TRY(emit(emit_user, k, "angle_t", l, (int64_t)orders[i], angle));
-    }
-  }
-  return FALIGN_OK;
-}
-
-static falign_status make_meter(const digits_run *digits, meter *m) {
-  falign_history *history;
-  TRY(falign_history_create(digits->network, &history));
-  falign_status status = falign_history_set_window(history, LONGEST + 1);
-  if (status == FALIGN_OK) status = falign_trainer_set_history(digits->trainer, history);
-  if (status == FALIGN_OK) status = falign_terms_create(history, digits->rule, &m->terms);
-  falign_history_destroy(history);
-  TRY(status);
-  m->t = malloc(MOST_ORDERS * DIGITS_WIDTH * DIGITS_WIDTH * sizeof *m->t);
-  return m->t != NULL ? FALIGN_OK : fail(FALIGN_MEMORY, "no memory for the terms of %d orders", MOST_ORDERS);
-}
-
 /* ---- A run ---- */
 
-static falign_status observe_terms(figure_run *r, const digits_run *digits, meter *m) {
-  static const falign_metric_table table = {
-      .size = sizeof table, .name = "terms", .needs = FALIGN_NEEDS_ACTIVITY, .measure = measure};
-  const uint64_t early = EARLY; /* LATE is a multiple of LOG_EVERY */
-  falign_metric *metric;
-  TRY(falign_metric_create_custom(&table, m, &metric));
-  falign_status status = falign_trainer_observe_at(digits->trainer, metric, &early, 1, figure_record, r);
-  if (status != FALIGN_OK) falign_metric_destroy(metric);
-  TRY(status);
-  return digits_observe(digits, metric, LOG_EVERY, figure_record, r);
+static falign_status keep_history(const digits_run *digits, falign_terms **terms) {
+  falign_history *history;
+  TRY(falign_history_create(digits->network, &history));
+  falign_status status = falign_history_set_window(history, ORDERS_LONGEST);
+  if (status == FALIGN_OK) status = falign_trainer_set_history(digits->trainer, history);
+  if (status == FALIGN_OK) status = falign_terms_create(history, digits->rule, terms);
+  falign_history_destroy(history);
+  return status;
 }
 
-static falign_status observe_all(figure_run *r, const digits_run *digits, meter *m) {
+static falign_status observe(figure_run *r, const digits_run *digits, orders_meter *m) {
   static const char *const angles[] = {"angle_dw_b", "angle_w_b"};
   falign_metric *metric;
-  TRY(make_meter(digits, m));
-  TRY(observe_terms(r, digits, m));
+  TRY(keep_history(digits, &m->terms));
+  TRY(orders_observe(digits, m, figure_record, r));
   for (size_t i = 0; i < sizeof angles / sizeof angles[0]; i++) {
     TRY(falign_metric_create(angles[i], &metric));
-    TRY(digits_observe(digits, metric, LOG_EVERY, figure_record, r));
+    TRY(digits_observe(digits, metric, ORDERS_EVERY, figure_record, r));
   }
   return FALIGN_OK;
 }
 
 static falign_status do_run(figure_run *r, digits_run *digits) {
-  meter m = {0};
-  falign_status status = observe_all(r, digits, &m);
+  const uint64_t listed_at[] = {EARLY, LATE};
+  orders_meter m = {.metric = "angle_t", .listed_at = listed_at, .listed_at_count = 2};
+  falign_status status = observe(r, digits, &m);
   if (status == FALIGN_OK) status = figure_train(r, digits);
   falign_terms_destroy(m.terms);
   free(m.t);
@@ -125,9 +71,9 @@ static falign_status add_orders(const figure *f, const char *condition, int64_t 
 /* The terms of the first layer over the iterations, and what they add up to. */
 static falign_status add_iterations(const figure *f, const char *condition, plot_panel *panel) {
   char title[32];
-  for (size_t i = 0; i < TRACED; i++) {
-    snprintf(title, sizeof title, "T, order %" PRIu64, traced[i]);
-    TRY(plot_add(panel, f->table, (curve_key){condition, "angle_t", 1, (int64_t)traced[i]}, title,
+  for (size_t i = 0; i < ORDERS_TRACED; i++) {
+    snprintf(title, sizeof title, "T, order %" PRIu64, orders_traced[i]);
+    TRY(plot_add(panel, f->table, (curve_key){condition, "angle_t", 1, (int64_t)orders_traced[i]}, title,
                  (plot_style){.colour = i, .dash = i}));
   }
   TRY(plot_add(panel, f->table, (curve_key){condition, "angle_dw_b", 1, -1}, "dW",

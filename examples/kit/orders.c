@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "orders.h"
+
+#include <stdlib.h>
+
+const uint64_t orders_traced[ORDERS_TRACED] = {1, 59, 60, 61, ORDERS_LONGEST};
+
+static bool is_listed_at(const orders_meter *m, uint64_t k) {
+  for (size_t i = 0; i < m->listed_at_count; i++) {
+    if (m->listed_at[i] == k) return true;
+  }
+  return false;
+}
+
+/* The orders of iteration k, those beyond k left out; returns how many. */
+static size_t choose(const orders_meter *m, uint64_t k, uint64_t orders[ORDERS_LISTED]) {
+  bool listed = is_listed_at(m, k);
+  size_t most = listed ? ORDERS_LISTED : ORDERS_TRACED, count = 0;
+  for (size_t i = 0; i < most; i++) {
+    uint64_t order = listed ? i + 1 : orders_traced[i];
+    if (order <= k) orders[count++] = order;
+  }
+  return count;
+}
+
+static falign_status compute(const orders_meter *m, const falign_trace *trace, uint32_t l, const uint64_t *orders,
+                             size_t count) {
+  if (m->disturbance != NULL) return falign_disturbance_orders(m->disturbance, trace, l, orders, count, m->t);
+  return falign_terms_orders(m->terms, trace, l, 1, orders, count, m->t);
+}
+
+static falign_status measure(void *user, const falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+                             void *emit_user) {
+  const orders_meter *m = user;
+  uint64_t k = falign_trainer_iteration(trainer), orders[ORDERS_LISTED];
+  size_t count = choose(m, k, orders);
+  for (uint32_t l = 1; l < DIGITS_LAYERS && count > 0; l++) {
+    TRY(compute(m, trace, l, orders, count));
+    for (size_t i = 0; i < count; i++) {
+      double angle;
+      TRY(falign_terms_compare(m->terms, trace, l, m->t + i * DIGITS_WIDTH * DIGITS_WIDTH, &angle, NULL, NULL));
+      TRY(emit(emit_user, k, m->metric, l, (int64_t)orders[i], angle));
+    }
+  }
+  return FALIGN_OK;
+}
+
+/* Those iterations at which the metric does not look anyhow. */
+static falign_status observe_listed(const digits_run *run, const orders_meter *m, falign_metric *metric,
+                                    falign_value_fn sink, void *user) {
+  for (size_t i = 0; i < m->listed_at_count; i++) {
+    if (m->listed_at[i] % ORDERS_EVERY == 0) continue;
+    TRY(falign_trainer_observe_at(run->trainer, metric, &m->listed_at[i], 1, sink, user));
+  }
+  return FALIGN_OK;
+}
+
+falign_status orders_observe(const digits_run *run, orders_meter *m, falign_value_fn sink, void *user) {
+  const falign_metric_table table = {
+      .size = sizeof table, .name = m->metric, .needs = FALIGN_NEEDS_ACTIVITY, .measure = measure};
+  falign_metric *metric;
+  m->t = malloc(ORDERS_LISTED * DIGITS_WIDTH * DIGITS_WIDTH * sizeof *m->t);
+  if (m->t == NULL) return fail(FALIGN_MEMORY, "no memory for the terms of %d orders", ORDERS_LISTED);
+  TRY(falign_metric_create_custom(&table, m, &metric));
+  falign_status status = observe_listed(run, m, metric, sink, user);
+  if (status == FALIGN_OK) status = falign_trainer_observe(run->trainer, metric, ORDERS_EVERY, sink, user);
+  falign_metric_destroy(metric);
+  return status;
+}
