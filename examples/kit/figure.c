@@ -308,7 +308,8 @@ static falign_status do_runs(figure *f) {
 
 /* The last point of each line, on standard error. */
 static void print_panel(const plot_panel *panel) {
-  if (panel->count > 0) fprintf(stderr, "%s\n", panel->title);
+  plot_shape shape = panel->count > 0 ? panel->lines[0].style.shape : PLOT_PATH;
+  if (shape == PLOT_LINE || shape == PLOT_RANGE) fprintf(stderr, "%s\n", panel->title);
   for (size_t i = 0; i < panel->count; i++) {
     const plot_line *line = &panel->lines[i];
     const curve_point *last = &line->data.points[line->data.count - 1];

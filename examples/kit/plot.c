@@ -127,6 +127,7 @@ static void print_text(FILE *script, const char *text) {
   fputc('\'', script);
 }
 
+/* One that is empty has no place in the key. */
 static void print_title(FILE *script, const plot_line *line) {
   fputs("title ", script);
   print_text(script, line->title);
@@ -214,7 +215,10 @@ static void print_heading(FILE *script, const plot_panel *panel) {
   print_setting(script, "title", title);
   print_setting(script, "xlabel", panel->x_label);
   print_setting(script, "ylabel", panel->y_label);
-  if (panel->grid.values != NULL) print_setting(script, "cblabel", panel->grid.label);
+  if (panel->grid.values != NULL) {
+    print_setting(script, "cblabel", panel->grid.label);
+    fputs("set cblabel offset 1.5\n", script); /* beside the numbers */
+  }
   fputs(panel->log_y ? "set logscale y\n" : "unset logscale y\n", script);
   fputs(panel->key_by_side ? "set key outside right center vertical Left reverse\n"
                            : "set key outside bottom center horizontal Left reverse height 1\n",
@@ -249,7 +253,7 @@ static falign_status print_script(FILE *script, const plot_panel *panels, size_t
   size_t columns = used <= 3 ? used : used <= 6 ? (used + 1) / 2 : 4, rows = (used + columns - 1) / columns;
   fprintf(script, "set terminal %s size %zu,%zu dashlength 0.6 font 'sans,12' background rgb 'white'\n",
           ends_in(path, ".svg") ? "svg" : "pngcairo", 600 * columns, 480 * rows);
-  fputs("set grid\nset autoscale xfix\n", script);
+  fputs("set grid\nset autoscale xfix\nset format '%g'\n", script);
   /* Darker is more, also without colour. */
   fputs("set palette defined (0 '#f7fbff', 1 '#c6dbef', 2 '#6baed6', 3 '#2171b5', 4 '#08306b')\n", script);
   for (size_t i = 0; i < count; i++) {

@@ -25,7 +25,8 @@ static const digits_setup setups[CONDITIONS] = {SHUFFLED(0),   SHUFFLED(0.2), SH
 static const uint64_t listed_at[] = {EARLY, LATE};
 
 /* Of S_L of the inputs; an image's dot product with itself is 23 on average. */
-static const histogram inputs = {.metric = "s_l", .quantity = FALIGN_SIMILARITY_L, .low = 0, .width = 1, .bins = 64};
+static const histogram inputs = {
+    .metric = "pairs_s_l", .quantity = FALIGN_SIMILARITY_L, .low = 0, .width = 1, .bins = 64};
 
 /* ---- Similarity of inputs ---- */
 

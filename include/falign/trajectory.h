@@ -39,6 +39,11 @@ FALIGN_API size_t falign_trajectory_points(const falign_trajectory *trajectory);
 /** How many coordinates a point has. */
 FALIGN_API size_t falign_trajectory_numbers(const falign_trajectory *trajectory);
 
+/** Copies point i, in the order in which they were added, to `length` = falign_trajectory_numbers() coordinates.
+ *  @return FALIGN_INVALID for a point that is not there, FALIGN_SHAPE for another length. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trajectory_get(const falign_trajectory *trajectory, size_t i,
+                                                              double *point, size_t length);
+
 /** The mean of a trajectory's points and their first principal components: orthonormal directions, the one of largest
  *  variance first, each with the sign that makes its coordinate of largest magnitude positive. */
 typedef struct falign_components falign_components;

@@ -59,3 +59,15 @@ falign_status falign_trajectory_add_network(falign_trajectory *trajectory, const
 size_t falign_trajectory_points(const falign_trajectory *trajectory) { return trajectory->points; }
 
 size_t falign_trajectory_numbers(const falign_trajectory *trajectory) { return trajectory->numbers; }
+
+falign_status falign_trajectory_get(const falign_trajectory *trajectory, size_t i, double *point, size_t length) {
+  FAL_GIVEN(trajectory);
+  FAL_GIVEN(point);
+  size_t numbers = trajectory->numbers;
+  if (i >= trajectory->points)
+    return fal_fail(FALIGN_INVALID, "there is no point %zu: the trajectory has %zu", i, trajectory->points);
+  if (length != numbers)
+    return fal_fail(FALIGN_SHAPE, "the trajectory's points have %zu coordinates, got %zu", numbers, length);
+  fal_copy_matrix(point, FALIGN_F64, numbers, trajectory->point[i], trajectory->precision, numbers, 1, numbers);
+  return FALIGN_OK;
+}

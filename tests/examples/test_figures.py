@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the programs that make the paper's figures, by their command lines.
 
-usage: test_figures.py MNIST ALIGNMENT_TERMS AUTOCORRELATION REMAINDER WEIGHT_NORM
+usage: test_figures.py PROGRAM...
 
 Only Python's own library is used; the data are a small synthetic set in MNIST's format, of one batch an epoch.
 """
 
+import gzip
 import json
 import math
 import os
@@ -20,7 +21,8 @@ import time
 sys.dont_write_bytecode = True
 from toy import TRAIN, make_data, refused, rows_of, run, run_tests, select  # noqa: E402
 
-MNIST, ALIGNMENT_TERMS, AUTOCORRELATION, REMAINDER, WEIGHT_NORM = (os.path.abspath(path) for path in sys.argv[1:6])
+PROGRAMS = {os.path.basename(program): os.path.abspath(program) for program in sys.argv[1:]}
+MNIST, WEIGHT_NORM = PROGRAMS["mnist"], PROGRAMS["weight_norm"]
 WORK = tempfile.mkdtemp(prefix="falign-figures-")
 DATA = os.path.join(WORK, "data")
 CONDITIONS = {"fa": ("fa", 0.0005, None), "fa-normalized": ("fa", 0.0005, 1), "bp": ("bp", 0.0005, None),
@@ -166,7 +168,7 @@ def analysis(epochs, *args):
 
 
 def test_alignment_terms():
-    make(ALIGNMENT_TERMS, "terms", "--runs", 2, "--epochs", 70)
+    make(PROGRAMS["alignment_terms"], "terms", "--runs", 2, "--epochs", 70)
     rows = rows_of(read("terms", "alignment_terms.csv"))
     traced = [1, 59, 60, 61, 120]
     for condition in ("unshuffled", "shuffled"):
@@ -190,7 +192,7 @@ def test_alignment_terms():
 
 
 def test_autocorrelation():
-    make(AUTOCORRELATION, "autocorrelation", "--runs", 2, "--epochs", 65)
+    make(PROGRAMS["autocorrelation"], "autocorrelation", "--runs", 2, "--epochs", 65)
     rows = rows_of(read("autocorrelation", "autocorrelation.csv"))
     for layer in range(6):
         for lag in (1, 59, 60, 61, 120):
@@ -209,7 +211,7 @@ def test_autocorrelation():
 
 
 def test_remainder():
-    make(REMAINDER, "remainder", "--runs", 2, "--epochs", 31)
+    make(PROGRAMS["remainder"], "remainder", "--runs", 2, "--epochs", 31)
     rows = rows_of(read("remainder", "remainder.csv"))
     at = "0,10,20,30"
     names = ["angle_remainder", "norm_remainder", "angle_zero", "norm_zero"]
@@ -223,6 +225,119 @@ def test_remainder():
             norm, whole = (float(select(want, m, **fields)[0]["value"]) for m in ("norm_" + name, "norm_dw"))
             assert abs(float(r["value"]) - norm / whole) <= 1e-6 * norm / whole, r
         assert len(select(rows, "ratio_" + name)) == 4 * 4 * 2
+
+
+def values(rows, metric, key, **fields):
+    """The values of a metric by what the column `key` holds."""
+    return {int(r[key]): float(r["value"]) for r in select(rows, metric, **fields)}
+
+
+def test_disturbed_terms():
+    make(PROGRAMS["disturbed_terms"], "disturbed", "--runs", 2, "--epochs", 71)
+    rows = rows_of(read("disturbed", "disturbed_terms.csv"))
+    kinds = ("linear", "fresh_feedback", "shuffled_rows")
+    assert {r["metric"] for r in rows} == {"angle_w_b", "angle_t", *("angle_w_" + k for k in kinds),
+                                           *("angle_t_" + k for k in kinds)}
+    want = analysis(71, "--terms-at", "10,60,66", "--orders", "1,2,33,59,60,64", "--metrics", "loss")
+    for metric in ("angle_t", "angle_t_linear"):
+        found = [r for r in select(want, metric) if r["iteration"] == "66" or r["order"] in ("1", "59", "60")]
+        for r in found:
+            mine, = select(rows, metric, **{k: r[k] for k in ("run", "iteration", "layer", "order")})
+            assert abs(float(mine["value"]) - float(r["value"])) < 1e-6, (r, mine)
+    for layer in range(1, 5):
+        for number in (0, 1):
+            where = {"layer": layer, "run": number}
+            learnt = values(rows, "angle_w_b", "iteration", **where)
+            assert sorted(learnt) == list(range(0, 71, 10))
+            built = {k: values(rows, "angle_w_" + k, "iteration", **where) for k in kinds}
+            # all begin as W; the angle of fresh feedback weights is another one
+            for k in ("linear", "shuffled_rows"):
+                assert abs(built[k][0] - learnt[0]) < 1e-5 and abs(built[k][70] - learnt[70]) > 1e-3, (k, where)
+            assert abs(built["fresh_feedback"][0] - learnt[0]) > 1e-3
+            for k in kinds:
+                assert len(values(rows, "angle_t_" + k, "order", iteration=66, **where)) == 64
+
+
+def test_label_shuffle():
+    make(PROGRAMS["label_shuffle"], "labels", "--runs", 2, "--epochs", 80)
+    rows = rows_of(read("labels", "label_shuffle.csv"))
+    for percent in (0, 40, 100):
+        want = analysis(80, "--label-shuffle", percent / 100, "--log-every", 20, "--metrics", "test_error,angle_w_b")
+        mine = [r for r in rows if r["condition"] == str(percent)]
+        assert select(mine, "angle_w_b") == [{**r, "condition": str(percent)} for r in select(want, "angle_w_b")] != []
+        found = [r for r in select(mine, "test_error") if int(r["iteration"]) % 20 == 0]
+        assert found == [{**r, "condition": str(percent)} for r in select(want, "test_error")
+                         if int(r["iteration"]) % 20 == 0] != []
+    assert {r["condition"] for r in select(rows, "angle_t")} == {"0", "100"}
+    gap = {}
+    for percent in (0, 100):
+        mean = {}
+        for group in ("within", "between"):
+            where = {"condition": percent, "run": 1}
+            middle, share = (values(rows, "pairs_s_l_" + what, "order", **where) for what in ("bin", group))
+            assert sorted(middle) == sorted(share) == list(range(64)) and middle[3] == 3.5
+            assert abs(sum(share.values()) - 1) < 1e-6
+            mean[group] = sum(middle[i] * share[i] for i in middle)
+        gap[percent] = mean["within"] - mean["between"]
+    assert gap[0] > 5 and abs(gap[100]) < 1, gap  # pictures of one category are one picture with noise
+
+
+def test_similarity():
+    make(PROGRAMS["similarity"], "similarity", "--runs", 2, "--epochs", 25)
+    rows = rows_of(read("similarity", "similarity.csv"))
+    with gzip.open(path("data", "train-labels-idx1-ubyte.gz")) as file:
+        labels = file.read()[8:]
+    within = sum(labels.count(c) ** 2 for c in range(10))
+    pairs = {"within": within, "between": TRAIN ** 2 - within}
+    for layer in range(1, 5):
+        for number in (0, 1):
+            where = {"layer": layer, "run": number}
+            # eq. 12: tr(M) is the sum of S_delta S_L over all pairs
+            eigenvalue = values(rows, "mean_eigenvalue", "iteration", **where)
+            product = {g: values(rows, "s_product_" + g, "iteration", **where) for g in pairs}
+            assert sorted(eigenvalue) == [10, 20]
+            for k, mean in eigenvalue.items():
+                parts = [pairs[g] * product[g][k] for g in pairs]
+                assert abs(50 * mean - sum(parts)) < 1e-5 * max(map(abs, parts)), (where, k)
+        for s in ("s_l", "s_delta"):
+            middle = values(rows, f"pairs_{s}_bin", "order", layer=layer, iteration=3, run=0)
+            width = middle[1] - middle[0]
+            for group in ("within", "between", "within_well", "within_poor", "between_well", "between_poor"):
+                share = values(rows, f"pairs_{s}_{group}", "order", layer=layer, iteration=3, run=0)
+                mean, = values(rows, f"mean_{s}_{group}", "layer", layer=layer, iteration=3, run=0).values()
+                assert abs(sum(share.values()) - 1) < 1e-6, (s, group)  # none beyond the bins
+                assert abs(sum(middle[i] * share[i] for i in share) - mean) < width / 2, (s, group, layer)
+        assert len(values(rows, "norm_delta", "order", layer=layer, iteration=24, run=0)) == 20
+    assert not select(rows, "norm_delta", run=1) and select(rows, "mean_s_l_within", run=1)
+
+
+def test_trajectories():
+    make(PROGRAMS["trajectories"], "paths", "--quick", "--epochs", 200)
+    rows = rows_of(read("paths", "trajectories.csv"))
+    taken = [*range(0, 200, 3), 200]
+    for condition in ("fa-and-bp", "fa-and-normalized"):
+        mine = [r for r in rows if r["condition"] == condition]
+        shares = values(mine, "explained", "order")
+        assert 0 < shares[2] < shares[1] and sum(shares.values()) <= 1, shares
+        places = [{axis: values(mine, f"path_{axis}", "iteration", order=i) for axis in ("pc1", "pc2")}
+                  for i in (0, 1)]
+        assert all(list(p[axis]) == taken for p in places for axis in p)
+        for axis in ("pc1", "pc2"):  # centred
+            assert abs(sum(sum(p[axis].values()) for p in places)) < 1e-3
+        apart = [sum((places[0][axis][k] - places[1][axis][k]) ** 2 for axis in ("pc1", "pc2")) for k in (0, 200)]
+        assert (apart[0] < 1e-8) == (condition == "fa-and-bp") and apart[1] > 0.01, apart
+        arrows = values(mine, "bp_update_pc1", "iteration", order=1)
+        assert sorted(arrows) == [0, 75, 150]
+        assert len(select(mine, "feedback_pc1")) == (1 if condition == "fa-and-bp" else 2)
+        side = 20
+        loss = {(int(r["layer"]), int(r["order"])): float(r["value"]) for r in select(mine, "half_norm_e")}
+        assert len(loss) == side ** 2
+        lowest = [(i, j) for i in range(1, side - 1) for j in range(1, side - 1)
+                  if all(loss[i, j] <= loss[i + a, j + b] for a in (-1, 0, 1) for b in (-1, 0, 1))]
+        found = list(zip(*(values(mine, f"minimum_{axis}", "order").values() for axis in ("pc2", "pc1"))))
+        assert len(found) == len(lowest)
+        for place, at in zip(found, lowest):
+            assert all(abs(x - (-20 + 40 * i / (side - 1))) < 1e-5 for x, i in zip(place, at)), (place, at)
 
 
 def test_without_gnuplot():

@@ -27,6 +27,26 @@ START_TEST(points_are_counted) {
 }
 END_TEST
 
+START_TEST(points_are_read_back) {
+  const double third = 1.0 / 3, points[2][2] = {{1, third}, {-2, 5}};
+  double point[2] = {7, 7};
+  for (falign_precision precision = FALIGN_F32; precision <= FALIGN_F64; precision++) {
+    falign_trajectory *trajectory = NULL;
+    ok(falign_trajectory_create(precision, 2, &trajectory));
+    for (size_t i = 0; i < 2; i++) ok(falign_trajectory_add_f64(trajectory, points[i], 2));
+    ok(falign_trajectory_get(trajectory, 1, point, 2));
+    ck_assert(point[0] == -2 && point[1] == 5);
+    ok(falign_trajectory_get(trajectory, 0, point, 2));
+    ck_assert(point[0] == 1 && point[1] == (precision == FALIGN_F32 ? (double)(float)third : third));
+    fails(FALIGN_INVALID, "no point 2: the trajectory has 2", falign_trajectory_get(trajectory, 2, point, 2));
+    fails(FALIGN_SHAPE, "have 2 coordinates, got 3", falign_trajectory_get(trajectory, 0, point, 3));
+    fails(FALIGN_INVALID, "point is NULL", falign_trajectory_get(trajectory, 0, NULL, 2));
+    fails(FALIGN_INVALID, "trajectory is NULL", falign_trajectory_get(NULL, 0, point, 2));
+    falign_trajectory_destroy(trajectory);
+  }
+}
+END_TEST
+
 START_TEST(bad_points) {
   const float infinite[] = {1, INFINITY};
   const double nan[] = {1, 2, NAN}, large[] = {1, 1e39, 3}, fine[] = {1, 2, 3};
@@ -485,6 +505,7 @@ END_TEST
 
 static void add_tests(TCase *tests) {
   tcase_add_test(tests, points_are_counted);
+  tcase_add_test(tests, points_are_read_back);
   tcase_add_test(tests, bad_points);
   tcase_add_test(tests, order_of_coordinates);
   tcase_add_test(tests, covariance_by_jacobi);

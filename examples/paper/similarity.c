@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Figs. S4 and S5: how alike the outputs and the errors of data points are, within and between categories (eq. 12).
+ * Within a category errors are alike and outputs more so than between categories, which is what makes alignment terms
+ * align; later in training points that are poorly classified weaken it. */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kit/figure.h"
+#include "kit/histogram.h"
+
+enum {
+  LAG = 1,
+  LOG_EVERY = 10,
+  EARLY = 3,
+  LATE = 800,
+  QUICK_POINTS = 5000, /* of the histograms with --quick, in place of all */
+  FOLLOWED = 20,       /* points whose errors are followed over the epochs, */
+  DRAWN = 5,           /* and those that are drawn */
+  BINS = 128
+};
+
+static const char *const names[] = {"unshuffled"};
+static const digits_setup setup = {.rule = "fa", .eta = 0.0005, .order = FALIGN_ORDER_ONCE};
+static const uint64_t times[] = {EARLY, LATE};
+enum { TIMES = sizeof times / sizeof times[0] };
+
+/* ---- Over the iterations: Fig. S4 ---- */
+
+/* The mean eigenvalue of M_sym, which is tr(M) / n. */
+static falign_status measure_eigenvalues(void *user, const falign_trainer *trainer, const falign_trace *trace,
+                                         falign_value_fn emit, void *emit_user) {
+  uint64_t k = falign_trainer_iteration(trainer);
+  (void)user, (void)trace;
+  for (uint32_t l = 1; l < DIGITS_LAYERS && k >= LAG; l++) {
+    falign_transformation *m;
+    TRY(falign_transformation_create(falign_trainer_history(trainer), k, LAG, l, &m));
+    double mean = falign_transformation_trace(m) / (double)falign_transformation_size(m);
+    falign_transformation_destroy(m);
+    TRY(emit(emit_user, k, "mean_eigenvalue", l, LAG, mean));
+  }
+  return FALIGN_OK;
+}
+
+/* The norms of the errors of the first points of a batch, numbered by the order. */
+static falign_status measure_errors(void *user, const falign_trainer *trainer, const falign_trace *trace,
+                                    falign_value_fn emit, void *emit_user) {
+  (void)user;
+  for (uint32_t l = 1; l <= DIGITS_LAYERS; l++) {
+    const float *delta;
+    double norm[FOLLOWED];
+    size_t rows, cols, stride;
+    TRY(falign_trace_view_f32(trace, FALIGN_DELTA, l, &delta, &rows, &cols, &stride));
+    rows = rows < FOLLOWED ? rows : FOLLOWED;
+    TRY(falign_row_norms_f32(delta, rows, cols, stride, norm));
+    for (size_t i = 0; i < rows; i++) {
+      TRY(emit(emit_user, falign_trainer_iteration(trainer), "norm_delta", l, (int64_t)i, norm[i]));
+    }
+  }
+  return FALIGN_OK;
+}
+
+static falign_status observe_custom(figure_run *r, const digits_run *digits, uint64_t every, int32_t needs,
+                                    falign_status (*measure)(void *, const falign_trainer *, const falign_trace *,
+                                                             falign_value_fn, void *)) {
+  const falign_metric_table table = {.size = sizeof table, .name = "similarity", .needs = needs, .measure = measure};
+  falign_metric *metric;
+  TRY(falign_metric_create_custom(&table, NULL, &metric));
+  return digits_observe(digits, metric, every, figure_record, r);
+}
+
+static falign_status keep_history(const digits_run *digits) {
+  falign_history *history;
+  TRY(falign_history_create(digits->network, &history));
+  falign_status status = falign_history_keep(history, FALIGN_KEEP_C);
+  if (status == FALIGN_OK) status = falign_history_set_window(history, LAG);
+  if (status == FALIGN_OK) status = falign_trainer_set_history(digits->trainer, history);
+  falign_history_destroy(history);
+  return status;
+}
+
+static falign_status observe(figure_run *r, const digits_run *digits) {
+  falign_metric *metric;
+  TRY(keep_history(digits));
+  TRY(observe_custom(r, digits, LOG_EVERY, FALIGN_NEEDS_STEP, measure_eigenvalues));
+  TRY(falign_metric_create_similarity(digits->train, LAG, LOG_EVERY, &metric));
+  TRY(digits_observe(digits, metric, 1, figure_record, r));
+  return r->number > 0 ? FALIGN_OK : observe_custom(r, digits, r->per_epoch, FALIGN_NEEDS_ACTIVITY, measure_errors);
+}
+
+/* ---- Over the data set: Fig. S5 ---- */
+
+/* Outputs L[l-1] and errors delta[l+1] of the data set, from the weights of one iteration. */
+typedef struct sweep {
+  const digits_run *digits;
+  falign_network *network; /* as it was at that iteration */
+  size_t points;           /* the first ones of the run's order, full batches */
+  uint32_t l;
+  float *outputs, *errors;
+  double *norms; /* of each point's delta[d], which tells how well it is classified */
+  uint32_t *labels;
+} sweep;
+
+static size_t count_points(const figure_run *r, const digits_run *digits) {
+  size_t all = falign_batches_points(digits->train);
+  size_t wanted = r->figure->quick && all > QUICK_POINTS ? QUICK_POINTS : all;
+  return wanted - wanted % falign_batches_size(digits->train);
+}
+
+static size_t output_width(const sweep *s) { return falign_network_width(s->network, s->l - 1); }
+
+static falign_status allocate_sweep(sweep *s) {
+  s->outputs = malloc(s->points * output_width(s) * sizeof *s->outputs);
+  s->errors = malloc(s->points * DIGITS_WIDTH * sizeof *s->errors);
+  s->norms = malloc(s->points * sizeof *s->norms);
+  s->labels = malloc(s->points * sizeof *s->labels);
+  bool made = s->outputs != NULL && s->errors != NULL && s->norms != NULL && s->labels != NULL;
+  return made ? FALIGN_OK : fail(FALIGN_MEMORY, "no memory for %zu points", s->points);
+}
+
+static void release_sweep(sweep *s) {
+  free(s->outputs);
+  free(s->errors);
+  free(s->norms);
+  free(s->labels);
+}
+
+static void copy_rows(float *to, const float *from, size_t rows, size_t cols, size_t stride) {
+  for (size_t i = 0; i < rows * cols; i++) to[i] = from[i / cols * stride + i % cols];
+}
+
+/* Copies what a batch has to its place; called for each step of sweep_data(). */
+static falign_status collect(void *user, const falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+                             void *emit_user) {
+  sweep *s = user;
+  const float *from;
+  size_t rows, cols, stride;
+  uint64_t k = falign_trainer_iteration(trainer);
+  (void)emit, (void)emit_user;
+  TRY(falign_trace_view_f32(trace, FALIGN_L, s->l - 1, &from, &rows, &cols, &stride));
+  copy_rows(s->outputs + k * rows * cols, from, rows, cols, stride);
+  TRY(falign_trace_view_f32(trace, FALIGN_DELTA, s->l + 1, &from, &rows, &cols, &stride));
+  copy_rows(s->errors + k * rows * cols, from, rows, cols, stride);
+  TRY(falign_trace_view_f32(trace, FALIGN_DELTA, DIGITS_LAYERS, &from, &rows, &cols, &stride));
+  TRY(falign_row_norms_f32(from, rows, cols, stride, s->norms + k * rows));
+  return falign_batches_points_of(s->digits->train, k, NULL, s->labels + k * rows, rows);
+}
+
+static falign_status ignore(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
+                            double value) {
+  (void)user, (void)iteration, (void)metric, (void)layer, (void)order, (void)value;
+  return FALIGN_OK;
+}
+
+/* Gives the data to the network of the sweep, which learns nothing by it. */
+static falign_status sweep_data(sweep *s) {
+  const double eta = 0;
+  const falign_metric_table table = {
+      .size = sizeof table, .name = "sweep", .needs = FALIGN_NEEDS_ACTIVITY, .measure = collect};
+  falign_metric *metric;
+  falign_trainer *trainer;
+  TRY(falign_metric_create_custom(&table, s, &metric));
+  falign_status status = falign_trainer_create(s->network, s->digits->rule, eta, &trainer);
+  if (status == FALIGN_OK) status = falign_trainer_observe(trainer, metric, 1, ignore, NULL);
+  if (status == FALIGN_OK) {
+    status = falign_trainer_run(trainer, s->digits->train, s->points / falign_batches_size(s->digits->train));
+    falign_trainer_destroy(trainer);
+  }
+  falign_metric_destroy(metric);
+  return status;
+}
+
+static falign_status set_side(falign_similarity *similarity, int32_t side, sweep *s) {
+  const double well = 0.6; /* share of the points that count as well classified */
+  TRY(sweep_data(s));
+  TRY(falign_similarity_set_side_f32(similarity, side, s->outputs, output_width(s), s->errors, DIGITS_WIDTH, s->labels,
+                                     s->points));
+  return falign_similarity_classify(similarity, side, s->norms, s->points, well);
+}
+
+/* The means over the pairs of each group. */
+static falign_status record_means(figure_run *r, const falign_similarity *similarity, uint64_t k, uint32_t l) {
+  static const char *const groups[] = {"within",      "between",      "within_well",
+                                       "within_poor", "between_well", "between_poor"};
+  char metric[64];
+  for (falign_pairs pairs = FALIGN_PAIRS_WITHIN; pairs <= FALIGN_PAIRS_BETWEEN_POOR; pairs++) {
+    const char *group = groups[pairs - FALIGN_PAIRS_WITHIN];
+    uint64_t count;
+    double sum_l, sum_delta;
+    TRY(falign_similarity_sums(similarity, pairs, &count, &sum_l, &sum_delta, NULL));
+    snprintf(metric, sizeof metric, "mean_s_l_%s", group);
+    TRY(figure_record(r, k, metric, l, LAG, sum_l / (double)count));
+    snprintf(metric, sizeof metric, "mean_s_delta_%s", group);
+    TRY(figure_record(r, k, metric, l, LAG, sum_delta / (double)count));
+  }
+  return FALIGN_OK;
+}
+
+static double mean_square(const float *x, size_t rows, size_t cols) {
+  double sum = 0;
+  for (size_t i = 0; i < rows * cols; i++) sum += (double)x[i] * (double)x[i];
+  return sum / (double)rows;
+}
+
+/* The bins reach as far as the points' own mean squares tell: outputs are not negative, so nor are their products. */
+static falign_status record_histograms(figure_run *r, const falign_similarity *similarity, const sweep *s, uint64_t k) {
+  double l_reach = 3 * mean_square(s->outputs, s->points, output_width(s));
+  double delta_reach = 3 * mean_square(s->errors, s->points, DIGITS_WIDTH);
+  const histogram outputs = {.metric = "pairs_s_l",
+                             .quantity = FALIGN_SIMILARITY_L,
+                             .low = 0,
+                             .width = l_reach / BINS,
+                             .bins = BINS,
+                             .by_quality = true};
+  const histogram errors = {.metric = "pairs_s_delta",
+                            .quantity = FALIGN_SIMILARITY_DELTA,
+                            .low = -delta_reach,
+                            .width = 2 * delta_reach / BINS,
+                            .bins = BINS,
+                            .by_quality = true};
+  TRY(histogram_record(r, similarity, &outputs, k, s->l));
+  return histogram_record(r, similarity, &errors, k, s->l);
+}
+
+static falign_status compare_sides(figure_run *r, falign_similarity *similarity, sweep *past, uint64_t k,
+                                   falign_network *present) {
+  falign_network *before = past->network;
+  TRY(set_side(similarity, FALIGN_SIDE_PAST, past));
+  past->network = present;
+  falign_status status = set_side(similarity, FALIGN_SIDE_PRESENT, past);
+  past->network = before;
+  TRY(status);
+  TRY(record_means(r, similarity, k, past->l));
+  return r->number > 0 ? FALIGN_OK : record_histograms(r, similarity, past, k);
+}
+
+static falign_status compare_layer(figure_run *r, const digits_run *digits, uint64_t k, uint32_t l,
+                                   falign_network *const networks[2]) {
+  sweep s = {.digits = digits, .network = networks[0], .points = count_points(r, digits), .l = l};
+  falign_similarity *similarity = NULL;
+  falign_status status = allocate_sweep(&s);
+  if (status == FALIGN_OK) {
+    status = falign_similarity_create(FALIGN_F32, output_width(&s), DIGITS_WIDTH, DIGITS_CATEGORIES, &similarity);
+  }
+  if (status == FALIGN_OK) status = compare_sides(r, similarity, &s, k, networks[1]);
+  falign_similarity_destroy(similarity);
+  release_sweep(&s);
+  return status;
+}
+
+/* ---- Networks as they were ---- */
+
+/* Those before updates k - LAG and k, for each of the times. */
+typedef struct snapshots {
+  falign_network *networks[TIMES][2];
+} snapshots;
+
+static falign_status copy_network(const falign_network *from, falign_network *to) {
+  for (uint32_t l = 0; l < DIGITS_LAYERS; l++) {
+    size_t rows = falign_network_width(from, l), cols = falign_network_width(from, l + 1);
+    TRY(falign_network_set_weights_f32(to, l, falign_network_view_weights_f32(from, l), rows, cols, cols));
+    TRY(falign_network_set_bias_f32(to, l + 1, falign_network_view_bias_f32(from, l + 1), cols));
+  }
+  return FALIGN_OK;
+}
+
+static falign_status clone_network(const falign_network *from, falign_network **out) {
+  size_t widths[DIGITS_LAYERS + 1];
+  for (uint32_t l = 0; l <= DIGITS_LAYERS; l++) widths[l] = falign_network_width(from, l);
+  TRY(falign_network_create(FALIGN_F32, DIGITS_LAYERS, widths, 1, out));
+  for (uint32_t l = 1; l <= DIGITS_LAYERS; l++) TRY(falign_network_set_activation(*out, l, FALIGN_TANH_RELU));
+  return copy_network(from, *out);
+}
+
+static falign_status take_snapshot(void *user, const falign_trainer *trainer, const falign_trace *trace,
+                                   falign_value_fn emit, void *emit_user) {
+  snapshots *s = user;
+  uint64_t k = falign_trainer_iteration(trainer);
+  (void)trace, (void)emit, (void)emit_user;
+  for (size_t t = 0; t < TIMES; t++) {
+    for (uint64_t back = 0; back <= LAG; back += LAG) {
+      if (k + back != times[t]) continue;
+      TRY(clone_network(falign_trainer_network(trainer), &s->networks[t][back == 0]));
+    }
+  }
+  return FALIGN_OK;
+}
+
+static falign_status observe_snapshots(const digits_run *digits, snapshots *s) {
+  static const falign_metric_table table = {.size = sizeof table, .name = "snapshot", .measure = take_snapshot};
+  const uint64_t at[] = {EARLY - LAG, EARLY, LATE - LAG, LATE};
+  falign_metric *metric;
+  TRY(falign_metric_create_custom(&table, s, &metric));
+  falign_status status = falign_trainer_observe_at(digits->trainer, metric, at, sizeof at / sizeof at[0], ignore, NULL);
+  falign_metric_destroy(metric);
+  return status;
+}
+
+static falign_status compare_all(figure_run *r, const digits_run *digits, const snapshots *s) {
+  for (size_t t = 0; t < TIMES; t++) {
+    if (s->networks[t][1] == NULL) continue; /* the run ended before */
+    for (uint32_t l = 1; l < DIGITS_LAYERS; l++) {
+      double share = (double)((DIGITS_LAYERS - 1) * t + l - 1) / ((DIGITS_LAYERS - 1) * TIMES);
+      if (figure_stopped(r, share)) return fail(FALIGN_CANCELLED, "interrupted");
+      TRY(compare_layer(r, digits, times[t], l, s->networks[t]));
+    }
+  }
+  return FALIGN_OK;
+}
+
+/* ---- A run ---- */
+
+static falign_status do_run(figure_run *r, digits_run *digits) {
+  snapshots s = {0};
+  r->part = r->number == 0 ? 0.1 : 0.8; /* the histograms take longest */
+  falign_status status = observe(r, digits);
+  if (status == FALIGN_OK) status = observe_snapshots(digits, &s);
+  if (status == FALIGN_OK) status = figure_train(r, digits);
+  r->begun = r->part;
+  r->part = 1 - r->part;
+  if (status == FALIGN_OK) status = compare_all(r, digits, &s);
+  for (size_t t = 0; t < TIMES; t++) {
+    for (size_t i = 0; i < 2; i++) falign_network_destroy(s.networks[t][i]);
+  }
+  return status;
+}
+
+static falign_status describe(const figure *f, falign_config *config) {
+  return f->quick ? falign_config_set_integer(config, "histogram-points", QUICK_POINTS) : FALIGN_OK;
+}
+
+/* ---- The figures ---- */
+
+/* A metric within and between categories over the iterations, for all layers. */
+static falign_status add_layers(const figure *f, const char *metric, plot_panel *panel) {
+  static const char *const groups[] = {"within", "between"};
+  char title[48], name[64];
+  for (size_t g = 0; g < 2; g++) {
+    snprintf(name, sizeof name, "%s_%s", metric, groups[g]);
+    for (uint32_t l = 1; l < DIGITS_LAYERS; l++) {
+      snprintf(title, sizeof title, "l = %" PRIu32 ", %s", l, groups[g]);
+      TRY(plot_add(panel, f->table, (curve_key){names[0], name, l, LAG}, title,
+                   (plot_style){.colour = l, .dash = l, .marked = g == 1}));
+    }
+  }
+  return FALIGN_OK;
+}
+
+static falign_status add_eigenvalues(const figure *f, plot_panel *panel) {
+  char title[48];
+  for (uint32_t l = 1; l < DIGITS_LAYERS; l++) {
+    snprintf(title, sizeof title, "l = %" PRIu32, l);
+    TRY(plot_add(panel, f->table, (curve_key){names[0], "mean_eigenvalue", l, LAG}, title,
+                 (plot_style){.colour = l, .dash = l}));
+  }
+  return FALIGN_OK;
+}
+
+/* The errors of single points, those of the last layer and of the first. */
+static falign_status add_errors(const figure *f, uint32_t l, plot_panel *panel) {
+  char title[48];
+  for (uint32_t i = 0; i < DRAWN; i++) {
+    snprintf(title, sizeof title, "point %" PRIu32, i);
+    TRY(plot_add(panel, f->table, (curve_key){names[0], "norm_delta", l, i}, title,
+                 (plot_style){.colour = i, .dash = i}));
+  }
+  return FALIGN_OK;
+}
+
+static falign_status fill(const figure *f, plot_panel panels[FIGURE_PANELS]) {
+  static const char *const titles[] = {
+      "S_L of L[l-1]",          "S_delta of delta[l+1]",       "S_delta S_L",
+      "Eigenvalues of M_{sym}", "|delta[5]| of single points", "|delta[1]| of single points"};
+  static const char *const axes[] = {
+      "mean over the pairs", "mean over the pairs", "mean over the pairs", "mean eigenvalue", "norm", "norm"};
+  for (size_t i = 0; i < 6; i++) {
+    panels[i] = (plot_panel){.title = titles[i], .x_label = "iteration", .y_label = axes[i]};
+  }
+  TRY(add_layers(f, "s_l", &panels[0]));
+  TRY(add_layers(f, "s_delta", &panels[1]));
+  TRY(add_layers(f, "s_product", &panels[2]));
+  TRY(add_eigenvalues(f, &panels[3]));
+  TRY(add_errors(f, DIGITS_LAYERS, &panels[4]));
+  return add_errors(f, 1, &panels[5]);
+}
+
+/* The histograms of one layer and time: within and between, early of all pairs, late of well and poorly classified. */
+static falign_status add_histograms(const figure *f, const char *metric, uint64_t k, uint32_t l, plot_panel *panel) {
+  static const char *const groups[] = {"within",      "between",      "within_well",
+                                       "within_poor", "between_well", "between_poor"};
+  static const char *const titles[] = {"within",       "between",       "within, well",
+                                       "within, poor", "between, well", "between, poor"};
+  size_t first = k == EARLY ? 0 : 2, end = k == EARLY ? 2 : 6;
+  panel->log_y = true;
+  for (size_t g = first; g < end; g++) {
+    bool within = g == 0 || g == 2 || g == 3;
+    TRY(histogram_draw(f, names[0], metric, groups[g], k, l, titles[g],
+                       (plot_style){.colour = within ? 1 : 0, .dash = g}, panel));
+  }
+  return FALIGN_OK;
+}
+
+/* A row for S_delta and one for S_L, early and late; a column for each layer. */
+static falign_status fill_more(const figure *f, plot_panel panels[FIGURE_PANELS]) {
+  static const char *const metrics[] = {"pairs_s_delta", "pairs_s_l"};
+  static char titles[FIGURE_PANELS][64];
+  for (size_t i = 0; i < FIGURE_PANELS; i++) {
+    uint32_t l = (uint32_t)(i % 4 + 1);
+    uint64_t k = times[i / 8];
+    const char *metric = metrics[i / 4 % 2];
+    snprintf(titles[i], sizeof titles[i], "%s, l = %" PRIu32 ", k = %" PRIu64, i / 4 % 2 == 0 ? "S_{delta}" : "S_L", l,
+             k);
+    panels[i] = (plot_panel){.title = titles[i], .x_label = "dot product", .y_label = "share of the pairs"};
+    TRY(add_histograms(f, metric, k, l, &panels[i]));
+  }
+  return FALIGN_OK;
+}
+
+int main(int argc, char **argv) {
+  static const figure_program similarity = {
+      .name = "similarity",
+      .about = "Compares outputs and errors of data points within and between categories (Figs. S4, S5).",
+      .conditions = names,
+      .setups = &setup,
+      .condition_count = 1,
+      .runs = 10,
+      .epochs = 25,
+      .quick_runs = 2,
+      .quick_epochs = 14,
+      .run = do_run,
+      .describe = describe,
+      .fill = fill,
+      .fill_more = fill_more,
+  };
+  return figure_main(&similarity, argc, argv);
+}
