@@ -87,7 +87,7 @@ static falign_status observe(figure_run *r, const digits_run *digits) {
   TRY(observe_custom(r, digits, LOG_EVERY, FALIGN_NEEDS_STEP, measure_eigenvalues));
   TRY(falign_metric_create_similarity(digits->train, LAG, LOG_EVERY, &metric));
   TRY(digits_observe(digits, metric, 1, figure_record, r));
-  return r->number > 0 ? FALIGN_OK : observe_custom(r, digits, r->per_epoch, FALIGN_NEEDS_ACTIVITY, measure_errors);
+  return observe_custom(r, digits, r->per_epoch, FALIGN_NEEDS_ACTIVITY, measure_errors);
 }
 
 /* ---- Over the data set: Fig. S5 ---- */

@@ -308,7 +308,7 @@ def test_similarity():
                 assert abs(sum(share.values()) - 1) < 1e-6, (s, group)  # none beyond the bins
                 assert abs(sum(middle[i] * share[i] for i in share) - mean) < width / 2, (s, group, layer)
         assert len(values(rows, "norm_delta", "order", layer=layer, iteration=24, run=0)) == 20
-    assert not select(rows, "norm_delta", run=1) and select(rows, "mean_s_l_within", run=1)
+    assert not select(rows, "pairs_s_l_bin", run=1) and select(rows, "mean_s_l_within", run=1)
 
 
 def test_trajectories():
