@@ -8,14 +8,18 @@ PROGRAM... are the programs of examples/paper. Only Python's own library is used
 MNIST's format, of one batch an epoch, or those that a program draws.
 """
 
+import array
+import json
 import math
 import os
 import shutil
+import struct
+import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-from toy import TRAIN, make_data, rows_of, run, run_tests, select  # noqa: E402
+from toy import TRAIN, Skip, make_data, rows_of, run, run_tests, select  # noqa: E402
 
 MNIST = os.path.abspath(sys.argv[1])
 PROGRAMS = {os.path.basename(name): os.path.abspath(name) for name in sys.argv[2:]}
@@ -110,6 +114,88 @@ def test_similarity_gap():
             found, expected = (value(r, metric, layer=layer, condition=name, **fields)
                                for r, name in ((rows, "gap-0.2-above-0.2"), (want, "unshuffled")))
             assert abs(found - expected) < 1e-6, (metric, layer, found, expected)
+
+
+def read_tensors(path):
+    """The matrices of a safetensors file of single precision."""
+    with open(path, "rb") as file:
+        size, = struct.unpack("<Q", file.read(8))
+        header, data = json.loads(file.read(size)), file.read()
+    tensors = {}
+    for name, entry in header.items():
+        if name == "__metadata__" or entry["dtype"] != "F32" or len(entry["shape"]) != 2:
+            continue
+        rows, cols = entry["shape"]
+        numbers = array.array("f", data[slice(*entry["data_offsets"])])
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        tensors[name] = [numbers[i * cols:(i + 1) * cols] for i in range(rows)]
+    return tensors
+
+
+def angle(a, b):
+    inner, aa, bb = (sum(x * y for left, right in zip(p, q) for x, y in zip(left, right))
+                     for p, q in ((a, b), (a, a), (b, b)))
+    return math.degrees(math.acos(inner / math.sqrt(aa * bb)))
+
+
+def check_weights(rows, condition, saved):
+    """W[l] with F[l]^T F[l+1], and W[4] with F[4]^T."""
+    for layer in range(1, 5):
+        target = list(zip(*saved[f"F.{layer}"]))
+        if layer < 4:
+            above = list(zip(*saved[f"F.{layer + 1}"]))
+            target = [[sum(x * y for x, y in zip(f, g)) for g in above] for f in target]
+        found = value(rows, "angle_w_ff", condition=condition, layer=layer, iteration=70, run=0)
+        assert abs(found - angle(saved[f"W.{layer}"], target)) < 1e-4, (condition, layer, found)
+
+
+def check_direct_terms(rows, condition, want):
+    terms = [r for r in select(want, "angle_t") if r["iteration"] == "66" or r["order"] in ("1", "59", "60")]
+    assert len(terms) == 2 * 4 * (1 + 3 + 4)
+    for r in terms:  # products of other sets of orders may be rounded otherwise
+        fields = {k: r[k] for k in ("run", "iteration", "layer", "order")}
+        found = value(rows, "angle_t", condition=condition, **fields)
+        assert abs(found - float(r["value"])) < 1e-6, (r, found)
+        # In the last layer F[l]^T F[l+1] is Q[l]^T, and eq. 8 the linear term.
+        if r["layer"] == "4":
+            assert abs(value(rows, "angle_t_ff", condition=condition, **fields) - found) < 1e-6
+        if r["layer"] == "4" and r["order"] in ("1", "60"):
+            linear = value(want, "angle_t_linear", **fields)
+            for metric in ("angle_simplified", "angle_simplified_ff"):
+                assert abs(value(rows, metric, condition=condition, **fields) - linear) < 1e-5, (metric, r)
+
+
+def need_lapack():
+    done = subprocess.run([MNIST, "--data", DATA, "--batch", str(TRAIN), "--rule", "dfa", "--iterations", "1",
+                           "--terms-at", "0"], capture_output=True)
+    if done.returncode != 0 and b"LAPACK" in done.stderr:
+        raise Skip("no LAPACK")
+
+
+def test_direct_alignment():
+    need_lapack()
+    traced = [1, 59, 60, 61, 120]
+    rows = make("direct_alignment", "--data", DATA, "--runs", 2, "--epochs", 70)
+    for condition, hidden in (("equal", "50,50,50,50"), ("narrow", "50,50,50,20")):
+        common = ["--rule", "dfa", "--hidden", hidden, "--shuffle", "once", "--epochs", 70]
+        want = mnist(*common, "--runs", 2, "--log-every", 10, "--metrics", "angle_w_f,angle_w_q")
+        for metric in ("angle_w_f", "angle_w_q"):
+            same(rows, want, condition, metric)
+        same(rows, mnist(*common, "--runs", 2, "--log-every", 1, "--metrics", "test_error"), condition, "test_error")
+        want = mnist(*common, "--runs", 2, "--terms-at", "10,60,66", "--orders", "1,33,59,60", "--metrics", "loss")
+        check_direct_terms(rows, condition, want)
+        orders = {k: [int(r["order"]) for r in select(rows, "angle_t_ff", condition=condition, iteration=k, layer=2,
+                                                      run=1)] for k in range(71)}
+        assert all(orders[k] == ([o for o in traced if o <= k] if k % 10 == 0 and k < 70 else [])
+                   for k in orders if k != 66) and orders[66] == list(range(1, 65))
+        saved = os.path.join(WORK, condition + ".safetensors")
+        mnist(*common, "--save", saved)
+        check_weights(rows, condition, read_tensors(saved))
+        for layer in range(1, 5):  # 20 of 50 dimensions are left where a layer is narrow
+            share = value(rows, "share_f_perp", condition=condition, layer=layer, iteration=0, run=1)
+            expected = math.sqrt(0.6) if condition == "narrow" and layer < 4 else 0
+            assert abs(share - expected) < (0.05 if expected else 1e-9), (condition, layer, share)
 
 
 def main():
