@@ -215,14 +215,23 @@ static falign_status add_weights(const figure *f, const char *metric, plot_panel
   return FALIGN_OK;
 }
 
-/* The terms of layer 1 at iteration EARLY; with marks where a layer is narrow. */
+/* A line of layer 1, of one order or over the orders. */
+typedef struct term_line {
+  size_t condition;
+  const char *metric, *title;
+  plot_style style;
+} term_line;
+
+/* The terms of iteration EARLY; with marks where a layer is narrow. */
 static falign_status add_orders(const figure *f, plot_panel *panel) {
-  static const char *const titles[CONDITIONS][2] = {{"with Q^T", "with F^T F"},
-                                                    {"with Q^T, narrow", "with F^T F, narrow"}};
-  for (size_t c = 0; c < CONDITIONS; c++) {
-    const plot_style with_q = {.marked = c == NARROW}, with_ff = {.colour = 1, .dash = 1, .marked = c == NARROW};
-    TRY(plot_add_orders(panel, f->table, (curve_key){names[c], "angle_t", 1, -1}, EARLY, titles[c][0], with_q));
-    TRY(plot_add_orders(panel, f->table, (curve_key){names[c], "angle_t_ff", 1, -1}, EARLY, titles[c][1], with_ff));
+  static const term_line lines[] = {
+      {EQUAL, "angle_t", "with Q^T", {0}},
+      {EQUAL, "angle_t_ff", "with F^T F", {.colour = 1, .dash = 1}},
+      {NARROW, "angle_t", "with Q^T, narrow", {.colour = 4, .dash = 3, .marked = true}},
+      {NARROW, "angle_t_ff", "with F^T F, narrow", {.colour = 2, .dash = 2, .marked = true}}};
+  for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+    TRY(plot_add_orders(panel, f->table, (curve_key){names[lines[i].condition], lines[i].metric, 1, -1}, EARLY,
+                        lines[i].title, lines[i].style));
   }
   return FALIGN_OK;
 }
@@ -238,17 +247,15 @@ static falign_status add_iterations(const figure *f, plot_panel *panel) {
   return FALIGN_OK;
 }
 
-/* One order of layer 1 as it is, and with marks as eq. 8 has it. */
+/* Order EPOCH as it is, and with marks as eq. 8 has it. */
 static falign_status add_simplified(const figure *f, plot_panel *panel) {
-  static const struct {
-    const char *metric, *title;
-    plot_style style;
-  } lines[] = {{"angle_t", "T with Q^T", {0}},
-               {"angle_t_ff", "T with F^T F", {.colour = 1, .dash = 1}},
-               {"angle_simplified", "eq. 8 with Q^T", {.colour = 4, .dash = 3, .marked = true}},
-               {"angle_simplified_ff", "eq. 8 with F^T F", {.colour = 2, .dash = 2, .marked = true}}};
+  static const term_line lines[] = {
+      {EQUAL, "angle_t", "T with Q^T", {0}},
+      {EQUAL, "angle_t_ff", "T with F^T F", {.colour = 1, .dash = 1}},
+      {EQUAL, "angle_simplified", "eq. 8 with Q^T", {.colour = 4, .dash = 3, .marked = true}},
+      {EQUAL, "angle_simplified_ff", "eq. 8 with F^T F", {.colour = 2, .dash = 2, .marked = true}}};
   for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-    TRY(plot_add(panel, f->table, (curve_key){names[EQUAL], lines[i].metric, 1, EPOCH}, lines[i].title,
+    TRY(plot_add(panel, f->table, (curve_key){names[lines[i].condition], lines[i].metric, 1, EPOCH}, lines[i].title,
                  lines[i].style));
   }
   return FALIGN_OK;
