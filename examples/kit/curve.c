@@ -104,14 +104,27 @@ static falign_status add_point(const curve_point *point, curve *c) {
   return FALIGN_OK;
 }
 
-falign_status curve_add_last(const falign_table *table, curve_key key, double x, curve *c) {
+/* Adds a point, moved to x. */
+static falign_status add_point_at(curve_point *point, double x, curve *c) {
+  point->x = x;
+  return add_point(point, c);
+}
+
+falign_status curve_add_at(const falign_table *table, curve_key key, int64_t iteration, double x, curve *c) {
   curve all;
   TRY(curve_gather(table, key, &all));
   falign_status status = FALIGN_OK;
-  if (all.count > 0) {
-    all.points[all.count - 1].x = x;
-    status = add_point(&all.points[all.count - 1], c);
+  for (size_t i = 0; i < all.count && status == FALIGN_OK; i++) {
+    if (all.points[i].x == (double)iteration) status = add_point_at(&all.points[i], x, c);
   }
+  curve_free(&all);
+  return status;
+}
+
+falign_status curve_add_last(const falign_table *table, curve_key key, double x, curve *c) {
+  curve all;
+  TRY(curve_gather(table, key, &all));
+  falign_status status = all.count > 0 ? add_point_at(&all.points[all.count - 1], x, c) : FALIGN_OK;
   curve_free(&all);
   return status;
 }

@@ -29,6 +29,8 @@ typedef struct curve_key {
 falign_status curve_gather(const falign_table *table, curve_key key, curve *out);
 /* Gathers the rows of one iteration and all orders, by order, their x. */
 falign_status curve_gather_orders(const falign_table *table, curve_key key, int64_t iteration, curve *out);
+/* Adds the point of one iteration of the curve that curve_gather() makes, at x; nothing where that has none. */
+falign_status curve_add_at(const falign_table *table, curve_key key, int64_t iteration, double x, curve *c);
 /* Adds the last point of the curve that curve_gather() makes, at x; nothing where that has none. */
 falign_status curve_add_last(const falign_table *table, curve_key key, double x, curve *c);
 /* Adds a point that is no mean. */

@@ -30,6 +30,7 @@ falign_status digits_describe(const digits_setup *setup, const char *prefix, fal
   if (setup->gamma > 0) TRY(set_real(prefix, "gamma", setup->gamma, config));
   if (setup->gamma > 0) TRY(set_text(prefix, "normalized", normalized, config));
   if (setup->without_biases) TRY(set_text(prefix, "biases", "none", config));
+  if (setup->narrow > 0) TRY(set_real(prefix, "narrow", (double)setup->narrow, config));
   if (setup->label_shuffle > 0) TRY(set_real(prefix, "label-shuffle", setup->label_shuffle, config));
   if (setup->label_smoothing > 0) TRY(set_real(prefix, "label-smoothing", setup->label_smoothing, config));
   if (setup->data != NULL) TRY(set_real(prefix, "within", setup->data->within, config));
@@ -44,8 +45,9 @@ static size_t digits_batch(const falign_dataset *dataset) {
 }
 
 static falign_status make_network(const digits_setup *setup, const falign_dataset *train, digits_run *run) {
+  const size_t last = setup->narrow > 0 ? setup->narrow : DIGITS_WIDTH;
   const size_t widths[DIGITS_LAYERS + 1] = {
-      falign_dataset_width(train), DIGITS_WIDTH, DIGITS_WIDTH, DIGITS_WIDTH, DIGITS_WIDTH, DIGITS_WIDTH};
+      falign_dataset_width(train), DIGITS_WIDTH, DIGITS_WIDTH, DIGITS_WIDTH, last, DIGITS_WIDTH};
   TRY(falign_network_create(FALIGN_F32, DIGITS_LAYERS, widths, !setup->without_biases, &run->network));
   for (uint32_t l = 1; l <= DIGITS_LAYERS; l++) {
     TRY(falign_network_set_activation(run->network, l, FALIGN_TANH_RELU));

@@ -19,6 +19,7 @@ typedef struct digits_setup {
   double gamma;        /* norm of each column of W and B; 0: they are not normalized */
   bool only_w, only_b; /* normalizes these alone */
   bool without_biases;
+  size_t narrow;              /* width of the last hidden layer; 0: that of all */
   falign_order order;         /* 0: that of the files */
   double label_shuffle;       /* fraction of the training labels that are random */
   double label_smoothing;     /* of training targets: ones become 1 - this, zeros this */

@@ -188,6 +188,12 @@ falign_status figure_record(void *user, uint64_t iteration, const char *metric, 
   return falign_table_add(r->table, (int64_t)iteration, epoch, layer, order, metric, value);
 }
 
+falign_status figure_observe(figure_run *r, const digits_run *digits, const char *name, uint64_t every) {
+  falign_metric *metric;
+  TRY(falign_metric_create(name, &metric));
+  return digits_observe(digits, metric, every, figure_record, r);
+}
+
 falign_status figure_train(figure_run *r, const digits_run *digits) {
   falign_trainer_set_progress(digits->trainer, look, r);
   return falign_trainer_run(digits->trainer, digits->train, figure_updates(r));

@@ -65,6 +65,8 @@ int figure_main(const figure_program *plan, int argc, char **argv);
 uint64_t figure_updates(const figure_run *r);
 /* Says that this share of the present part of the run is done; whether the run is to stop, after a signal. */
 bool figure_stopped(figure_run *r, double share);
+/* Has the library's metric of that name recorded at each multiple of `every`. */
+falign_status figure_observe(figure_run *r, const digits_run *digits, const char *name, uint64_t every);
 /* Trains a run to its end. */
 falign_status figure_train(figure_run *r, const digits_run *digits);
 /* Adds a row: a falign_value_fn, with the figure_run. */
