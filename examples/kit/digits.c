@@ -97,6 +97,17 @@ void digits_release(digits_run *run) {
   falign_code_destroy(run->code);
 }
 
+falign_status digits_keep_history(const digits_run *run, int32_t quantities, uint64_t window, falign_terms **terms) {
+  falign_history *history;
+  TRY(falign_history_create(run->network, &history));
+  falign_status status = falign_history_set_window(history, window);
+  if (status == FALIGN_OK) status = falign_history_keep(history, quantities);
+  if (status == FALIGN_OK) status = falign_trainer_set_history(run->trainer, history);
+  if (status == FALIGN_OK && terms != NULL) status = falign_terms_create(history, run->rule, terms);
+  falign_history_destroy(history);
+  return status;
+}
+
 falign_status digits_observe(const digits_run *run, falign_metric *metric, uint64_t every, falign_value_fn sink,
                              void *user) {
   falign_status status = falign_trainer_observe(run->trainer, metric, every, sink, user);

@@ -44,6 +44,10 @@ falign_status digits_make(const digits_setup *setup, const falign_dataset *train
                           uint64_t seed, uint32_t number, uint32_t threads, digits_run *out);
 void digits_release(digits_run *run);
 
+/* Has the trainer keep the last `window` steps (0: all) with the given quantities, and makes terms of them unless that
+ * is NULL. */
+falign_status digits_keep_history(const digits_run *run, int32_t quantities, uint64_t window, falign_terms **terms);
+
 /* Has a metric measured at each multiple of `every`, and gives up the reference to it. */
 falign_status digits_observe(const digits_run *run, falign_metric *metric, uint64_t every, falign_value_fn sink,
                              void *user);

@@ -23,26 +23,11 @@ static const digits_setup setups[CONDITIONS] = {
 
 /* ---- A run ---- */
 
-static falign_status keep_history(const digits_run *digits, falign_terms **terms) {
-  falign_history *history;
-  TRY(falign_history_create(digits->network, &history));
-  falign_status status = falign_history_set_window(history, ORDERS_LONGEST);
-  if (status == FALIGN_OK) status = falign_trainer_set_history(digits->trainer, history);
-  if (status == FALIGN_OK) status = falign_terms_create(history, digits->rule, terms);
-  falign_history_destroy(history);
-  return status;
-}
-
 static falign_status observe(figure_run *r, const digits_run *digits, orders_meter *m) {
-  static const char *const angles[] = {"angle_dw_b", "angle_w_b"};
-  falign_metric *metric;
-  TRY(keep_history(digits, &m->terms));
+  TRY(digits_keep_history(digits, 0, ORDERS_LONGEST, &m->terms));
   TRY(orders_observe(digits, m, figure_record, r));
-  for (size_t i = 0; i < sizeof angles / sizeof angles[0]; i++) {
-    TRY(falign_metric_create(angles[i], &metric));
-    TRY(digits_observe(digits, metric, ORDERS_EVERY, figure_record, r));
-  }
-  return FALIGN_OK;
+  TRY(figure_observe(r, digits, "angle_dw_b", ORDERS_EVERY));
+  return figure_observe(r, digits, "angle_w_b", ORDERS_EVERY);
 }
 
 static falign_status do_run(figure_run *r, digits_run *digits) {

@@ -146,23 +146,12 @@ static falign_status measure_terms(void *user, const falign_trainer *trainer, co
 
 /* ---- A run ---- */
 
-static falign_status keep_history(const digits_run *digits, meter *m) {
-  falign_history *history;
-  TRY(falign_history_create(digits->network, &history));
-  falign_status status = falign_history_set_window(history, LONGEST + 1);
-  if (status == FALIGN_OK) status = falign_history_keep(history, FALIGN_KEEP_DIRECT);
-  if (status == FALIGN_OK) status = falign_trainer_set_history(digits->trainer, history);
-  if (status == FALIGN_OK) status = falign_terms_create(history, digits->rule, &m->terms);
-  falign_history_destroy(history);
-  return status;
-}
-
 static falign_status observe_terms(figure_run *r, const digits_run *digits, meter *m) {
   static const falign_metric_table table = {
       .size = sizeof table, .name = "terms", .needs = FALIGN_NEEDS_ACTIVITY, .measure = measure_terms};
   const uint64_t early = EARLY;
   falign_metric *metric;
-  TRY(keep_history(digits, m));
+  TRY(digits_keep_history(digits, FALIGN_KEEP_DIRECT, LONGEST, &m->terms));
   TRY(falign_metric_create_custom(&table, m, &metric));
   falign_status status = falign_trainer_observe_at(digits->trainer, metric, &early, 1, figure_record, r);
   if (status != FALIGN_OK) falign_metric_destroy(metric);

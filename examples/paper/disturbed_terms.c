@@ -69,14 +69,12 @@ static falign_status observe_kind(figure_run *r, const digits_run *digits, int k
 }
 
 static falign_status observe(figure_run *r, const digits_run *digits, analysis *a) {
-  falign_metric *metric;
   TRY(falign_history_create(digits->network, &a->history));
   TRY(draw_fresh(r, digits, a));
   TRY(create_disturbances(r, digits, a));
   TRY(falign_trainer_set_history(digits->trainer, a->history));
   for (int kind = 0; kind < KINDS; kind++) TRY(observe_kind(r, digits, kind, a));
-  TRY(falign_metric_create("angle_w_b", &metric));
-  return digits_observe(digits, metric, LOG_EVERY, figure_record, r);
+  return figure_observe(r, digits, "angle_w_b", LOG_EVERY);
 }
 
 static void release(analysis *a) {

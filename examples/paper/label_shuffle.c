@@ -88,26 +88,15 @@ static falign_status record_inputs(figure_run *r, const digits_run *digits) {
 
 /* ---- A run ---- */
 
-static falign_status observe_orders(figure_run *r, const digits_run *digits, orders_meter *m) {
-  falign_history *history;
-  TRY(falign_history_create(digits->network, &history));
-  falign_status status = falign_history_set_window(history, ORDERS_LONGEST);
-  if (status == FALIGN_OK) status = falign_trainer_set_history(digits->trainer, history);
-  if (status == FALIGN_OK) status = falign_terms_create(history, digits->rule, &m->terms);
-  falign_history_destroy(history);
-  TRY(status);
-  return orders_observe(digits, m, figure_record, r);
-}
-
 static falign_status observe(figure_run *r, const digits_run *digits, orders_meter *m) {
   falign_metric *metric;
   TRY(falign_metric_create_test_error(digits->test, &metric));
   TRY(digits_observe(digits, metric, r->per_epoch, figure_record, r));
-  TRY(falign_metric_create("angle_w_b", &metric));
-  TRY(digits_observe(digits, metric, LOG_EVERY, figure_record, r));
+  TRY(figure_observe(r, digits, "angle_w_b", LOG_EVERY));
   if (r->condition != NONE && r->condition != ALL) return FALIGN_OK;
   TRY(record_inputs(r, digits));
-  return observe_orders(r, digits, m);
+  TRY(digits_keep_history(digits, 0, ORDERS_LONGEST, &m->terms));
+  return orders_observe(digits, m, figure_record, r);
 }
 
 static falign_status do_run(figure_run *r, digits_run *digits) {

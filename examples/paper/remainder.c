@@ -51,21 +51,12 @@ static falign_status record(void *user, uint64_t iteration, const char *metric, 
   return record_ratio(r, n, layer, "ratio_zero", &n->zero);
 }
 
-static falign_status keep_history(const digits_run *digits) {
-  falign_history *history;
-  TRY(falign_history_create(digits->network, &history));
-  falign_status status = falign_history_keep(history, FALIGN_KEEP_C);
-  if (status == FALIGN_OK) status = falign_trainer_set_history(digits->trainer, history);
-  falign_history_destroy(history);
-  return status;
-}
-
 static falign_status do_run(figure_run *r, digits_run *digits) {
   const uint64_t order = 1; /* single orders are other figures' */
   recorder sink = {.run = r};
   falign_metric *metric;
   for (size_t l = 0; l < DIGITS_LAYERS; l++) sink.layer[l] = (norms){UINT64_MAX, NAN, NAN, NAN};
-  TRY(keep_history(digits));
+  TRY(digits_keep_history(digits, FALIGN_KEEP_C, 0, NULL));
   TRY(falign_metric_create_terms(&order, 1, &metric));
   TRY(digits_observe(digits, metric, LOG_EVERY, record, &sink));
   return figure_train(r, digits);

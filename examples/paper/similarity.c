@@ -71,19 +71,9 @@ static falign_status observe_custom(figure_run *r, const digits_run *digits, uin
   return digits_observe(digits, metric, every, figure_record, r);
 }
 
-static falign_status keep_history(const digits_run *digits) {
-  falign_history *history;
-  TRY(falign_history_create(digits->network, &history));
-  falign_status status = falign_history_keep(history, FALIGN_KEEP_C);
-  if (status == FALIGN_OK) status = falign_history_set_window(history, LAG);
-  if (status == FALIGN_OK) status = falign_trainer_set_history(digits->trainer, history);
-  falign_history_destroy(history);
-  return status;
-}
-
 static falign_status observe(figure_run *r, const digits_run *digits) {
   falign_metric *metric;
-  TRY(keep_history(digits));
+  TRY(digits_keep_history(digits, FALIGN_KEEP_C, LAG, NULL));
   TRY(observe_custom(r, digits, LOG_EVERY, FALIGN_NEEDS_STEP, measure_eigenvalues));
   TRY(falign_metric_create_similarity(digits->train, LAG, LOG_EVERY, &metric));
   TRY(digits_observe(digits, metric, 1, figure_record, r));

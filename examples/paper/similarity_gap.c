@@ -51,16 +51,6 @@ static falign_status measure(void *user, const falign_trainer *trainer, const fa
   return FALIGN_OK;
 }
 
-static falign_status make_terms(const digits_run *digits, falign_terms **terms) {
-  falign_history *history;
-  TRY(falign_history_create(digits->network, &history));
-  falign_status status = falign_history_set_window(history, 1);
-  if (status == FALIGN_OK) status = falign_trainer_set_history(digits->trainer, history);
-  if (status == FALIGN_OK) status = falign_terms_create(history, digits->rule, terms);
-  falign_history_destroy(history);
-  return status;
-}
-
 /* ---- A run ---- */
 
 static falign_status observe_term(figure_run *r, const digits_run *digits, falign_terms *terms) {
@@ -95,7 +85,7 @@ static falign_status observe_weights(figure_run *r, const digits_run *digits) {
 
 static falign_status do_run(figure_run *r, digits_run *digits) {
   falign_terms *terms;
-  TRY(make_terms(digits, &terms));
+  TRY(digits_keep_history(digits, 0, 1, &terms));
   falign_status status = observe_term(r, digits, terms);
   if (status == FALIGN_OK) status = observe_similarity(r, digits);
   if (status == FALIGN_OK) status = observe_weights(r, digits);

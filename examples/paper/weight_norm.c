@@ -56,8 +56,7 @@ static falign_status record_average(void *user, uint64_t iteration, const char *
 
 static falign_status observe_fa(figure_run *r, const digits_run *digits, averages *a) {
   falign_metric *metric;
-  TRY(falign_metric_create("angle_w_b", &metric));
-  TRY(digits_observe(digits, metric, LOG_EVERY, figure_record, r));
+  TRY(figure_observe(r, digits, "angle_w_b", LOG_EVERY));
   TRY(falign_metric_create("angle_dw_bp", &metric));
   return digits_observe(digits, metric, 1, record_average, a);
 }
@@ -67,8 +66,7 @@ static falign_status do_run(figure_run *r, digits_run *digits) {
   falign_metric *metric;
   TRY(falign_metric_create_test_error(digits->test, &metric));
   TRY(digits_observe(digits, metric, r->per_epoch, figure_record, r));
-  TRY(falign_metric_create("norm_w", &metric));
-  TRY(digits_observe(digits, metric, LOG_EVERY, figure_record, r));
+  TRY(figure_observe(r, digits, "norm_w", LOG_EVERY));
   if (r->condition <= FA_NORMALIZED) TRY(observe_fa(r, digits, &a));
   TRY(figure_train(r, digits));
   return falign_trainer_measure(digits->trainer);
