@@ -150,7 +150,8 @@ static void print_line(FILE *script, const plot_line *line, size_t i) {
   switch (line->style.shape) {
     case PLOT_LINE: print_mean(script, line, i, colour, dash); break;
     case PLOT_RANGE:
-      fprintf(script, "$line%zu using 1:4:5:6 with yerrorlines lw 2 pt %d dt %d lc rgb '%s' ", i, mark, dash, colour);
+      fprintf(script, "$line%zu using 1:4:5:6 with yerrorbars lw 1.2 pt 0 lc rgb '%s' notitle, ", i, colour);
+      fprintf(script, "$line%zu using 1:4 with linespoints lw 2 pt %d dt %d lc rgb '%s' ", i, mark, dash, colour);
       break;
     case PLOT_STEPS:
       fprintf(script, "$line%zu using 1:2 with histeps lw 2.5 dt %d lc rgb '%s' ", i, dash, colour);
@@ -186,10 +187,12 @@ static void print_line_ranges(FILE *script, const plot_panel *panel) {
   if (!high) fprintf(script, "set yrange [%.9g:%.9g]\n", y - 1, y + 1);
 }
 
-/* Those of a grid hold all its squares. */
+/* Those of a grid hold all its squares; those of bars leave room for the first and the last. */
 static void print_ranges(FILE *script, const plot_panel *panel) {
   const plot_grid *g = &panel->grid;
+  bool bars = panel->count > 0 && panel->lines[0].style.shape == PLOT_RANGE;
   fputs("set xrange [*:*]\nset yrange [*:*]\n", script);
+  fputs(bars ? "set offsets graph 0.03, graph 0.03, 0, 0\n" : "unset offsets\n", script);
   if (g->values == NULL) {
     print_line_ranges(script, panel);
     return;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the programs that make figures which the paper does not have, by their command lines.
 
-usage: test_added_figures.py MNIST PROGRAM...
+usage: test_added_figures.py PROGRAM...
 
 PROGRAM... are the programs of examples/paper. Only Python's own library is used; the data are a small synthetic set in
 MNIST's format, of one batch an epoch, or those that a program draws.
@@ -21,8 +21,8 @@ import tempfile
 sys.dont_write_bytecode = True
 from toy import TRAIN, Skip, make_data, rows_of, run, run_tests, select  # noqa: E402
 
-MNIST = os.path.abspath(sys.argv[1])
-PROGRAMS = {os.path.basename(name): os.path.abspath(name) for name in sys.argv[2:]}
+PROGRAMS = {os.path.basename(program): os.path.abspath(program) for program in sys.argv[1:]}
+MNIST = PROGRAMS["mnist"]
 WORK = tempfile.mkdtemp(prefix="falign-added-figures-")
 DATA = os.path.join(WORK, "data")
 DRAWS = shutil.which("gnuplot") is not None

@@ -23,12 +23,12 @@ def write_idx(directory, name, dims, payload, gz=False):
         file.write(header + payload)
 
 
-def make_data(directory):
+def make_data(directory, train=TRAIN):
     """Ten random pictures with noise, so that there is something to learn."""
     draw = random.Random(7)
     os.mkdir(directory)
     centres = [[draw.choice((0, 0, 0, 200)) for _ in range(SIDE * SIDE)] for _ in range(10)]
-    for part, points, gz in (("train", TRAIN, True), ("t10k", TEST, False)):
+    for part, points, gz in (("train", train, True), ("t10k", TEST, False)):
         labels = bytes(draw.randrange(10) for _ in range(points))
         pixels = bytearray()
         for label in labels:
