@@ -122,7 +122,8 @@ static falign_status do_run(figure_run *r, digits_run *digits) {
   return status;
 }
 
-static falign_status describe(falign_config *config) {
+static falign_status describe(const figure *f, falign_config *config) {
+  (void)f;
   char shapes[64];
   snprintf(shapes, sizeof shapes, "%d x %d, %d x %d", ROWS, INNER, INNER, COLS);
   TRY(falign_config_set_text(config, "shapes", shapes));

@@ -252,16 +252,6 @@ static falign_status measure(void *user, const falign_trainer *trainer, const fa
   return FALIGN_OK;
 }
 
-static falign_status keep_history(const digits_run *digits) {
-  falign_history *history;
-  TRY(falign_history_create(digits->network, &history));
-  falign_status status = falign_history_keep(history, FALIGN_KEEP_C);
-  if (status == FALIGN_OK) status = falign_history_set_window(history, LONGEST);
-  if (status == FALIGN_OK) status = falign_trainer_set_history(digits->trainer, history);
-  falign_history_destroy(history);
-  return status;
-}
-
 static falign_status draw_random(const figure_run *r, meter *with) {
   falign_rng *rng;
   TRY(falign_rng_create(r->figure->seed, FEEDBACK_STREAM, 0, r->number, &rng));
@@ -275,7 +265,7 @@ static falign_status train(figure_run *r, const digits_run *digits, meter *with)
       .size = sizeof table, .name = "transformation", .needs = FALIGN_NEEDS_STEP, .measure = measure};
   falign_metric *metric;
   TRY(draw_random(r, with));
-  TRY(keep_history(digits));
+  TRY(digits_keep_history(digits, FALIGN_KEEP_C, LONGEST, NULL));
   TRY(falign_metric_create_custom(&table, with, &metric));
   TRY(digits_observe(digits, metric, LOG_EVERY, figure_record, r));
   return figure_train(r, digits);
@@ -293,7 +283,8 @@ static falign_status do_run(figure_run *r, digits_run *digits) {
   return digits == NULL ? do_random(r) : do_fa(r, digits);
 }
 
-static falign_status describe(falign_config *config) {
+static falign_status describe(const figure *f, falign_config *config) {
+  (void)f;
   TRY(falign_config_set_integer(config, "size", N));
   TRY(falign_config_set_integer(config, "draws", DRAWS));
   return falign_config_set_integer(config, "random-feedback", RANDOM_B);
