@@ -104,7 +104,7 @@ int main(int argc, char **argv) {
       .runs = 10,
       .epochs = 30,
       .quick_runs = 2,
-      .quick_epochs = 5,
+      .quick_epochs = 3,
       .run = do_run,
       .fill = fill,
   };

@@ -19,14 +19,23 @@ import claims  # noqa: E402, F401
 from figures import FIGURES  # noqa: E402
 from results import Results  # noqa: E402
 
-# The least runs and epochs with which all claims of a figure can be told. A figure that is not here takes no epochs, or
-# has no claims yet.
+# The least runs and epochs with which all claims of a figure can be told.
 SIZES = {
     "open_loop": ["--runs", "10"],
     "alignment_terms": ["--runs", "6", "--epochs", "22"],  # iteration 1260, and small differences
-    "autocorrelation": ["--runs", "5", "--epochs", "20"],
     "remainder": ["--runs", "6", "--epochs", "10"],  # the norm of the remainder has a heavy tail
+    "disturbed_terms": ["--runs", "4", "--epochs", "5"],  # time grows with their square
+    "label_shuffle": ["--runs", "4", "--epochs", "25"],  # iteration 1260
     "weight_norm": ["--runs", "5", "--epochs", "20"],
+    "trajectories": ["--quick", "--runs", "3", "--epochs", "25"],  # a coarse grid of losses
+    "transformation": ["--runs", "4", "--epochs", "20"],
+    "autocorrelation": ["--runs", "5", "--epochs", "20"],
+    "similarity": ["--quick", "--runs", "4", "--epochs", "14"],  # iteration 800; histograms of fewer points
+    "product_angle": ["--runs", "4"],
+    "sensitivity": ["--runs", "3", "--epochs", "20"],
+    "norm_control": ["--runs", "4", "--epochs", "20"],
+    "similarity_gap": ["--runs", "4", "--epochs", "6"],
+    "direct_alignment": ["--runs", "4", "--epochs", "20"],
 }
 LONGEST = 7000  # seconds
 
