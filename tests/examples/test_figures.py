@@ -346,6 +346,19 @@ def test_trajectories():
             assert all(abs(x - (-20 + 40 * i / (side - 1))) < 1e-5 for x, i in zip(place, at)), (place, at)
 
 
+def test_synthetic_data():
+    """Points of two batches are of one category in a tenth of all pairs, which sets the angle of L[0] with itself."""
+    make(PROGRAMS["autocorrelation"], "synthetic", "--data", "synthetic:0.6,0.2", "--runs", 1, "--epochs", 1)
+    rows = rows_of(read("synthetic", "autocorrelation.csv"))
+    assert json.loads(read("synthetic", "autocorrelation.json"))["data"] == "synthetic:0.6,0.2"
+    angles = values(rows, "angle_l_lag", "iteration", condition="shuffled", layer=0, order=1)
+    want = math.degrees(math.acos(0.1 * 0.6 + 0.9 * 0.2))
+    mean = sum(angles.values()) / len(angles)
+    assert len(angles) == 5 and abs(mean - want) < 1, (mean, want)  # centres of 225 numbers: a s.d. of about 0.3
+    for wrong in ("synthetic:0.2,0.6", "synthetic:1.5,0", "synthetic:nan,0", "synthetic:0.5", "synthetic:0.5,0.1,2"):
+        refused(make(PROGRAMS["autocorrelation"], "wrong", "--data", wrong, code=1), wrong, "synthetic:WITHIN,BETWEEN")
+
+
 def test_without_gnuplot():
     done = figure("undrawn", "--runs", 1, env={"PATH": os.path.dirname(shutil.which("false")) + "/none"}, code=1)
     assert done.err.splitlines()[-1].count("gnuplot is not installed"), done.err
