@@ -275,7 +275,10 @@ static falign_status do_all_pending(const figure *f, jobs *all) {
   TRY(process_threads(f->threads, &threads));
   if (pending == 0) return FALIGN_OK;
   uint32_t at_once = pending < threads ? pending : threads;
-  for (size_t i = 0; i < pending; i++) all->list[all->pending[i]].run.threads = threads / at_once;
+  for (uint32_t i = 0; i < pending; i++) { /* the last ones share out all threads, as others end */
+    uint32_t left = pending - i;
+    all->list[all->pending[i]].run.threads = threads / (left < at_once ? left : at_once);
+  }
   falign_status status = falign_ensemble_run(pending, at_once, do_pending, all);
   if (status != FALIGN_CANCELLED) return status;
   return fail(status, "interrupted: %zu of %zu runs are kept in %s; the same command does the others",
