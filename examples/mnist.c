@@ -35,8 +35,8 @@ static falign_status check_outputs(const settings *s) {
 static falign_status describe_numbers(const experiment *e, falign_config *config) {
   TRY(settings_describe(&e->set, config));
   TRY(falign_config_set_text(config, "backend", falign_backend_name(e->backend)));
-  TRY(describe_dataset(config, "training-data", e->train));
-  return describe_dataset(config, "test-data", e->test);
+  TRY(describe_dataset(config, "training-data", falign_dataset_fingerprint(e->train)));
+  return describe_dataset(config, "test-data", falign_dataset_fingerprint(e->test));
 }
 
 /* Everything, for the file beside the table. */

@@ -22,8 +22,8 @@ falign_status describe_backend(falign_config *config, const falign_backend *back
   return falign_config_set_integer(config, "backend-threads", falign_backend_own_threads(backend));
 }
 
-falign_status describe_dataset(falign_config *config, const char *name, const falign_dataset *dataset) {
-  char fingerprint[32];
-  snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, falign_dataset_fingerprint(dataset));
-  return falign_config_set_text(config, name, fingerprint);
+falign_status describe_dataset(falign_config *config, const char *name, uint64_t fingerprint) {
+  char text[32];
+  snprintf(text, sizeof text, "%016" PRIx64, fingerprint);
+  return falign_config_set_text(config, name, text);
 }

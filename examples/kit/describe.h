@@ -15,7 +15,7 @@ falign_status describe_seed(falign_config *config, uint64_t seed);
 /* What stands behind a backend. */
 falign_status describe_backend(falign_config *config, const falign_backend *backend);
 
-/* A dataset's fingerprint. */
-falign_status describe_dataset(falign_config *config, const char *name, const falign_dataset *dataset);
+/* A dataset, by falign_dataset_fingerprint(). */
+falign_status describe_dataset(falign_config *config, const char *name, uint64_t fingerprint);
 
 #endif

@@ -91,8 +91,8 @@ static falign_status describe_data(const figure *f, falign_config *config) {
   if (f->epochs > 0) TRY(falign_config_set_integer(config, "epochs", (int64_t)f->epochs));
   TRY(describe_seed(config, f->seed));
   if (f->program->describe != NULL) TRY(f->program->describe(f, config));
-  if (f->train != NULL) TRY(describe_dataset(config, "training-data", f->train));
-  if (f->test != NULL) TRY(describe_dataset(config, "test-data", f->test));
+  if (f->train != NULL) TRY(describe_dataset(config, "training-data", f->train_fingerprint));
+  if (f->test != NULL) TRY(describe_dataset(config, "test-data", f->test_fingerprint));
   TRY(falign_backend_find("auto", &backend)); /* a trainer's own choice; permanent */
   return describe_backend(config, backend);
 }
@@ -419,7 +419,10 @@ static int parse(figure *f, int argc, char **argv) {
 static falign_status read_data(figure *f) {
   if (!any_uses_data(f->program)) return FALIGN_OK;
   TRY(data_find(f->data, &f->place));
-  return data_read(&f->place, DIGITS_IMAGE, f->seed, &f->train, &f->test);
+  TRY(data_read(&f->place, DIGITS_IMAGE, f->seed, &f->train, &f->test));
+  f->train_fingerprint = falign_dataset_fingerprint(f->train);
+  f->test_fingerprint = falign_dataset_fingerprint(f->test);
+  return FALIGN_OK;
 }
 
 static falign_status make_figure(figure *f) {

@@ -54,6 +54,7 @@ struct figure {
   bool quick;
   data_place place;
   falign_dataset *train, *test;
+  uint64_t train_fingerprint, test_fingerprint;
   falign_table *table; /* of all runs; the first column is the condition */
   progress progress;
 };
