@@ -46,13 +46,23 @@ class Part:
         return self.at_least is not None or self.at_most is not None
 
     @property
+    def limits(self):
+        return (-math.inf if self.at_least is None else self.at_least,
+                math.inf if self.at_most is None else self.at_most)
+
+    @property
     def holds(self):
         mean, off = statistics.fmean(self.values), may_be_off(self.values)
-        low = -math.inf if self.at_least is None else self.at_least
-        high = math.inf if self.at_most is None else self.at_most
+        low, high = self.limits
         if low <= mean - off and mean + off <= high:
             return True
         return False if mean + off < low or mean - off > high else None
+
+    @property
+    def within(self):
+        """Whether the mean itself is, however sure that be."""
+        low, high = self.limits
+        return low <= statistics.fmean(self.values) <= high
 
     @property
     def text(self):
@@ -76,7 +86,18 @@ class Finding:
 
     @property
     def verdict(self):
-        return {True: HOLDS, False: FAILS, None: TOO_FEW if self.parts else UNMEASURED}[self.holds]
+        return {True: HOLDS, False: FAILS, None: self._open}[self.holds]
+
+    @property
+    def within(self):
+        """Whether all means are within the criterion; not where nothing was measured."""
+        return bool(self.parts) and all(p.within for p in self.parts if p.judged)
+
+    @property
+    def _open(self):
+        if not self.parts:
+            return UNMEASURED
+        return f"{TOO_FEW}; {'so far it holds' if self.within else 'so far it does not hold'}"
 
     @property
     def runs(self):

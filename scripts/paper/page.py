@@ -132,7 +132,8 @@ def count(found):
     if False in verdicts:
         said.append(f"{verdicts.count(False)} {'does' if verdicts.count(False) == 1 else 'do'} not")
     if None in verdicts:
-        said.append(f"{verdicts.count(None)} not told")
+        within = sum(finding.holds is None and finding.within for _, finding in found)
+        said.append(f"{verdicts.count(None)} not told" + (f" ({within} of them hold so far)" if within else ""))
     return ", ".join(said)
 
 

@@ -298,6 +298,8 @@ def test_judgement():
     assert verdict([10, 11, 12], at_most=9.3) is False and verdict([10, 11, 12], at_most=12.8) is True
     assert verdict([10, 11, 12], at_least=9, at_most=13) is True
     assert verdict([10], at_least=0) is None and verdict([10, 11, 12]) is None
+    for low, words in ((0, "so far it holds"), (11, "so far it does not hold")):
+        assert claim.judge([claim.part("", Runs({0: 10}), at_least=low)]).verdict == f"too few runs to tell; {words}"
     parts = [claim.part("", Runs({0: 1, 1: 1}), at_least=0), claim.part("", Runs({0: 1, 1: 1}), at_least=2)]
     assert claim.judge(parts).holds is False and "1.0 ± 0.0°" in claim.judge(parts).text
     assert mean([Runs({0: 1, 1: 5}), Runs({0: 3})]) == {0: 2}
