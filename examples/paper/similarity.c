@@ -6,10 +6,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "kit/figure.h"
 #include "kit/histogram.h"
+#include "kit/sweep.h"
 
 enum {
   LAG = 1,
@@ -82,91 +82,15 @@ static falign_status observe(figure_run *r, const digits_run *digits) {
 
 /* ---- Over the data set: Fig. S5 ---- */
 
-/* Outputs L[l-1] and errors delta[l+1] of the data set, from the weights of one iteration. */
-typedef struct sweep {
-  const digits_run *digits;
-  falign_network *network; /* as it was at that iteration */
-  size_t points;           /* the first ones of the run's order, full batches */
-  uint32_t l;
-  float *outputs, *errors;
-  double *norms; /* of each point's delta[d], which tells how well it is classified */
-  uint32_t *labels;
-} sweep;
-
 static size_t count_points(const figure_run *r, const digits_run *digits) {
   size_t all = falign_batches_points(digits->train);
   size_t wanted = r->figure->quick && all > QUICK_POINTS ? QUICK_POINTS : all;
   return wanted - wanted % falign_batches_size(digits->train);
 }
 
-static size_t output_width(const sweep *s) { return falign_network_width(s->network, s->l - 1); }
-
-static falign_status allocate_sweep(sweep *s) {
-  s->outputs = malloc(s->points * output_width(s) * sizeof *s->outputs);
-  s->errors = malloc(s->points * DIGITS_WIDTH * sizeof *s->errors);
-  s->norms = malloc(s->points * sizeof *s->norms);
-  s->labels = malloc(s->points * sizeof *s->labels);
-  bool made = s->outputs != NULL && s->errors != NULL && s->norms != NULL && s->labels != NULL;
-  return made ? FALIGN_OK : fail(FALIGN_MEMORY, "no memory for %zu points", s->points);
-}
-
-static void release_sweep(sweep *s) {
-  free(s->outputs);
-  free(s->errors);
-  free(s->norms);
-  free(s->labels);
-}
-
-static void copy_rows(float *to, const float *from, size_t rows, size_t cols, size_t stride) {
-  for (size_t i = 0; i < rows * cols; i++) to[i] = from[i / cols * stride + i % cols];
-}
-
-/* Copies what a batch has to its place; called for each step of sweep_data(). */
-static falign_status collect(void *user, const falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
-                             void *emit_user) {
-  sweep *s = user;
-  const float *from;
-  size_t rows, cols, stride;
-  uint64_t k = falign_trainer_iteration(trainer);
-  (void)emit, (void)emit_user;
-  TRY(falign_trace_view_f32(trace, FALIGN_L, s->l - 1, &from, &rows, &cols, &stride));
-  copy_rows(s->outputs + k * rows * cols, from, rows, cols, stride);
-  TRY(falign_trace_view_f32(trace, FALIGN_DELTA, s->l + 1, &from, &rows, &cols, &stride));
-  copy_rows(s->errors + k * rows * cols, from, rows, cols, stride);
-  TRY(falign_trace_view_f32(trace, FALIGN_DELTA, DIGITS_LAYERS, &from, &rows, &cols, &stride));
-  TRY(falign_row_norms_f32(from, rows, cols, stride, s->norms + k * rows));
-  return falign_batches_points_of(s->digits->train, k, NULL, s->labels + k * rows, rows);
-}
-
-static falign_status ignore(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                            double value) {
-  (void)user, (void)iteration, (void)metric, (void)layer, (void)order, (void)value;
-  return FALIGN_OK;
-}
-
-/* Gives the data to the network of the sweep, which learns nothing by it. */
-static falign_status sweep_data(sweep *s) {
-  const double eta = 0;
-  const falign_metric_table table = {
-      .size = sizeof table, .name = "sweep", .needs = FALIGN_NEEDS_ACTIVITY, .measure = collect};
-  falign_metric *metric;
-  falign_trainer *trainer;
-  TRY(falign_metric_create_custom(&table, s, &metric));
-  falign_status status = falign_trainer_create(s->network, s->digits->rule, eta, &trainer);
-  if (status == FALIGN_OK) status = falign_trainer_observe(trainer, metric, 1, ignore, NULL);
-  if (status == FALIGN_OK) {
-    status = falign_trainer_run(trainer, s->digits->train, s->points / falign_batches_size(s->digits->train));
-    falign_trainer_destroy(trainer);
-  }
-  falign_metric_destroy(metric);
-  return status;
-}
-
-static falign_status set_side(falign_similarity *similarity, int32_t side, sweep *s) {
+static falign_status set_side(falign_similarity *similarity, int32_t side, const sweep *s) {
   const double well = 0.6; /* share of the points that count as well classified */
-  TRY(sweep_data(s));
-  TRY(falign_similarity_set_side_f32(similarity, side, s->outputs, output_width(s), s->errors, DIGITS_WIDTH, s->labels,
-                                     s->points));
+  TRY(falign_similarity_set_side_f32(similarity, side, s->l, s->l_width, s->delta, DIGITS_WIDTH, s->labels, s->points));
   return falign_similarity_classify(similarity, side, s->norms, s->points, well);
 }
 
@@ -194,49 +118,59 @@ static double mean_square(const float *x, size_t rows, size_t cols) {
   return sum / (double)rows;
 }
 
-/* The bins reach as far as the points' own mean squares tell: outputs are not negative, so nor are their products. */
-static falign_status record_histograms(figure_run *r, const falign_similarity *similarity, const sweep *s, uint64_t k) {
-  double l_reach = 3 * mean_square(s->outputs, s->points, output_width(s));
-  double delta_reach = 3 * mean_square(s->errors, s->points, DIGITS_WIDTH);
-  const histogram outputs = {.metric = "pairs_s_l",
-                             .quantity = FALIGN_SIMILARITY_L,
-                             .low = 0,
-                             .width = l_reach / BINS,
-                             .bins = BINS,
-                             .by_quality = true};
-  const histogram errors = {.metric = "pairs_s_delta",
-                            .quantity = FALIGN_SIMILARITY_DELTA,
-                            .low = -delta_reach,
-                            .width = 2 * delta_reach / BINS,
-                            .bins = BINS,
-                            .by_quality = true};
-  TRY(histogram_record(r, similarity, &outputs, k, s->l));
-  return histogram_record(r, similarity, &errors, k, s->l);
+static bool any_negative(const float *x, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (x[i] < 0) return true;
+  }
+  return false;
 }
 
-static falign_status compare_sides(figure_run *r, falign_similarity *similarity, sweep *past, uint64_t k,
-                                   falign_network *present) {
-  falign_network *before = past->network;
-  TRY(set_side(similarity, FALIGN_SIDE_PAST, past));
-  past->network = present;
-  falign_status status = set_side(similarity, FALIGN_SIDE_PRESENT, past);
-  past->network = before;
+/* Bins that reach as far as the points' mean square tells, below 0 where products can be. */
+static histogram choose_bins(const char *metric, int32_t quantity, const float *x, size_t rows, size_t cols) {
+  double reach = 3 * mean_square(x, rows, cols), low = any_negative(x, rows * cols) ? -reach : 0;
+  return (histogram){.metric = metric,
+                     .quantity = quantity,
+                     .low = low,
+                     .width = (reach - low) / BINS,
+                     .bins = BINS,
+                     .by_quality = true};
+}
+
+static falign_status record_histograms(figure_run *r, const falign_similarity *similarity, const sweep *s, uint64_t k,
+                                       uint32_t l) {
+  const histogram outputs = choose_bins("pairs_s_l", FALIGN_SIMILARITY_L, s->l, s->points, s->l_width);
+  const histogram errors = choose_bins("pairs_s_delta", FALIGN_SIMILARITY_DELTA, s->delta, s->points, DIGITS_WIDTH);
+  TRY(histogram_record(r, similarity, &outputs, k, l));
+  return histogram_record(r, similarity, &errors, k, l);
+}
+
+/* Sets a side from the weights of a network; `s` is to be released. */
+static falign_status sweep_side(const figure_run *r, const digits_run *digits, falign_network *network, uint32_t l,
+                                int32_t side, falign_similarity *similarity, sweep *s) {
+  TRY(sweep_make(digits, network, count_points(r, digits), l, s));
+  return set_side(similarity, side, s);
+}
+
+static falign_status compare_sides(figure_run *r, const digits_run *digits, uint64_t k, uint32_t l,
+                                   falign_network *const networks[2], falign_similarity *similarity) {
+  sweep s;
+  falign_status status = sweep_side(r, digits, networks[0], l, FALIGN_SIDE_PAST, similarity, &s);
+  sweep_release(&s);
   TRY(status);
-  TRY(record_means(r, similarity, k, past->l));
-  return r->number > 0 ? FALIGN_OK : record_histograms(r, similarity, past, k);
+  status = sweep_side(r, digits, networks[1], l, FALIGN_SIDE_PRESENT, similarity, &s);
+  if (status == FALIGN_OK) status = record_means(r, similarity, k, l);
+  if (status == FALIGN_OK && r->number == 0) status = record_histograms(r, similarity, &s, k, l);
+  sweep_release(&s);
+  return status;
 }
 
 static falign_status compare_layer(figure_run *r, const digits_run *digits, uint64_t k, uint32_t l,
                                    falign_network *const networks[2]) {
-  sweep s = {.digits = digits, .network = networks[0], .points = count_points(r, digits), .l = l};
-  falign_similarity *similarity = NULL;
-  falign_status status = allocate_sweep(&s);
-  if (status == FALIGN_OK) {
-    status = falign_similarity_create(FALIGN_F32, output_width(&s), DIGITS_WIDTH, DIGITS_CATEGORIES, &similarity);
-  }
-  if (status == FALIGN_OK) status = compare_sides(r, similarity, &s, k, networks[1]);
+  size_t l_width = falign_network_width(digits->network, l - 1);
+  falign_similarity *similarity;
+  TRY(falign_similarity_create(FALIGN_F32, l_width, DIGITS_WIDTH, DIGITS_CATEGORIES, &similarity));
+  falign_status status = compare_sides(r, digits, k, l, networks, similarity);
   falign_similarity_destroy(similarity);
-  release_sweep(&s);
   return status;
 }
 
@@ -278,12 +212,13 @@ static falign_status take_snapshot(void *user, const falign_trainer *trainer, co
   return FALIGN_OK;
 }
 
-static falign_status observe_snapshots(const digits_run *digits, snapshots *s) {
+static falign_status observe_snapshots(figure_run *r, const digits_run *digits, snapshots *s) {
   static const falign_metric_table table = {.size = sizeof table, .name = "snapshot", .measure = take_snapshot};
   const uint64_t at[] = {EARLY - LAG, EARLY, LATE - LAG, LATE};
   falign_metric *metric;
   TRY(falign_metric_create_custom(&table, s, &metric));
-  falign_status status = falign_trainer_observe_at(digits->trainer, metric, at, sizeof at / sizeof at[0], ignore, NULL);
+  falign_status status =
+      falign_trainer_observe_at(digits->trainer, metric, at, sizeof at / sizeof at[0], figure_record, r);
   falign_metric_destroy(metric);
   return status;
 }
@@ -306,7 +241,7 @@ static falign_status do_run(figure_run *r, digits_run *digits) {
   snapshots s = {0};
   r->part = r->number == 0 ? 0.1 : 0.8; /* the histograms take longest */
   falign_status status = observe(r, digits);
-  if (status == FALIGN_OK) status = observe_snapshots(digits, &s);
+  if (status == FALIGN_OK) status = observe_snapshots(r, digits, &s);
   if (status == FALIGN_OK) status = figure_train(r, digits);
   r->begun = r->part;
   r->part = 1 - r->part;
