@@ -45,8 +45,8 @@ def outputs_within_are_more_alike(r):
                     unit="", digits=3)
 
 
-@claim(FIGURE, "2.3.6", "in the initial phase of the learning process, the constructive dependency is strong enough to "
-       "overcome the number and destructive effect of between categories similarity terms",
+@claim(FIGURE, "2.3.6", "in the initial phase of the learning process, the constructive dependency between S_L and S_δ is "
+       "strong enough to overcome the number and destructive effect of between categories similarity terms",
        "the sum of S_delta S_L over all pairs, which is tr(M), is above 0 in the first epoch, from iteration 10 on")
 def first_epoch_is_constructive(r):
     return by_layer(lambda l: eigenvalue(r, l, 1, EPOCH), at_least=0, unit="")
@@ -59,7 +59,7 @@ def dependency_weakens(r):
                     digits=3)
 
 
-@claim(FIGURE, "2.3.6", "the Frobenius norm of their corresponding error signals decrease to about zero",
+@claim(FIGURE, "2.3.6", "the Frobenius norm of their corresponding error signals … decrease to about zero",
        "of 20 points, the smallest norm of delta[5] at iteration 780 is at most a tenth of what it was at the start")
 def some_errors_vanish(r):
     return [part("", gather(errors(r, 780), min), at_most=0.1, unit="", digits=3)]

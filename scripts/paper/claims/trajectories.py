@@ -29,12 +29,12 @@ def ends_apart(r, condition):
 
 
 @claim(FIGURE, "2.3.7", "With BP-TRW, the networks converges to a local minimum totally different from the local "
-       "minimum to which the network converges with BP (Fig. 7C)", APART)
+       "minimum to which the network converges with BP", APART)
 def fa_and_bp_end_apart(r):
     return ends_apart(r, "fa-and-bp")
 
 
 @claim(FIGURE, "2.3.8", "With WN, the network converges to a local minimum totally different from the local minimum to "
-       "which the network converges without WN (Fig. 7F)", APART)
+       "which the network converges without WN", APART)
 def normalization_ends_apart(r):
     return ends_apart(r, "fa-and-normalized")
