@@ -25,8 +25,8 @@ def products_align_with_f(r):
 
 @claim(FIGURE, "2.1", "the alignment of each W_ℓ with Q_ℓ^T", f"the paper's network: the last angle of W[l] with Q[l]^T is "
        f"at most {CHANCE} for l = 1 to 3", reproduces=False,
-       note="F[l] of 50 x 50 has full rank, so that Q[l] is F[l] times the inverse of F[l+1] and so depends most on the "
-       "directions to which F[l+1] is smallest. W[l] aligns with F[l]^T F[l+1] in its place")
+       note="all F[l] are 50 x 50 and of full rank, so that Q[l] is the inverse of F[l+1] times F[l], which the smallest "
+       "singular value of F[l+1] dominates. W[l] aligns with F[l]^T F[l+1] in its place")
 def weights_align_with_q(r):
     return by_layer(lambda l: end(r, "angle_w_q", "equal", l), HIDDEN, at_most=CHANCE)
 
