@@ -207,13 +207,16 @@ static void print_setting(FILE *script, const char *name, const char *text) {
   fputs("\n", script);
 }
 
-/* The panel's title tells what the lines are of more than one run. */
+/* What the lines of a panel are of more than one run. */
+static const char *what_of(plot_shape shape) {
+  if (shape == PLOT_RANGE) return "median and range";
+  return shape == PLOT_LINE ? "mean and s.d." : "mean";
+}
+
 static void print_heading(FILE *script, const plot_panel *panel) {
   char title[256];
   size_t runs = panel->count > 0 ? panel->lines[0].data.points[0].runs : 1;
-  const char *what =
-      panel->count > 0 && panel->lines[0].style.shape == PLOT_RANGE ? "median and range" : "mean and s.d.";
-  if (panel->count > 0 && panel->lines[0].style.shape == PLOT_STEPS) what = "mean";
+  const char *what = panel->count > 0 ? what_of(panel->lines[0].style.shape) : "";
   snprintf(title, sizeof title, runs > 1 ? "%s: %s of %zu runs" : "%s", panel->title, what, runs);
   print_setting(script, "title", title);
   print_setting(script, "xlabel", panel->x_label);
@@ -223,9 +226,6 @@ static void print_heading(FILE *script, const plot_panel *panel) {
     fputs("set cblabel offset 1.5\n", script); /* beside the numbers */
   }
   fputs(panel->log_y ? "set logscale y\n" : "unset logscale y\n", script);
-  fputs(panel->key_by_side ? "set key outside right center vertical Left reverse\n"
-                           : "set key outside bottom center horizontal Left reverse height 1\n",
-        script);
 }
 
 static void print_panel(FILE *script, const plot_panel *panel, size_t number) {
@@ -257,6 +257,7 @@ static falign_status print_script(FILE *script, const plot_panel *panels, size_t
   fprintf(script, "set terminal %s size %zu,%zu dashlength 0.6 font 'sans,12' background rgb 'white'\n",
           ends_in(path, ".svg") ? "svg" : "pngcairo", 600 * columns, 480 * rows);
   fputs("set grid\nset autoscale xfix\nset format '%g'\n", script);
+  fputs("set key outside bottom center horizontal Left reverse height 1\n", script);
   /* Darker is more, also without colour. */
   fputs("set palette defined (0 '#f7fbff', 1 '#c6dbef', 2 '#6baed6', 3 '#2171b5', 4 '#08306b')\n", script);
   for (size_t i = 0; i < count; i++) {

@@ -43,9 +43,8 @@ typedef struct plot_grid {
 
 typedef struct plot_panel {
   const char *title, *x_label, *y_label;
-  bool by_epoch;    /* the x axis: epochs, in place of each point's x */
-  bool log_y;       /* a logarithmic y axis */
-  bool key_by_side; /* where there are many lines */
+  bool by_epoch; /* the x axis: epochs, in place of each point's x */
+  bool log_y;    /* a logarithmic y axis */
   plot_grid grid;
   plot_line lines[PLOT_LINES];
   size_t count;
