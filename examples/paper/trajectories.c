@@ -288,11 +288,19 @@ static falign_status add_places(const falign_table *table, const char *condition
   return FALIGN_OK;
 }
 
+/* Whether there is room for an arrow from a place beside the last one. */
+static bool has_room(const curve *arrows, const curve_point *from) {
+  if (arrows->count == 0) return true;
+  const curve_point *last = &arrows->points[arrows->count - 2];
+  return hypot(from->x - last->x, from->mean - last->mean) > arrow_length;
+}
+
 /* From places of a path, all arrows of one length. */
 static falign_status join_arrows(const curve *path, const curve *directions, curve *out) {
   for (size_t i = 0; i < directions->count && i * ARROW_EVERY < path->count; i++) {
     const curve_point *from = &path->points[i * ARROW_EVERY], *to = &directions->points[i];
     double scale = arrow_length / hypot(to->x, to->mean);
+    if (!has_room(out, from)) continue;
     TRY(curve_add(from->x, from->mean, out));
     TRY(curve_add(from->x + scale * to->x, from->mean + scale * to->mean, out));
   }
