@@ -127,7 +127,7 @@ class Claim:
     quote: str
     criterion: str
     measure: typing.Callable
-    reproduces: bool
+    reproduces: typing.Optional[bool]
     note: str
 
     @property
@@ -151,7 +151,7 @@ class Claim:
 
 def claim(figure, section, quote, criterion, reproduces=True, note=""):
     """Makes a claim of a function that takes the figure's results and returns parts. One that is known not to
-    reproduce says in its note what speaks against it."""
+    reproduce (False), or of which it is not known (None), says in its note what speaks against it."""
     if not reproduces and not note:
         raise ValueError(f"the claim '{quote}' needs a note")
 

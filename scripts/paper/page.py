@@ -150,7 +150,7 @@ def measured(finding):
 
 
 def remarks(c, finding):
-    if finding.holds is not None and finding.holds != c.reproduces:
+    if None not in (finding.holds, c.reproduces) and finding.holds != c.reproduces:
         yield f"At full size this {'held' if c.reproduces else 'did not hold'}."
     if c.note:
         yield c.note

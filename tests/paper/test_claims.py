@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds the list of the paper's claims against runs of a reduced size: each claim that is said to reproduce holds, and
-each that is said not to does not.
+each that is said not to does not; one that is left open is measured.
 
 usage: test_claims.py BUILD
 
@@ -49,7 +49,7 @@ def make(name, out):
 
 def check(c, results):
     finding = c.find(results)
-    right = finding.holds is c.reproduces
+    right = bool(finding.parts) if c.reproduces is None else finding.holds is c.reproduces
     print(f"{'ok' if right else 'NOT OK'}: {c.label}, {c.name}: {finding.verdict}: {finding.text}")
     return right
 
