@@ -125,8 +125,6 @@ def findings(outcome):
 
 def count(found):
     """In words: how many hold."""
-    if not found:
-        return "no claims yet"
     verdicts = [finding.holds for _, finding in found]
     said = [f"{verdicts.count(True)} of {len(verdicts)} claims hold"]
     if False in verdicts:
@@ -206,7 +204,7 @@ def show_figure(outcome):
     f, found = outcome.figure, findings(outcome)
     failure = f'<p class="failure"><strong>Failed:</strong> {escape(outcome.failure)}</p>' if outcome.failure else ""
     listed = "\n".join(show_claim(*pair) for pair in found)
-    claims = f'<ol class="claims">{listed}</ol>' if found else '<p class="soft">No claims yet.</p>'
+    claims = f'<ol class="claims">{listed}</ol>'
     size = ""
     if outcome.results:
         config = outcome.results.config

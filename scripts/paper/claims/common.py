@@ -22,6 +22,13 @@ def with_mean(measure, layers=LAYERS, **limits):
     return [part("mean", mean(measure(l) for l in layers), **limits), *by_layer(measure, layers)]
 
 
+def at_end(results, *series, least=20 * EPOCH):
+    """The last value, of runs that are long enough to be near their end by then."""
+    if results.last(*series) < least:
+        raise NotMeasured(f"a last value needs {least} iterations")
+    return results.values(*series)
+
+
 def first_epoch(results, *series):
     begin = results.iterations(*series)[0]
     return mean(results.between(*series, first=begin, last=begin + EPOCH - 1))

@@ -2,22 +2,15 @@
 """Is it normalizing W or normalizing B that helps? An experiment that the paper does not have."""
 
 from claim import claim, part
-from claims.common import LAYERS
-from results import NotMeasured, mean
+from claims.common import LAYERS, at_end
+from results import mean
 
 FIGURE = "norm_control"
-LEAST = 600  # iterations
-
-
-def end(r, metric, condition, l=None):
-    if r.last(metric, condition, l) < LEAST:
-        raise NotMeasured(f"a last value needs {LEAST} iterations")
-    return r.values(metric, condition, l)
 
 
 def angles(r, condition):
     """Of W with B^T at the end, averaged over the layers."""
-    return mean(end(r, "angle_w_b", condition, l) for l in LAYERS)
+    return mean(at_end(r, "angle_w_b", condition, l) for l in LAYERS)
 
 
 @claim(FIGURE, "1", "limiting norm of weights can even improve alignment",
@@ -25,7 +18,7 @@ def angles(r, condition):
        "normalizing B alone and both give is shown")
 def normalizing_w_helps(r):
     gains = [("angle", lambda c: angles(r, "neither") - angles(r, c), {}),
-             ("error", lambda c: end(r, "test_error", "neither") - end(r, "test_error", c), {"unit": " %"})]
+             ("error", lambda c: at_end(r, "test_error", "neither") - at_end(r, "test_error", c), {"unit": " %"})]
     judged = [part(f"{what}, W alone", gain("only-w"), at_least=0, **unit) for what, gain, unit in gains]
     return judged + [part(f"{what}, {name}", gain(c), **unit) for what, gain, unit in gains
                      for c, name in (("only-b", "B alone"), ("w-and-b", "W and B"))]
@@ -37,5 +30,5 @@ def normalizing_w_helps(r):
        "last angle, averaged over the layers, changes by less than 1.5, and the last test error by less than 1.5 %")
 def b_acts_by_its_size(r):
     return [part("angle", angles(r, "only-b-0.7") - angles(r, "neither"), at_least=-1.5, at_most=1.5),
-            part("error", end(r, "test_error", "only-b-0.7") - end(r, "test_error", "neither"), at_least=-1.5,
+            part("error", at_end(r, "test_error", "only-b-0.7") - at_end(r, "test_error", "neither"), at_least=-1.5,
                  at_most=1.5, unit=" %")]

@@ -2,16 +2,20 @@
 """Figs. 7C and 7F: the paths of two networks in the plane of their principal components."""
 
 from claim import claim, part
-from results import NotMeasured, gather
+from claims.common import at_end
+from results import gather
 
 FIGURE = "trajectories"
-LEAST = 1200  # iterations of a path that has come to an end
 APART = "the ends of the two paths are further apart than each is, on average, from where it began"
 
 
-def place(r, condition, path, iteration=None):
+def begin(r, condition, path):
     """Two coordinates, of each run."""
-    return [r.values(f"path_{axis}", condition, None, path, iteration) for axis in ("pc1", "pc2")]
+    return [r.values(f"path_{axis}", condition, None, path, 0) for axis in ("pc1", "pc2")]
+
+
+def end(r, condition, path):
+    return [at_end(r, f"path_{axis}", condition, None, path) for axis in ("pc1", "pc2")]
 
 
 def distance(a, b):
@@ -19,10 +23,8 @@ def distance(a, b):
 
 
 def ends_apart(r, condition):
-    if r.last("path_pc1", condition, None, 0) < LEAST:
-        raise NotMeasured(f"the end of a path needs {LEAST} iterations")
-    ends = [place(r, condition, path) for path in (0, 1)]
-    ways = [distance(place(r, condition, path, 0), ends[path]) for path in (0, 1)]
+    ends = [end(r, condition, path) for path in (0, 1)]
+    ways = [distance(begin(r, condition, path), ends[path]) for path in (0, 1)]
     mean_way = gather(ways, lambda lengths: sum(lengths) / 2)
     return [part("distance of the ends over that from the start", distance(*ends) / mean_way, at_least=1, unit="",
                  digits=2)]

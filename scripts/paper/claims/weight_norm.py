@@ -5,17 +5,15 @@ import math
 import statistics
 
 from claim import claim, part
+from claims import common
 from claims.common import CHANCE, EPOCH, LAYERS, by_layer
-from results import NotMeasured, gather, mean
+from results import gather, mean
+
+LONG = 9 * EPOCH  # iterations after which networks have settled somewhat
 
 
-LONG = 10 * EPOCH  # of runs that have settled somewhat
-
-
-def at_end(r, metric, condition, l=None):
-    if r.last(metric, condition, l) < LONG - EPOCH:
-        raise NotMeasured(f"the state of a trained network needs {LONG} iterations")
-    return r.values(metric, condition, l)
+def at_end(r, *series):
+    return common.at_end(r, *series, least=LONG)
 
 
 @claim("weight_norm", "2.3.7", "forward weight matrices align with backward weights",
