@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static const double init_sd = 0.1;
+const double digits_init_sd = 0.1;
 
 static falign_status set_real(const char *prefix, const char *name, double value, falign_config *config) {
   char full[128];
@@ -59,8 +59,8 @@ static falign_status make_network(const digits_setup *setup, const falign_datase
 
 /* Draws W, b and B, and normalizes what is to be normalized. */
 static falign_status draw(const digits_setup *setup, uint64_t seed, uint32_t number, digits_run *run) {
-  TRY(falign_network_draw(run->network, init_sd, init_sd, seed, number));
-  TRY(falign_rule_draw(run->rule, init_sd, seed, number));
+  TRY(falign_network_draw(run->network, digits_init_sd, digits_init_sd, seed, number));
+  TRY(falign_rule_draw(run->rule, digits_init_sd, seed, number));
   if (run->norm != NULL) TRY(falign_norm_apply(run->norm, run->network, run->rule));
   return setup->gamma > 0 && !setup->only_w ? falign_rule_normalize_columns(run->rule, setup->gamma) : FALIGN_OK;
 }
@@ -111,6 +111,13 @@ falign_status digits_keep_history(const digits_run *run, int32_t quantities, uin
 falign_status digits_observe(const digits_run *run, falign_metric *metric, uint64_t every, falign_value_fn sink,
                              void *user) {
   falign_status status = falign_trainer_observe(run->trainer, metric, every, sink, user);
+  falign_metric_destroy(metric);
+  return status;
+}
+
+falign_status digits_observe_at(const digits_run *run, falign_metric *metric, const uint64_t *iterations, size_t count,
+                                falign_value_fn sink, void *user) {
+  falign_status status = falign_trainer_observe_at(run->trainer, metric, iterations, count, sink, user);
   falign_metric_destroy(metric);
   return status;
 }

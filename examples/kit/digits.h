@@ -12,6 +12,8 @@
 
 enum { DIGITS_LAYERS = 5, DIGITS_WIDTH = 50, DIGITS_IMAGE = 15, DIGITS_CATEGORIES = 10, DIGITS_BATCH = 1000 };
 
+extern const double digits_init_sd; /* of W, b and B as they are drawn */
+
 /* What runs of one condition have in common. */
 typedef struct digits_setup {
   const char *rule; /* NULL: the condition trains no network */
@@ -51,5 +53,8 @@ falign_status digits_keep_history(const digits_run *run, int32_t quantities, uin
 /* Has a metric measured at each multiple of `every`, and gives up the reference to it. */
 falign_status digits_observe(const digits_run *run, falign_metric *metric, uint64_t every, falign_value_fn sink,
                              void *user);
+/* The same, at the given iterations. */
+falign_status digits_observe_at(const digits_run *run, falign_metric *metric, const uint64_t *iterations, size_t count,
+                                falign_value_fn sink, void *user);
 
 #endif

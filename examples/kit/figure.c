@@ -167,8 +167,10 @@ bool figure_stopped(figure_run *r, double share) {
   job *j = (job *)r; /* whose first member it is */
   jobs *all = j->all;
   uint32_t done = (uint32_t)(WHOLE * (r->begun + r->part * share));
-  atomic_fetch_add(&all->work, done - j->done);
-  j->done = done;
+  if (done > j->done) { /* where parts meet, rounding can take a millionth away */
+    atomic_fetch_add(&all->work, done - j->done);
+    j->done = done;
+  }
   if (!atomic_flag_test_and_set(&all->showing)) {
     show(r, all);
     atomic_flag_clear(&all->showing);

@@ -12,9 +12,7 @@ static bool is_listed_at(const orders_meter *m, uint64_t k) {
   return false;
 }
 
-/* The orders of iteration k, those beyond k left out; returns how many. */
-static size_t choose(const orders_meter *m, uint64_t k, uint64_t orders[ORDERS_LISTED]) {
-  bool listed = is_listed_at(m, k);
+size_t orders_of(uint64_t k, bool listed, uint64_t orders[ORDERS_LISTED]) {
   size_t most = listed ? ORDERS_LISTED : ORDERS_TRACED, count = 0;
   for (size_t i = 0; i < most; i++) {
     uint64_t order = listed ? i + 1 : orders_traced[i];
@@ -33,7 +31,7 @@ static falign_status measure(void *user, const falign_trainer *trainer, const fa
                              void *emit_user) {
   const orders_meter *m = user;
   uint64_t k = falign_trainer_iteration(trainer), orders[ORDERS_LISTED];
-  size_t count = choose(m, k, orders);
+  size_t count = orders_of(k, is_listed_at(m, k), orders);
   for (uint32_t l = 1; l < DIGITS_LAYERS && count > 0; l++) {
     TRY(compute(m, trace, l, orders, count));
     for (size_t i = 0; i < count; i++) {

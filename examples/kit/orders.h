@@ -11,6 +11,9 @@ enum { ORDERS_LISTED = 64, ORDERS_EVERY = 10, ORDERS_LONGEST = 120, ORDERS_TRACE
 /* Those that are followed over the iterations. */
 extern const uint64_t orders_traced[ORDERS_TRACED];
 
+/* The orders to measure at iteration k, listed or traced, those beyond k left out; returns how many. */
+size_t orders_of(uint64_t k, bool listed, uint64_t orders[ORDERS_LISTED]);
+
 /* What measures the terms of one kind; used for as long as the trainer runs. */
 typedef struct orders_meter {
   const char *metric;              /* their name in the table */

@@ -10,20 +10,17 @@
 #include <stdlib.h>
 
 #include "kit/figure.h"
+#include "kit/orders.h"
 
 enum {
   EARLY = 66,
-  MOST_ORDERS = 64,
-  LOG_EVERY = 10,
   EPOCH = 60, /* an order: the same batch, an epoch before */
-  LONGEST = 120,
   NARROW_WIDTH = 20,
   NUMBERS = DIGITS_WIDTH * DIGITS_WIDTH, /* of a matrix, at most */
 };
 
-static const uint64_t traced[] = {1, 59, EPOCH, 61, LONGEST}; /* orders that are followed over the iterations */
-static const uint64_t simplified[] = {1, EPOCH};              /* those that are also taken as eq. 8 has them */
-enum { TRACED = sizeof traced / sizeof traced[0], SIMPLIFIED = sizeof simplified / sizeof simplified[0] };
+static const uint64_t simplified[] = {1, EPOCH}; /* orders that are also taken as eq. 8 has them */
+enum { SIMPLIFIED = sizeof simplified / sizeof simplified[0] };
 
 static const char *const names[] = {"equal", "narrow"};
 enum { EQUAL, NARROW, CONDITIONS };
@@ -36,7 +33,7 @@ static const digits_setup setups[CONDITIONS] = {
 typedef struct meter {
   falign_terms *terms;
   double ff[DIGITS_LAYERS][NUMBERS]; /* F[l]^T F[l+1], F[d] being the identity */
-  double t[MOST_ORDERS][NUMBERS];    /* terms of one layer */
+  double t[ORDERS_LISTED][NUMBERS];  /* terms of one layer */
 } meter;
 
 static size_t width(const digits_run *digits, uint32_t l) { return falign_network_width(digits->network, l); }
@@ -88,21 +85,6 @@ static falign_status measure_weights(void *user, const falign_trainer *trainer, 
   return FALIGN_OK;
 }
 
-/* The orders of iteration k, those beyond k left out; returns how many. */
-static size_t choose(const uint64_t *orders, size_t count, uint64_t k, uint64_t chosen[MOST_ORDERS]) {
-  size_t chosen_count = 0;
-  for (size_t i = 0; i < count; i++) {
-    if (orders[i] <= k) chosen[chosen_count++] = orders[i];
-  }
-  return chosen_count;
-}
-
-static size_t choose_orders(uint64_t k, uint64_t chosen[MOST_ORDERS]) {
-  if (k != EARLY) return choose(traced, TRACED, k, chosen);
-  for (size_t i = 0; i < MOST_ORDERS; i++) chosen[i] = i + 1;
-  return MOST_ORDERS;
-}
-
 /* Where values of one iteration and layer go. */
 typedef struct place {
   const falign_trainer *trainer;
@@ -132,14 +114,15 @@ static falign_status emit_angles(const meter *m, const place *p, const uint64_t 
 static falign_status measure_terms(void *user, const falign_trainer *trainer, const falign_trace *trace,
                                    falign_value_fn emit, void *emit_user) {
   meter *m = user;
-  uint64_t k = falign_trainer_iteration(trainer), orders[MOST_ORDERS], as_eq_8[MOST_ORDERS];
-  size_t count = choose_orders(k, orders), count_as_eq_8 = choose(simplified, SIMPLIFIED, k, as_eq_8);
+  uint64_t k = falign_trainer_iteration(trainer), orders[ORDERS_LISTED];
+  size_t count = orders_of(k, k == EARLY, orders), count_as_eq_8 = k < EPOCH ? 1 : SIMPLIFIED;
+  if (count == 0) return FALIGN_OK;
   for (uint32_t l = 1; l < DIGITS_LAYERS; l++) {
     const place p = {trainer, trace, l, emit, emit_user};
     TRY(falign_terms_orders(m->terms, trace, l, 1, orders, count, m->t[0]));
     TRY(emit_angles(m, &p, orders, count, "angle_t", "angle_t_ff"));
-    TRY(falign_terms_simplified(m->terms, trace, l, as_eq_8, count_as_eq_8, m->t[0]));
-    TRY(emit_angles(m, &p, as_eq_8, count_as_eq_8, "angle_simplified", "angle_simplified_ff"));
+    TRY(falign_terms_simplified(m->terms, trace, l, simplified, count_as_eq_8, m->t[0]));
+    TRY(emit_angles(m, &p, simplified, count_as_eq_8, "angle_simplified", "angle_simplified_ff"));
   }
   return FALIGN_OK;
 }
@@ -151,12 +134,12 @@ static falign_status observe_terms(figure_run *r, const digits_run *digits, mete
       .size = sizeof table, .name = "terms", .needs = FALIGN_NEEDS_ACTIVITY, .measure = measure_terms};
   const uint64_t early = EARLY;
   falign_metric *metric;
-  TRY(digits_keep_history(digits, FALIGN_KEEP_DIRECT, LONGEST, &m->terms));
+  TRY(digits_keep_history(digits, FALIGN_KEEP_DIRECT, ORDERS_LONGEST, &m->terms));
   TRY(falign_metric_create_custom(&table, m, &metric));
   falign_status status = falign_trainer_observe_at(digits->trainer, metric, &early, 1, figure_record, r);
   if (status != FALIGN_OK) falign_metric_destroy(metric);
   TRY(status);
-  return digits_observe(digits, metric, LOG_EVERY, figure_record, r);
+  return digits_observe(digits, metric, ORDERS_EVERY, figure_record, r);
 }
 
 static falign_status observe_weights(figure_run *r, const digits_run *digits, meter *m) {
@@ -164,9 +147,9 @@ static falign_status observe_weights(figure_run *r, const digits_run *digits, me
   falign_metric *metric;
   for (uint32_t l = 1; l < DIGITS_LAYERS; l++) TRY(multiply_feedback(digits, l, m->ff[l]));
   TRY(falign_metric_create_custom(&table, m, &metric));
-  TRY(digits_observe(digits, metric, LOG_EVERY, figure_record, r));
-  TRY(figure_observe(r, digits, "angle_w_f", LOG_EVERY));
-  return figure_observe(r, digits, "angle_w_q", LOG_EVERY);
+  TRY(digits_observe(digits, metric, ORDERS_EVERY, figure_record, r));
+  TRY(figure_observe(r, digits, "angle_w_f", ORDERS_EVERY));
+  return figure_observe(r, digits, "angle_w_q", ORDERS_EVERY);
 }
 
 static falign_status observe_all(figure_run *r, const digits_run *digits, meter *m) {
@@ -180,7 +163,7 @@ static falign_status observe_all(figure_run *r, const digits_run *digits, meter 
 
 static falign_status do_run(figure_run *r, digits_run *digits) {
   meter *m = calloc(1, sizeof *m);
-  if (m == NULL) return fail(FALIGN_MEMORY, "no memory for the terms of %d orders", MOST_ORDERS);
+  if (m == NULL) return fail(FALIGN_MEMORY, "no memory for the terms of %d orders", ORDERS_LISTED);
   falign_status status = observe_all(r, digits, m);
   if (status == FALIGN_OK) status = figure_train(r, digits);
   if (status == FALIGN_OK) status = falign_trainer_measure(digits->trainer);
@@ -228,9 +211,9 @@ static falign_status add_orders(const figure *f, plot_panel *panel) {
 /* The terms of layer 1 over the iterations. */
 static falign_status add_iterations(const figure *f, plot_panel *panel) {
   char title[32];
-  for (size_t i = 0; i < TRACED; i++) {
-    snprintf(title, sizeof title, "order %" PRIu64, traced[i]);
-    TRY(plot_add(panel, f->table, (curve_key){names[EQUAL], "angle_t_ff", 1, (int64_t)traced[i]}, title,
+  for (size_t i = 0; i < ORDERS_TRACED; i++) {
+    snprintf(title, sizeof title, "order %" PRIu64, orders_traced[i]);
+    TRY(plot_add(panel, f->table, (curve_key){names[EQUAL], "angle_t_ff", 1, (int64_t)orders_traced[i]}, title,
                  (plot_style){.colour = i, .dash = i}));
   }
   return FALIGN_OK;

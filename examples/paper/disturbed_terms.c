@@ -33,10 +33,9 @@ typedef struct analysis {
 } analysis;
 
 static falign_status draw_fresh(const figure_run *r, const digits_run *digits, analysis *a) {
-  const double sd = 0.1;
   const uint32_t no_run = UINT32_C(1) << 31; /* has a stream of random numbers that is no run's own */
   TRY(falign_rule_create_fa(digits->network, &a->fresh));
-  return falign_rule_draw(a->fresh, sd, r->figure->seed, no_run | r->number);
+  return falign_rule_draw(a->fresh, digits_init_sd, r->figure->seed, no_run | r->number);
 }
 
 static falign_status create_disturbances(const figure_run *r, const digits_run *digits, analysis *a) {

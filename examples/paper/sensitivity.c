@@ -91,9 +91,7 @@ static falign_status observe_test_error(const figure_run *r, const digits_run *d
   falign_metric *metric;
   for (uint64_t i = 0; i < count; i++) ends[i] = figure_updates(r) - i * r->per_epoch;
   TRY(falign_metric_create_test_error(digits->test, &metric));
-  falign_status status = falign_trainer_observe_at(digits->trainer, metric, ends, (size_t)count, add, a);
-  falign_metric_destroy(metric);
-  return status;
+  return digits_observe_at(digits, metric, ends, (size_t)count, add, a);
 }
 
 static falign_status observe_angles(const figure_run *r, const digits_run *digits, averages *a) {

@@ -217,10 +217,7 @@ static falign_status observe_snapshots(figure_run *r, const digits_run *digits, 
   const uint64_t at[] = {EARLY - LAG, EARLY, LATE - LAG, LATE};
   falign_metric *metric;
   TRY(falign_metric_create_custom(&table, s, &metric));
-  falign_status status =
-      falign_trainer_observe_at(digits->trainer, metric, at, sizeof at / sizeof at[0], figure_record, r);
-  falign_metric_destroy(metric);
-  return status;
+  return digits_observe_at(digits, metric, at, sizeof at / sizeof at[0], figure_record, r);
 }
 
 static falign_status compare_all(figure_run *r, const digits_run *digits, const snapshots *s) {

@@ -59,9 +59,7 @@ static falign_status observe_term(figure_run *r, const digits_run *digits, falig
   const uint64_t early = EARLY;
   falign_metric *metric;
   TRY(falign_metric_create_custom(&table, terms, &metric));
-  falign_status status = falign_trainer_observe_at(digits->trainer, metric, &early, 1, figure_record, r);
-  falign_metric_destroy(metric);
-  return status;
+  return digits_observe_at(digits, metric, &early, 1, figure_record, r);
 }
 
 /* The mean similarities of batches EARLY - 1 and EARLY, and so on. */
@@ -75,10 +73,7 @@ static falign_status observe_weights(figure_run *r, const digits_run *digits) {
   const uint64_t looks[] = {0, FIRST_LOOK, SECOND_LOOK};
   falign_metric *metric;
   TRY(falign_metric_create("angle_w_b", &metric));
-  falign_status status =
-      falign_trainer_observe_at(digits->trainer, metric, looks, sizeof looks / sizeof looks[0], figure_record, r);
-  falign_metric_destroy(metric);
-  TRY(status);
+  TRY(digits_observe_at(digits, metric, looks, sizeof looks / sizeof looks[0], figure_record, r));
   TRY(falign_metric_create_test_error(digits->test, &metric));
   return digits_observe(digits, metric, r->per_epoch, figure_record, r);
 }

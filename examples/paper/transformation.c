@@ -32,13 +32,20 @@ typedef struct drawing {
   double eigenvalues[N], basis[NUMBERS], m[NUMBERS], skew[NUMBERS], b[NUMBERS];
 } drawing;
 
+static void find_moments(const double values[N], double *mean, double *sd) {
+  double squares = 0;
+  *mean = 0;
+  for (size_t i = 0; i < N; i++) *mean += values[i] / N;
+  for (size_t i = 0; i < N; i++) squares += (values[i] - *mean) * (values[i] - *mean) / N;
+  *sd = sqrt(squares);
+}
+
 /* Eigenvalues of mean x and s.d. 1. */
 static void choose_spread(falign_rng *rng, double x, double *values) {
-  double mean = 0, squares = 0;
+  double mean, sd;
   falign_rng_normal_f64(rng, 1, values, N);
-  for (size_t i = 0; i < N; i++) mean += values[i] / N;
-  for (size_t i = 0; i < N; i++) squares += (values[i] - mean) * (values[i] - mean) / N;
-  for (size_t i = 0; i < N; i++) values[i] = x + (values[i] - mean) / sqrt(squares);
+  find_moments(values, &mean, &sd);
+  for (size_t i = 0; i < N; i++) values[i] = x + (values[i] - mean) / sd;
 }
 
 /* Eigenvalues of size 1, a share x of them negative. */
@@ -205,11 +212,10 @@ static falign_status emit(const place *p, const char *metric, double value) {
 
 /* Mean over s.d. of the eigenvalues. */
 static falign_status emit_spread(const place *p, const falign_transformation *m) {
-  double values[N], mean = 0, squares = 0;
+  double values[N], mean, sd;
   TRY(falign_transformation_eigenvalues(m, values, N));
-  for (size_t i = 0; i < N; i++) mean += values[i] / N;
-  for (size_t i = 0; i < N; i++) squares += (values[i] - mean) * (values[i] - mean) / N;
-  return emit(p, "eigenvalue_spread", mean / sqrt(squares));
+  find_moments(values, &mean, &sd);
+  return emit(p, "eigenvalue_spread", mean / sd);
 }
 
 /* How B[l]^T turns, and the mean over the random B. */
