@@ -12,27 +12,25 @@ import array
 import json
 import math
 import os
-import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-from toy import TRAIN, Skip, make_data, rows_of, run, run_tests, select  # noqa: E402
+from toy import DRAWS, TRAIN, Skip, check_figure, main, make_data, rows_of, run, select  # noqa: E402
 
 PROGRAMS = {os.path.basename(program): os.path.abspath(program) for program in sys.argv[1:]}
 MNIST = PROGRAMS["mnist"]
 WORK = tempfile.mkdtemp(prefix="falign-added-figures-")
 DATA = os.path.join(WORK, "data")
-DRAWS = shutil.which("gnuplot") is not None
 MEAN_SQUARE = 22.83  # of a synthetic point, as of one of MNIST
 
 
 def make(name, *args):
     """The rows that a program writes."""
-    # without gnuplot all is there but the picture
     run(PROGRAMS[name], "--out", os.path.join(WORK, name), *args, code=0 if DRAWS else 1)
+    check_figure(os.path.join(WORK, name), name)
     with open(os.path.join(WORK, name, name + ".csv")) as file:
         return rows_of(file.read())
 
@@ -198,13 +196,5 @@ def test_direct_alignment():
             assert abs(share - expected) < (0.05 if expected else 1e-9), (condition, layer, share)
 
 
-def main():
-    make_data(DATA)
-    return run_tests(globals())
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    finally:
-        shutil.rmtree(WORK)
+    main(globals(), WORK, lambda: make_data(DATA))

@@ -11,7 +11,6 @@ import gzip
 import json
 import math
 import os
-import pty
 import shutil
 import signal
 import struct
@@ -21,7 +20,7 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
-from toy import SIDE, TRAIN, Skip, make_data, refused, rows_of, run, run_tests, select  # noqa: E402
+from toy import SIDE, TRAIN, Skip, main, make_data, on_terminal, refused, rows_of, run, select  # noqa: E402
 
 MNIST, OPEN_LOOP = (os.path.abspath(path) for path in sys.argv[1:3])
 WORK = tempfile.mkdtemp(prefix="falign-examples-")
@@ -955,28 +954,6 @@ def test_broken_data():
 
 # ---- Terminals and plots ----
 
-def on_terminal(*args):
-    """What a program writes to standard error where that is a terminal."""
-    try:
-        master, slave = pty.openpty()
-    except OSError as error:
-        raise Skip(f"no terminal: {error}")
-    process = subprocess.Popen([*map(str, args)], stdout=subprocess.DEVNULL, stderr=slave)
-    os.close(slave)
-    text = b""
-    while True:
-        try:
-            block = os.read(master, 4096)
-        except OSError:
-            break
-        if not block:
-            break
-        text += block
-    os.close(master)
-    assert process.wait(timeout=60) == 0
-    return text.decode()
-
-
 def test_progress():
     text = on_terminal(MNIST, *SMALL, "--epochs", "20", "--runs", "2", "--threads", "1")
     assert "\rrun 1/2" in text.replace("\033[K", "") and "epoch" in text and "test error" in text, text
@@ -1083,15 +1060,11 @@ def test_open_loop_precisions():
 
 # ---- All of them ----
 
-def main():
+def prepare():
     for program in (MNIST, OPEN_LOOP):
         assert os.access(program, os.X_OK), program + " cannot be run"
     make_data(DATA)
-    return run_tests(globals())
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    finally:
-        shutil.rmtree(WORK)
+    main(globals(), WORK, prepare)

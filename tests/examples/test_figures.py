@@ -11,6 +11,7 @@ import gzip
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
-from toy import TRAIN, make_data, refused, rows_of, run, run_tests, select  # noqa: E402
+from toy import DRAWS, TRAIN, check_figure, main, make_data, on_terminal, refused, rows_of, run, select  # noqa: E402
 
 PROGRAMS = {os.path.basename(program): os.path.abspath(program) for program in sys.argv[1:]}
 MNIST, WEIGHT_NORM = PROGRAMS["mnist"], PROGRAMS["weight_norm"]
@@ -29,7 +30,6 @@ CONDITIONS = {"fa": ("fa", 0.0005, None), "fa-normalized": ("fa", 0.0005, 1), "b
               "bp-normalized": ("bp", 0.0005, 1), "bp-authors": ("bp", 0.0004, None),
               "bp-normalized-authors": ("bp", 0.0003, 0.6)}
 EPOCHS, EVERY = 100, 20
-DRAWS = shutil.which("gnuplot") is not None
 RESULTS = ["weight_norm.csv", "weight_norm.json", "weight_norm.summary.csv"]
 
 
@@ -43,8 +43,10 @@ def read(*names):
 
 
 def make(program, out, *args, **keywords):
-    keywords.setdefault("code", 0 if DRAWS else 1)  # without gnuplot all is there but the picture
-    return run(program, "--data", DATA, "--out", path(out), *args, **keywords)
+    done = run(program, "--data", DATA, "--out", path(out), *args, **{"code": 0 if DRAWS else 1, **keywords})
+    if not keywords:
+        check_figure(path(out), os.path.basename(program))
+    return done
 
 
 def figure(out, *args, **keywords):
@@ -359,6 +361,23 @@ def test_synthetic_data():
         refused(make(PROGRAMS["autocorrelation"], "wrong", "--data", wrong, code=1), wrong, "synthetic:WITHIN,BETWEEN")
 
 
+def test_options():
+    """All programs take the same, but for what would mean nothing."""
+    without = {"product_angle": {"epochs", "data"}, "similarity_gap": {"data"}}
+    for name in set(PROGRAMS) - {"mnist"}:
+        words = run(PROGRAMS[name], "--help").stdout.decode()
+        for option in ("runs", "epochs", "seed", "threads", "data", "out", "quick"):
+            takes = re.search(rf"^  --{option}\b", words, re.MULTILINE) is not None
+            assert takes == (option not in without.get(name, ())), (name, option)
+
+
+def test_progress():
+    command = [WEIGHT_NORM, "--data", DATA, "--epochs", 200, "--runs", 1, "--threads", 1]
+    text = on_terminal(*command, "--out", path("shown"), code=0 if DRAWS else 1).replace("\033[K", "")
+    assert re.search(r"\rweight_norm: [1-5] of 6 runs done, now \S+, \d+:\d\d left", text), text
+    assert "\r" not in run(command[0], *command[1:], "--out", path("silent"), code=0 if DRAWS else 1).err
+
+
 def test_without_gnuplot():
     done = figure("undrawn", "--runs", 1, env={"PATH": os.path.dirname(shutil.which("false")) + "/none"}, code=1)
     assert done.err.splitlines()[-1].count("gnuplot is not installed"), done.err
@@ -383,13 +402,5 @@ def test_refusals():
     assert "10 runs of 100 epochs" in words and "--quick" in words
 
 
-def main():
-    make_data(DATA)
-    return run_tests(globals())
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    finally:
-        shutil.rmtree(WORK)
+    main(globals(), WORK, lambda: make_data(DATA))

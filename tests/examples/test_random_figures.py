@@ -18,7 +18,7 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
-from toy import make_data, refused, rows_of, run, run_tests, select  # noqa: E402
+from toy import check_figure, main, make_data, refused, rows_of, run, select  # noqa: E402
 
 PROGRAMS = {os.path.basename(program): os.path.abspath(program) for program in sys.argv[1:]}
 MNIST, PRODUCT_ANGLE, SENSITIVITY, TRANSFORMATION = (
@@ -317,13 +317,11 @@ def test_sensitivity_kept():
     assert read("sensitivity", "sensitivity.csv") == before
 
 
-def main():
-    make_data(DATA, POINTS)
-    return run_tests(globals())
+def test_files():
+    for folder, name in (("product", "product_angle"), ("transformation", "transformation"),
+                         ("sensitivity", "sensitivity")):
+        check_figure(path(folder), name)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    finally:
-        shutil.rmtree(WORK)
+    main(globals(), WORK, lambda: make_data(DATA, POINTS))

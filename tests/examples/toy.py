@@ -4,13 +4,17 @@
 import csv
 import gzip
 import io
+import json
 import os
+import pty
 import random
+import shutil
 import struct
 import subprocess
 import sys
 
 TRAIN, TEST, SIDE = 300, 100, 28
+DRAWS = shutil.which("gnuplot") is not None  # without it figures are all there but for their pictures
 
 
 class Skip(Exception):
@@ -62,6 +66,42 @@ def refused(done, *words):
         assert word in done.err, f"'{word}' is not in: {done.err}"
 
 
+def on_terminal(*args, code=0):
+    """What a program writes to standard error where that is a terminal."""
+    try:
+        master, slave = pty.openpty()
+    except OSError as error:
+        raise Skip(f"no terminal: {error}")
+    process = subprocess.Popen([*map(str, args)], stdout=subprocess.DEVNULL, stderr=slave)
+    os.close(slave)
+    text = b""
+    while True:
+        try:
+            block = os.read(master, 4096)
+        except OSError:
+            break
+        if not block:
+            break
+        text += block
+    os.close(master)
+    assert process.wait(timeout=60) == code
+    return text.decode()
+
+
+def check_figure(directory, name):
+    """What a figure's program leaves: all rows, their means, the configuration and, with gnuplot, the pictures."""
+    def there(ending):
+        with open(os.path.join(directory, name + ending), "rb") as file:
+            return file.read()
+    columns = "iteration,epoch,layer,order,metric,"
+    assert there(".csv").startswith(f"condition,run,{columns}value\n".encode())
+    assert there(".summary.csv").startswith(f"condition,{columns}mean,sd,n\n".encode())
+    config = json.loads(there(".json"))
+    assert config["program"] == name and config["version"] and config["runs"] >= 1 and "seed" in config
+    if DRAWS:
+        assert there(".png").startswith(b"\x89PNG") and b"<svg" in there(".svg")
+
+
 def run_tests(tests):
     """Calls the functions of a module whose names begin with test_; returns the exit code."""
     counts = {"passed": 0, "failed": 0, "skipped": 0}
@@ -79,3 +119,12 @@ def run_tests(tests):
         sys.stdout.flush()
     print(", ".join(f"{count} {what}" for what, count in counts.items()))
     return 1 if counts["failed"] else 0
+
+
+def main(tests, work, prepare):
+    """Runs the tests of a module after `prepare`, in the folder `work`, which goes afterwards."""
+    try:
+        prepare()
+        sys.exit(run_tests(tests))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

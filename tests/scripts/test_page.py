@@ -20,7 +20,7 @@ import tempfile
 sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "examples"))
-from toy import Skip, make_data, run, run_tests  # noqa: E402
+from toy import Skip, main, make_data, run  # noqa: E402
 
 BUILD = os.path.abspath(sys.argv[1])
 SCRIPT = os.path.join(ROOT, "scripts", "reproduce")
@@ -155,18 +155,14 @@ def make_build():
     os.chmod(file.name, 0o755)
 
 
-def main():
+def prepare():
     data = os.path.join(WORK, "data")
     make_data(data)
     make_build()
     if CHROMIUM:
         run(SCRIPT, "--build", os.path.join(WORK, "build"), "--data", data, "--out", os.path.join(WORK, "out"),
             "--runs", 2, "--epochs", 12, "--threads", 1, *DRAWN, FAILING, code=1)
-    return run_tests(globals())
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    finally:
-        shutil.rmtree(WORK, ignore_errors=True)
+    main(globals(), WORK, prepare)

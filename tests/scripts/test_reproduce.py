@@ -28,7 +28,7 @@ import claims  # noqa: E402, F401
 import listing  # noqa: E402
 from figures import FIGURES  # noqa: E402
 from results import NotMeasured, Results, Runs, mean  # noqa: E402
-from toy import Skip, make_data, refused, run, run_tests  # noqa: E402
+from toy import DRAWS, Skip, main, make_data, refused, run  # noqa: E402
 
 BUILD = os.path.abspath(sys.argv[1])
 SCRIPT = os.path.join(ROOT, "scripts", "reproduce")
@@ -38,7 +38,6 @@ DATA = os.path.join(WORK, "data <&\"' é")  # whatever a path may have
 THERE = ["open_loop", "alignment_terms", "remainder", "weight_norm", "autocorrelation", "similarity"]
 SMALL = ["--runs", 2, "--epochs", 12, "--threads", 1]
 SLOW = {"open_loop"}  # keeps no runs, and takes seconds
-DRAWS = shutil.which("gnuplot") is not None
 CLAIMED = ["alignment_terms", "autocorrelation", "remainder", "weight_norm"]
 
 
@@ -289,6 +288,17 @@ def test_claims():
     assert all(beginning in text for beginning in want) and "Here: 2 runs, 12 epochs." in text
 
 
+def test_each_figure_has_its_page():
+    with open(os.path.join(ROOT, "docs", "figures.md"), encoding="utf-8") as file:
+        listed = re.findall(r"\]\(figures/(\w+)\.md\)", file.read())
+    assert sorted(listed) == sorted(f.name for f in FIGURES), listed
+    for name in listed:
+        with open(os.path.join(ROOT, "docs", "figures", name + ".md"), encoding="utf-8") as file:
+            text = file.read()
+        folder = "" if name == "open_loop" else "paper/"
+        assert f"](images/{name}.png)" in text and f"examples/{folder}{name}.c" in text, name
+
+
 def test_judgement():
     """A claim holds, does not, or is not told, by how far the mean is off."""
     def verdict(values, **limits):
@@ -335,13 +345,5 @@ def test_claims_can_fail():
         assert any(c.find(Invented(seed, c.figure)).holds is False for seed in range(60)), f"{c.name} cannot fail"
 
 
-def main():
-    make_data(DATA)
-    return run_tests(globals())
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    finally:
-        shutil.rmtree(WORK)
+    main(globals(), WORK, lambda: make_data(DATA))
