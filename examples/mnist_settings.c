@@ -34,8 +34,9 @@ static void print_metrics(void) {
 static int parse_options(settings *s, int argc, char **argv) {
   const uint64_t many = 1000000000;
   const option options[] = {
-      OPTION_TEXT("data", "DIR", NULL, &s->data,
-                  "directory of the four IDX files, plain or gz; default: $FALIGN_MNIST_DIR, else the user's data "
+      OPTION_TEXT("data", "DIR|synthetic:W,B", NULL, &s->data,
+                  "directory of the four IDX files, plain or gz, or synthetic data, in which points of one category "
+                  "have a cosine of W in expectation and others of B; default: $FALIGN_MNIST_DIR, else the user's data "
                   "directory, else the system's Fashion-MNIST"),
       OPTION_CHOICE("rule", "bp|fa|dfa", "fa", &s->rule, "how the error travels back"),
       OPTION_CHOICE("norm", "none|columns", "none", &s->norm,

@@ -404,9 +404,10 @@ static int parse(figure *f, int argc, char **argv) {
   };
   const option epochs =
       OPTION_COUNT("epochs", NULL, &f->epochs, 1, 1000000, "epochs of a run; default: as in the paper");
-  const option data = OPTION_TEXT("data", "DIR|synthetic:W,B", NULL, &f->data,
-                                  "the four IDX files of MNIST, or of data in its form; or synthetic data, in which "
-                                  "points of one category have a cosine of W in expectation and others of B");
+  const option data =
+      OPTION_TEXT("data", "DIR|synthetic:W,B", NULL, &f->data,
+                  "directory of the four IDX files of MNIST or of data in its form, or synthetic data, in "
+                  "which points of one category have a cosine of W in expectation and others of B");
   size_t count = 5;
   if (plan->epochs > 0) options[count++] = epochs;
   if (any_uses_data(plan)) options[count++] = data;

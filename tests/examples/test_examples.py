@@ -952,6 +952,14 @@ def test_broken_data():
                                      os.path.join(place, "train-images-idx3-ubyte.gz")))
 
 
+def test_synthetic_data():
+    """Points of categories that are far apart are told apart; of no category, not."""
+    errors = [float(select(rows_of(run(MNIST, "--data", f"synthetic:{within},0.2", "--epochs", 4).stdout), "test_error",
+                           iteration=240)[0]["value"]) for within in (0.8, 0.2)]
+    assert errors[0] < 20 and 85 < errors[1] < 95, errors
+    refused(run(MNIST, "--data", "synthetic:0.2,0.8", code=1), "synthetic:0.2,0.8")
+
+
 # ---- Terminals and plots ----
 
 def test_progress():
