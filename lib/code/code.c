@@ -22,12 +22,17 @@ void falign_code_destroy(falign_code *code) {
   free(code);
 }
 
-/* A code of zeros. */
-static falign_status create_zeros(size_t categories, size_t width, falign_code **out) {
+static falign_status check_size(size_t categories, size_t width) {
   if (categories == 0 || width == 0)
     return fal_fail(FALIGN_INVALID, "a code is %zu x %zu, but has categories and outputs", categories, width);
   if (categories > UINT32_MAX)
     return fal_fail(FALIGN_INVALID, "categories is %zu, above %lu", categories, (unsigned long)UINT32_MAX);
+  return FALIGN_OK;
+}
+
+/* A code of zeros. */
+static falign_status create_zeros(size_t categories, size_t width, falign_code **out) {
+  FAL_TRY(check_size(categories, width));
   size_t count;
   double *rows = fal_mul(categories, width, &count) ? fal_zalloc(count, sizeof *rows) : NULL;
   falign_code *code = fal_alloc(1, sizeof *code);
@@ -81,6 +86,7 @@ falign_status falign_code_create(const double *code, size_t categories, size_t w
                                  falign_code **out) {
   FAL_GIVEN(out);
   FAL_TRY(fal_check_matrix("code", -1, code, categories, width, stride, categories, width));
+  FAL_TRY(check_size(categories, width)); /* before so many rows are read */
   FAL_TRY(fal_check_finite("code", -1, code, FALIGN_F64, categories, width, stride));
   falign_code *created;
   FAL_TRY(create_zeros(categories, width, &created));

@@ -85,6 +85,10 @@ START_TEST(bad_arguments) {
   fails(FALIGN_SHAPE, "stride is 1", falign_code_create(values, 1, 2, 1, &code));
   fails(FALIGN_INVALID, "0 x 2", falign_code_create(values, 0, 2, 2, &code));
   fails(FALIGN_INVALID, "out is NULL", falign_code_create(values, 1, 2, 2, NULL));
+#if SIZE_MAX > UINT32_MAX
+  fails(FALIGN_INVALID, "categories is 4294967296, above 4294967295",
+        falign_code_create(values, (size_t)UINT32_MAX + 1, 2, 2, &code));
+#endif
   ck_assert_ptr_null(code);
   falign_code_destroy(NULL);
 }

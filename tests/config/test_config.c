@@ -207,6 +207,9 @@ START_TEST(reports_files) {
   falign_config *config = example(), *back = NULL;
   fails(FALIGN_IO, "cannot write /dev/full: No space left on device", falign_config_write(config, "/dev/full"));
   fails(FALIGN_IO, "cannot read", falign_config_read(at("none"), &back));
+  spill(at("large"), "{}", 2);
+  ck_assert_int_eq(truncate(at("large"), 16 * 1024 * 1024 + 1), 0);
+  fails(FALIGN_FORMAT, "has 16777217 bytes, more than 16777216", falign_config_read(at("large"), &back));
   ck_assert_ptr_null(back);
   falign_config_destroy(config);
 }

@@ -42,11 +42,14 @@ START_TEST(single_arrays) {
   const float x[] = {0.1f, 0.2f, 0.3f, 0.4f};
   falign_dataset *data;
   double got[2];
+  float same[4];
   ok(falign_dataset_create_f32(x, 2, 2, 2, NULL, 0, &data));
   ck_assert_ptr_null(falign_dataset_labels(data));
   ck_assert_uint_eq(falign_dataset_categories(data), 0);
   ok(falign_dataset_get_f64(data, 1, 1, got, 2, 2));
   ck_assert(got[0] == (double)0.3f && got[1] == (double)0.4f);
+  ok(falign_dataset_get_f32(data, 0, 2, same, 2, 2));
+  ck_assert(memcmp(same, x, sizeof x) == 0);
   falign_dataset_destroy(data);
 }
 END_TEST

@@ -358,6 +358,56 @@ START_TEST(steps_come_in_order) {
 }
 END_TEST
 
+START_TEST(names) {
+  const char *const want[KINDS] = {"undisturbed", "linear", "fresh_feedback", "shuffled_rows"};
+  disturbed x = begin(&plans[0]);
+  for (int i = 0; i < KINDS; i++) ck_assert_str_eq(falign_disturbance_name(x.by[i]), want[i]);
+  end(&x);
+}
+END_TEST
+
+/* A trace of iteration 1 when rows were shuffled for iteration 2: that of another trainer of the network. */
+START_TEST(rows_are_those_of_the_last_step) {
+  disturbed x = begin(&plans[0]);
+  const double zeros[PAST_ROWS * 7] = {0};
+  const uint64_t one = 1;
+  double t[MOST];
+  falign_trainer *other;
+  for (int k = 0; k < 3; k++) go(&x, false);
+  ok(falign_trainer_create(x.p->by.network, x.p->by.rule, 0.01, &other));
+  ok(falign_trainer_keep(other, FALIGN_NEEDS_ACTIVITY));
+  for (int k = 0; k < 2; k++) ok(falign_trainer_step_f64(other, zeros, PAST_ROWS, 7, 7, zeros, 5, 5));
+  const falign_trace *trace = falign_trainer_trace(other);
+  fails(FALIGN_INVALID, "rows were shuffled for iteration 2, not for 1",
+        falign_disturbance_orders(x.by[ROWS], trace, 1, &one, 1, t));
+  ok(falign_disturbance_orders(x.by[NONE], trace, 1, &one, 1, t));
+  falign_trainer_destroy(other);
+  end(&x);
+}
+END_TEST
+
+/* The streams of the permutations are numbered in 24 bits. */
+START_TEST(rows_end_with_iteration_2_to_24) {
+  disturbed x = begin(&plans[0]);
+  const double zeros[PAST_ROWS * 7] = {0};
+  const int64_t last = 0xffffff;
+  const double start_norm[PAST_LAYERS] = {1, 1, 1, 1};
+  const size_t layers = PAST_LAYERS;
+  falign_tensors *at;
+  ok(falign_tensors_create(&at));
+  ok(falign_network_export(x.p->by.network, at));
+  ok(falign_rule_export(x.p->by.rule, at));
+  ok(falign_tensors_add(at, "trainer.iteration", FALIGN_DTYPE_I64, NULL, 0, &last));
+  ok(falign_tensors_add(at, "trainer.start_norm", FALIGN_DTYPE_F64, &layers, 1, start_norm));
+  ok(falign_trainer_import(x.p->by.trainer, at));
+  ok(falign_trainer_step_f64(x.p->by.trainer, zeros, PAST_ROWS, 7, 7, zeros, 5, 5));
+  fails(FALIGN_INVALID, "rows are shuffled up to iteration 16777215, not at 16777216",
+        falign_trainer_step_f64(x.p->by.trainer, zeros, PAST_ROWS, 7, 7, zeros, 5, 5));
+  falign_tensors_destroy(at);
+  end(&x);
+}
+END_TEST
+
 /* Cleared for another run, the weights begin anew. */
 START_TEST(another_run_begins_anew) {
   disturbed x = begin(&plans[0]), fresh = begin(&plans[0]);
@@ -394,6 +444,9 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, disturbances_come_before_the_first_step);
   tcase_add_test(tests, rules_that_do_not_fit);
   tcase_add_test(tests, steps_come_in_order);
+  tcase_add_test(tests, names);
+  tcase_add_test(tests, rows_are_those_of_the_last_step);
+  tcase_add_test(tests, rows_end_with_iteration_2_to_24);
   tcase_add_test(tests, another_run_begins_anew);
 }
 

@@ -332,6 +332,59 @@ static falign_status follow(objects *o) {
   return status == FALIGN_UNSUPPORTED ? FALIGN_OK : status; /* a build without threads */
 }
 
+static void scale_by_two(void *user, const double *z, double *out, size_t count) {
+  (void)user;
+  for (size_t i = 0; i < count; i++) out[i] = 2 * z[i];
+}
+
+static void two(void *user, const double *z, double *out, size_t count) {
+  (void)user, (void)z;
+  for (size_t i = 0; i < count; i++) out[i] = 2;
+}
+
+static falign_status make_direct_run(objects *o) {
+  const size_t widths[] = {3, 4, 5, 2};
+  const double gamma = 1, weights[3 * 4] = {1, 2, 3}, bias[4] = {1};
+  TRY(falign_network_create(FALIGN_F64, 3, widths, 1, &o->network));
+  TRY(falign_network_draw(o->network, 0.3, 0.3, 1, 0));
+  TRY(falign_network_set_activation(o->network, 1, FALIGN_LOGISTIC));
+  TRY(falign_network_set_custom_activation(o->network, 2, scale_by_two, two, NULL));
+  TRY(falign_network_set_weights_f64(o->network, 0, weights, 3, 4, 4));
+  TRY(falign_network_set_bias_f64(o->network, 1, bias, 4));
+  TRY(falign_rule_create_dfa(o->network, &o->rule));
+  TRY(falign_rule_draw(o->rule, 0.3, 1, 0));
+  TRY(falign_norm_create_matrices(&gamma, 1, &o->norm));
+  TRY(falign_trainer_create(o->network, o->rule, 0.01, &o->trainer));
+  TRY(falign_trainer_set_norm(o->trainer, o->norm));
+  falign_norm_destroy(o->norm);
+  o->norm = NULL;
+  return falign_norm_create_none(&o->norm);
+}
+
+/* Regression in double precision: what the scenarios above, of codes in single precision, do not come by. */
+static falign_status double_precision(objects *o) {
+  const double x[] = {1, 2, 3, 4, 5, 6}, y[] = {0, 1, 1, 0};
+  const uint32_t labels[] = {0, 1};
+  TRY(make_direct_run(o));
+  TRY(falign_dataset_create_regression_f64(x, 2, 3, 3, y, 2, 2, &o->data));
+  TRY(falign_batches_create(o->data, NULL, 1, &o->batches));
+  TRY(falign_trainer_run(o->trainer, o->batches, 2));
+  TRY(falign_trainer_impose_f64(o->trainer, x, 2, 3, 3, y, 2, 2));
+  TRY(falign_tensors_create(&o->tensors));
+  TRY(falign_rule_export(o->rule, o->tensors));
+  TRY(falign_network_export(o->network, o->tensors));
+  TRY(falign_code_create(y, 2, 2, 2, &o->code));
+  TRY(falign_code_export(o->code, FALIGN_F64, o->tensors));
+  TRY(falign_dataset_create_f64(x, 2, 3, 3, labels, 2, &o->test_data));
+  TRY(falign_batches_create(o->test_data, o->code, 2, &o->test));
+  TRY(falign_batches_set_smoothing(o->test, 0.05));
+  TRY(falign_trainer_run(o->trainer, o->test, 4));
+  TRY(falign_similarity_create(FALIGN_F64, 3, 2, 2, &o->similarity));
+  TRY(falign_similarity_set_side_f64(o->similarity, 0, x, 3, y, 2, labels, 2));
+  TRY(falign_trajectory_create(FALIGN_F64, 6, &o->trajectory));
+  return falign_trajectory_add_f64(o->trajectory, x, 6);
+}
+
 /* ---- Terms of a small network, and what they are made of ---- */
 
 enum { PAST_ROWS = 6 };
@@ -584,6 +637,9 @@ START_TEST(trajectories) {
 }
 END_TEST
 
+START_TEST(regression_in_double_precision) { sweep(double_precision); }
+END_TEST
+
 START_TEST(terms_of_fa) { sweep(terms_of_fa_run); }
 END_TEST
 
@@ -629,6 +685,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, parts_of_the_caller);
   tcase_add_test(tests, products);
   tcase_add_test(tests, trajectories);
+  tcase_add_test(tests, regression_in_double_precision);
   tcase_add_test(tests, terms_of_fa);
   tcase_add_test(tests, disturbed_terms);
   tcase_add_test(tests, terms_of_dfa);

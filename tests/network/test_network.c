@@ -350,7 +350,10 @@ START_TEST(in_place) {
   falign_network_bias_f32(narrow, 2)[3] = 43;
   ok(falign_network_get_bias_f64(narrow, 2, w, 4));
   ck_assert(w[3] == 43);
-  ck_assert_ptr_eq(falign_network_weights_f64(wide, 1), falign_network_weights_f64(wide, 1));
+  ck_assert_ptr_eq(falign_network_view_weights_f64(wide, 1), falign_network_weights_f64(wide, 1));
+  ck_assert_ptr_eq(falign_network_view_weights_f32(narrow, 1), falign_network_weights_f32(narrow, 1));
+  ck_assert_ptr_eq(falign_network_view_bias_f64(wide, 2), falign_network_bias_f64(wide, 2));
+  ck_assert_ptr_eq(falign_network_view_bias_f32(narrow, 2), falign_network_bias_f32(narrow, 2));
   falign_set_last_error(NULL);
   ck_assert_ptr_null(falign_network_weights_f32(wide, 1));
   ck_assert_ptr_nonnull(strstr(falign_last_error(), "f64"));

@@ -570,6 +570,45 @@ START_TEST(terms_within_a_window) {
 }
 END_TEST
 
+/* The running sum over all orders is that of the last step, and of a history that begins with iteration 0. */
+START_TEST(linear_sums_of_other_steps) {
+  past *p = past_run(&plans[0]);
+  const double x[PAST_ROWS * 7] = {0}, y[PAST_ROWS * 5] = {0};
+  double t[MOST];
+  falign_trainer *other;
+  ok(falign_trainer_create(p->by.network, p->by.rule, 0.01, &other));
+  ok(falign_trainer_keep(other, FALIGN_NEEDS_ACTIVITY));
+  for (int k = 0; k < 3; k++) ok(falign_trainer_step_f64(other, x, PAST_ROWS, 7, 7, y, 5, 5));
+  fails(FALIGN_INVALID, "the last step of the history, 11, not for 2",
+        falign_terms_linear_sum(p->terms, falign_trainer_trace(other), 1, NULL, 0, t));
+
+  falign_history_clear(p->history);
+  for (int k = 0; k < 2; k++) ok(falign_trainer_step_f64(p->by.trainer, x, PAST_ROWS, 7, 7, y, 5, 5));
+  fails(FALIGN_INVALID, "at iteration 13 need iteration 0, but the history begins with 12",
+        falign_terms_linear_sum(p->terms, past_trace(p), 1, NULL, 0, t));
+  falign_trainer_destroy(other);
+  past_free(p);
+}
+END_TEST
+
+/* What was finite with the inputs of its own step need not be with those of a later one. */
+START_TEST(earlier_weights_that_are_too_large) {
+  past *p = past_new(&plans[0], PAST_LAYERS, past_widths);
+  double x[PAST_ROWS * 7], y[PAST_ROWS * 5] = {0}, t[MOST];
+  const uint64_t one = 1;
+  double *w = falign_network_weights_f64(p->by.network, 0), before = w[0];
+  for (size_t i = 0; i < PAST_ROWS * 7; i++) x[i] = 1e-300;
+  w[0] = 1e300;
+  ok(falign_trainer_step_f64(p->by.trainer, x, PAST_ROWS, 7, 7, y, 5, 5));
+  w[0] = before;
+  for (size_t i = 0; i < PAST_ROWS * 7; i++) x[i] = 1e10;
+  ok(falign_trainer_step_f64(p->by.trainer, x, PAST_ROWS, 7, 7, y, 5, 5));
+  fails(FALIGN_DIVERGED, "layer 1 at iteration 1 is not finite with weights of an earlier one",
+        falign_terms_orders(p->terms, past_trace(p), 1, 1, &one, 1, t));
+  past_free(p);
+}
+END_TEST
+
 START_TEST(linear_terms_need_what_was_kept) {
   for (int direct = 0; direct < 2; direct++) {
     falign_network *network = new_network(FALIGN_F64, PAST_LAYERS, past_widths, true, FALIGN_TANH);
@@ -615,6 +654,8 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, terms_that_are_not_there);
   tcase_add_test(tests, traces_that_do_not_fit);
   tcase_add_test(tests, terms_within_a_window);
+  tcase_add_test(tests, linear_sums_of_other_steps);
+  tcase_add_test(tests, earlier_weights_that_are_too_large);
   tcase_add_test(tests, linear_terms_need_what_was_kept);
 }
 

@@ -163,6 +163,22 @@ START_TEST(inputs_that_are_not_finite) {
 }
 END_TEST
 
+/* A dataset's numbers are finite, but a network in single precision cannot hold them all. */
+START_TEST(points_beyond_single_precision) {
+  const size_t widths[] = {2, 3, 1};
+  const double x[] = {1, 2, 3, 4, 5, 1e39, 7, 8}, y[] = {0, 1, 0, 1};
+  learner by = new_learner(new_network(FALIGN_F32, 2, widths, true, FALIGN_TANH), "fa", 0.5, 1, 0.001);
+  falign_dataset *data;
+  falign_batches *batches;
+  ok(falign_dataset_create_regression_f64(x, 4, 2, 2, y, 1, 1, &data));
+  ok(falign_batches_create(data, NULL, 4, &batches));
+  fails(FALIGN_INVALID, "row 2 of batch 0 is beyond single precision", falign_trainer_run(by.trainer, batches, 1));
+  falign_batches_destroy(batches);
+  falign_dataset_destroy(data);
+  free_learner(&by);
+}
+END_TEST
+
 START_TEST(imposed_signals_that_are_not_finite) {
   draw_task();
   learner by = task_learner(FALIGN_F64, "fa");
@@ -224,6 +240,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, overflow_in_a_layer);
   tcase_add_test(tests, overflow_of_the_loss);
   tcase_add_test(tests, inputs_that_are_not_finite);
+  tcase_add_test(tests, points_beyond_single_precision);
   tcase_add_test(tests, imposed_signals_that_are_not_finite);
   tcase_add_test(tests, wrong_shapes);
 }
