@@ -306,8 +306,23 @@ START_TEST(names) {
   ck_assert(builtin);
   ck_assert_ptr_null(falign_backend_name_at(count));
   ck_assert_ptr_null(falign_backend_name_at(SIZE_MAX));
-  ok(falign_backend_find("auto", &backend));
   falign_backend_destroy(NULL);
+}
+END_TEST
+
+/* "auto" is one of the others, or says what it is made of. */
+START_TEST(the_best) {
+  falign_backend *best, *part;
+  size_t named = 0;
+  ok(falign_backend_find("auto", &best));
+  ck_assert_int_ge(falign_backend_own_threads(best), 1);
+  for (size_t i = 0; i < falign_backend_count(); i++) {
+    ok(falign_backend_find(falign_backend_name_at(i), &part));
+    if (best == part || (strstr(falign_backend_detail(best), falign_backend_name(part)) &&
+                         strstr(falign_backend_detail(best), falign_backend_detail(part))))
+      named++;
+  }
+  ck_assert_uint_ge(named, strcmp(falign_backend_name(best), "auto") == 0 ? 2 : 1);
 }
 END_TEST
 
@@ -606,6 +621,7 @@ static void add_tests(TCase *tests) {
   tcase_add_loop_test(tests, short_strides_are_refused, 0, count);
   tcase_add_test(tests, sizes_beyond_the_blas);
   tcase_add_test(tests, names);
+  tcase_add_test(tests, the_best);
   tcase_add_test(tests, unknown_names);
   tcase_add_test(tests, wrong_backends_are_refused);
   tcase_add_test(tests, incomplete_tables_are_refused);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lets each allocation of the library fail in turn: every call must say so, leak nothing and leave its outputs alone.
- * The program is linked statically, with malloc and its kin wrapped (see meson.build), and takes cJSON's over. */
+/* Lets each allocation of the library, and each start of a thread, fail in turn: every call must say so, leak nothing
+ * and leave its outputs alone. The program is linked statically, with malloc and its kin wrapped (see meson.build), and
+ * takes cJSON's over. */
 #ifdef FAL_TEST_CJSON
 #include <cjson/cJSON.h>
 #endif
 
 #include <errno.h>
+#include <pthread.h>
 
 #include "suite.h"
 
@@ -17,10 +19,12 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
 void __real_free(void *pointer);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 void __wrap_free(void *pointer);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
 
 enum { MOST_LIVE = 1 << 16 };
 
@@ -68,6 +72,10 @@ void *__wrap_realloc(void *old, size_t size) {
 void __wrap_free(void *pointer) {
   if (pointer) died(pointer);
   __real_free(pointer);
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {
+  return refuse() ? EAGAIN : __real_pthread_create(thread, attributes, start, argument);
 }
 
 /* The objects of a scenario; all are destroyed whatever came of it. */
