@@ -64,7 +64,7 @@ FALIGN_API const char *falign_backend_detail(const falign_backend *backend);
 /** The threads that the BLAS itself uses; 1 where it cannot be asked. */
 FALIGN_API int32_t falign_backend_own_threads(const falign_backend *backend);
 
-/** C = alpha op(A) op(B) + beta C; see falign_sgemm_fn.
+/** C = alpha op(A) op(B) + beta C, op(A) being m x k, op(B) k x n, C m x n; see falign_sgemm_fn.
  *  @return FALIGN_INVALID for a stride that is too short, FALIGN_UNSUPPORTED where a size is beyond the BLAS, the
  *  status of a caller's backend that fails. */
 FALIGN_API FALIGN_CHECKED falign_status falign_backend_gemm_f32(const falign_backend *backend, int32_t transpose_a,

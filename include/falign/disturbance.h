@@ -66,7 +66,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_disturbance_get_weights(const fal
                                                                        uint32_t l, double *w, size_t rows, size_t cols,
                                                                        size_t stride);
 /** The angle of the disturbed W[l] with B[l]^T, or that of the fresh feedback weights (Q[l]^T under direct feedback),
- *  in degrees. @return as falign_disturbance_get_weights(); FALIGN_UNSUPPORTED for direct feedback without LAPACK. */
+ *  in degrees. @return FALIGN_INVALID for a layer that is not there and before the first update; under direct feedback
+ *  also FALIGN_UNSUPPORTED without LAPACK, FALIGN_DIVERGED where it does not converge, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_disturbance_angle(falign_disturbance *disturbance, uint32_t l,
                                                                  double *angle);
 

@@ -57,8 +57,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_history_set_window(falign_history
 FALIGN_API FALIGN_CHECKED falign_status falign_history_set_limit(falign_history *history, uint64_t bytes,
                                                                  const char *directory);
 
-/** The memory that a run of so many steps takes, whether in memory or in the file, with what was asked for up to now:
- *  known before the first step. @return FALIGN_MEMORY where the size overflows. */
+/** The memory in bytes that a run of so many steps takes, whether in memory or in the file, with what was asked for up
+ *  to now: known before the first step. @return FALIGN_MEMORY where the size overflows. */
 FALIGN_API FALIGN_CHECKED falign_status falign_history_bytes(const falign_history *history, uint64_t steps,
                                                              uint64_t *bytes);
 

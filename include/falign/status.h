@@ -52,7 +52,8 @@ enum {
 FALIGN_API const char *falign_status_name(falign_status status);
 
 /** What went wrong in the last call that failed on this thread, in words; "" before the first. Read it right after
- *  the failure: the next failure on the same thread overwrites the text, and a call that runs callbacks may clear it.
+ *  the failure: the next failure on the same thread overwrites the text, which is in storage of the thread, and a call
+ *  that runs callbacks may clear it.
  */
 FALIGN_API const char *falign_last_error(void);
 

@@ -103,6 +103,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_components_point(const falign_com
  *  @param threads how many threads evaluate; the result does not depend on it
  *  @param progress called after each grid point with how many are done and how many there are; a result other than 0
  *  cancels. NULL for none
+ *  @param user passed to `progress`
+ *  @param loss y_count x x_count numbers
  *  @return FALIGN_SHAPE where the network, the batches or the components do not fit, FALIGN_INVALID for components that
  *  are not there, FALIGN_CANCELLED, FALIGN_MEMORY, else as falign_trainer_set_threads() and falign_trainer_evaluate();
  *  `loss` is then untouched. */

@@ -59,8 +59,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_transformation_apply(const falign
                                                                     falign_part_of_m part, const double *b, size_t rows,
                                                                     size_t cols, size_t stride, double *angle,
                                                                     double *norm);
-/** ||B^T M_skew||_F / ||B^T M_sym||_F: the less, the nearer M keeps the direction of B^T to what its symmetric part
- *  does. Infinity where B^T M_sym is 0, NaN where both are. @return as falign_transformation_apply(). */
+/** ||B^T M_skew||_F / ||B^T M_sym||_F for B of n x cols: the less, the nearer M keeps the direction of B^T to what its
+ *  symmetric part does. Infinity where B^T M_sym is 0, NaN where both are. @return as falign_transformation_apply(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_transformation_skew_ratio(const falign_transformation *transformation,
                                                                          const double *b, size_t rows, size_t cols,
                                                                          size_t stride, double *ratio);
