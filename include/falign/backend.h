@@ -35,8 +35,8 @@ typedef struct falign_backend_table {
 
 /** Makes a backend of the caller's functions. It is accepted only after it reproduces known products on small
  *  awkward shapes, strides and transposes, and beta = 0 over NaN.
- *  @return FALIGN_INVALID naming a missing entry or the product that came out wrong (`user` is then not destroyed),
- *  FALIGN_MEMORY. */
+ *  @return FALIGN_INVALID naming a missing entry or the product that came out wrong, FALIGN_UNSUPPORTED for a table
+ *  with entries that this version does not know, FALIGN_MEMORY; `user` is then not destroyed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_backend_create(const falign_backend_table *table, void *user,
                                                               falign_backend **out);
 /** Gives back a reference; NULL and the library's own are fine. */
@@ -47,7 +47,7 @@ FALIGN_API size_t falign_backend_count(void);
 /** The name of backend `index`, such as "cblas", "xsmm" or "builtin"; NULL beyond the last. Static storage. */
 FALIGN_API const char *falign_backend_name_at(size_t index);
 
-/** Finds a backend of this build by name.
+/** Finds a backend of this build by name; it need not be destroyed.
  *  "auto" gives what is best here: the built-in product, which goes through the small matrices of blocks of rows
  *  fastest, and for matrices that are large in every direction the BLAS; on a machine that does not fuse products and
  *  sums, the BLAS alone; falign_backend_detail() says which.
@@ -56,7 +56,7 @@ FALIGN_API const char *falign_backend_name_at(size_t index);
  *  @return FALIGN_UNSUPPORTED listing what this build has and the machine can run. */
 FALIGN_API FALIGN_CHECKED falign_status falign_backend_find(const char *name, falign_backend **out);
 
-/** The backend's name. */
+/** The backend's name, in its own storage. */
 FALIGN_API const char *falign_backend_name(const falign_backend *backend);
 
 /** What stands behind it, such as the BLAS's name and version. Valid until the calling thread ends. */
@@ -64,8 +64,9 @@ FALIGN_API const char *falign_backend_detail(const falign_backend *backend);
 /** The threads that the BLAS itself uses; 1 where it cannot be asked. */
 FALIGN_API int32_t falign_backend_own_threads(const falign_backend *backend);
 
-/** C = alpha op(A) op(B) + beta C; see falign_sgemm_fn.
- *  @return FALIGN_INVALID for a stride that is too short, FALIGN_UNSUPPORTED where a size is beyond the BLAS. */
+/** C = alpha op(A) op(B) + beta C, op(A) being m x k, op(B) k x n, C m x n; see falign_sgemm_fn.
+ *  @return FALIGN_INVALID for a stride that is too short, FALIGN_UNSUPPORTED where a size is beyond the BLAS, the
+ *  status of a caller's backend that fails. */
 FALIGN_API FALIGN_CHECKED falign_status falign_backend_gemm_f32(const falign_backend *backend, int32_t transpose_a,
                                                                 int32_t transpose_b, size_t m, size_t n, size_t k,
                                                                 float alpha, const float *a, size_t lda, const float *b,

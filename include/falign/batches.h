@@ -10,7 +10,8 @@
 
 FALIGN_BEGIN
 
-/** Batches of a dataset. Keeps references to the dataset and the code. */
+/** Batches of a dataset. Keeps references to the dataset and the code. They start in the dataset's own order, with its
+ *  own labels and without smoothing. */
 typedef struct falign_batches falign_batches;
 
 /** Orders of the data. */
@@ -42,7 +43,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_batches_shuffle_labels(falign_bat
                                                                       uint64_t seed, uint32_t run);
 
 /** Chooses the order. The permutation of epoch e comes from the stream (seed, FALIGN_RNG_ORDER, e, run), e = 0 for
- *  FALIGN_ORDER_ONCE. Batches of FALIGN_ORDER_EPOCH end with epoch 2^24 - 1: FALIGN_INVALID beyond. */
+ *  FALIGN_ORDER_ONCE. Batches of FALIGN_ORDER_EPOCH end with epoch 2^24 - 1: whatever asks for one beyond fails with
+ *  FALIGN_INVALID. @return FALIGN_INVALID for what is no order. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_set_order(falign_batches *batches, falign_order order,
                                                                  uint64_t seed, uint32_t run);
 
@@ -61,14 +63,16 @@ FALIGN_API const falign_code *falign_batches_code(const falign_batches *batches)
 /** Rows of the batch of iteration k (counted from 0 over all epochs). */
 FALIGN_API size_t falign_batches_rows(const falign_batches *batches, uint64_t k);
 
-/** Which points the batch of iteration k holds, and the labels it gives them. `length`, of each array, is
- *  falign_batches_rows(). The outputs that are NULL are not written.
- *  @return FALIGN_SHAPE for another length, FALIGN_UNSUPPORTED for labels where there are none. */
+/** Which points of the dataset the batch of iteration k holds, from 0, and the labels it gives them. `length`, of each
+ *  array, is falign_batches_rows(). The outputs that are NULL are not written.
+ *  @return FALIGN_SHAPE for another length, FALIGN_UNSUPPORTED for labels where there are none, FALIGN_INVALID beyond
+ *  the last epoch (falign_batches_set_order()). */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_points_of(falign_batches *batches, uint64_t k, uint32_t *points,
                                                                  uint32_t *labels, size_t length);
 
 /** Copies inputs x (rows x input width) and targets y (rows x target width) of the batch of iteration k, rows being
- *  falign_batches_rows(). The outputs that are NULL are not written. @return FALIGN_SHAPE. */
+ *  falign_batches_rows(). The outputs that are NULL are not written. @return FALIGN_SHAPE, FALIGN_INVALID beyond the
+ *  last epoch. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_get_f32(falign_batches *batches, uint64_t k, float *x,
                                                                size_t x_rows, size_t x_cols, size_t x_stride, float *y,
                                                                size_t y_rows, size_t y_cols, size_t y_stride);

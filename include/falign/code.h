@@ -20,15 +20,17 @@ typedef struct falign_code falign_code;
 FALIGN_API FALIGN_CHECKED falign_status falign_code_create_n_hot(uint32_t categories, size_t width, size_t hot,
                                                                  uint64_t seed, uint32_t run, falign_code **out);
 
-/** Copies a categories x width matrix. @return FALIGN_INVALID naming a number that is not finite. */
+/** Copies a categories x width matrix. @return FALIGN_INVALID for a size of 0 or naming a number that is not finite,
+ *  FALIGN_SHAPE for a stride that is too short, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_code_create(const double *code, size_t categories, size_t width,
                                                            size_t stride, falign_code **out);
 
 /** Makes a code of the tensor "code" of a set, in either precision.
- *  @return FALIGN_INVALID where the set has none or a number is not finite, FALIGN_SHAPE where it is not
- *  two-dimensional, FALIGN_MEMORY. */
+ *  @return FALIGN_INVALID where the set has none, it is empty or a number is not finite, FALIGN_SHAPE where it is not
+ *  two-dimensional, FALIGN_FORMAT for integers, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_code_import(const struct falign_tensors *tensors, falign_code **out);
-/** Adds the tensor "code" to a set, in the given precision. @return FALIGN_INVALID, FALIGN_MEMORY. */
+/** Adds the tensor "code" (categories x width) to a set, in the given precision. @return FALIGN_INVALID for a name that
+ *  is there already or what is no precision, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_code_export(const falign_code *code, falign_precision precision,
                                                            struct falign_tensors *tensors);
 /** Gives back a reference; NULL is fine. */
@@ -41,7 +43,8 @@ FALIGN_API size_t falign_code_width(const falign_code *code);
 /** The row of one category (width numbers) in the code's own storage; NULL beyond the last. */
 FALIGN_API const double *falign_code_row(const falign_code *code, uint32_t category);
 
-/** The category whose code has the largest dot product with each row of activities; the first of several. */
+/** The category whose code has the largest dot product with each row of activities y (rows x width); the first of
+ *  several. Writes `rows` categories. @return FALIGN_SHAPE. */
 FALIGN_API FALIGN_CHECKED falign_status falign_code_decode_f32(const falign_code *code, const float *y, size_t rows,
                                                                size_t cols, size_t stride, uint32_t *categories);
 /** As falign_code_decode_f32(), for double precision. */

@@ -27,19 +27,21 @@ enum {
  *  antialiasing. Inputs are correct to the rounding of the precision in which they are asked for.
  *  @param image_size 0 leaves the images as they are; at most 1450
  *  @param categories labels must be below it
- *  @return FALIGN_IO, FALIGN_FORMAT naming the file and what is wrong with it, FALIGN_INVALID, FALIGN_MEMORY,
- *  FALIGN_UNSUPPORTED in a build without files. */
+ *  @return FALIGN_IO, FALIGN_FORMAT naming the file and what is wrong with it, FALIGN_INVALID for 0 categories or an
+ *  image size that is too large, FALIGN_MEMORY, FALIGN_UNSUPPORTED in a build without files. */
 FALIGN_API FALIGN_CHECKED falign_status falign_dataset_read_idx(const char *images, const char *labels,
                                                                 size_t image_size, uint32_t categories,
                                                                 falign_dataset **out);
 
 /** Reads one part of MNIST, or of a dataset with its file names and ten categories, from a directory; each file
- *  plain or with the ending .gz. See falign_dataset_read_idx(). */
+ *  plain or with the ending .gz (docs/files.md). @return as falign_dataset_read_idx(); FALIGN_INVALID for what is no
+ *  part. */
 FALIGN_API FALIGN_CHECKED falign_status falign_dataset_read_mnist(const char *directory, falign_part part,
                                                                   size_t image_size, falign_dataset **out);
 
 /** Copies rows x cols inputs and, unless `labels` is NULL, a label below `categories` for each row.
- *  @return FALIGN_INVALID naming an input that is not finite or a label out of range, FALIGN_MEMORY. */
+ *  @return FALIGN_INVALID for a size that cannot be, or naming an input that is not finite or a label out of range,
+ *  FALIGN_SHAPE for a stride that is too short, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_f32(const float *x, size_t rows, size_t cols,
                                                                   size_t stride, const uint32_t *labels,
                                                                   uint32_t categories, falign_dataset **out);
@@ -64,7 +66,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_regression_f64(con
  *  `within` * width, two of different categories `between` * width, a point with itself `width`. Labels go
  *  0, 1, .., categories-1 round and round.
  *  @param part parts share the categories' centres and differ in the points
- *  @return FALIGN_INVALID unless 0 <= between <= within <= 1 and all counts are positive, FALIGN_MEMORY. */
+ *  @return FALIGN_INVALID unless 0 <= between <= within <= 1 and all counts are positive, and for what is no part;
+ *  FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_synthetic(size_t points, size_t width,
                                                                         uint32_t categories, double within,
                                                                         double between, falign_part part, uint64_t seed,
@@ -91,7 +94,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_dataset_get_f32(const falign_data
 FALIGN_API FALIGN_CHECKED falign_status falign_dataset_get_f64(const falign_dataset *dataset, size_t first,
                                                                size_t count, double *x, size_t cols, size_t stride);
 
-/** A 64-bit fingerprint of inputs, labels and targets, to tell datasets apart. */
+/** A 64-bit fingerprint of inputs, labels and targets, to tell datasets apart; the same on every machine. Not made
+ *  against an adversary. */
 FALIGN_API uint64_t falign_dataset_fingerprint(const falign_dataset *dataset);
 
 FALIGN_END

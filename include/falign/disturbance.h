@@ -22,32 +22,35 @@ typedef struct falign_disturbance falign_disturbance;
 FALIGN_API FALIGN_CHECKED falign_status falign_disturbance_create_none(falign_history *history, falign_rule *rule,
                                                                        falign_disturbance **out);
 /** Without the nonlinearity: the linear terms (eq. 5) in place of those of eq. 4 (Fig. 4A). Lets the history keep what
- *  they need. */
+ *  they need. @return as falign_disturbance_create_none(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_disturbance_create_linear(falign_history *history, falign_rule *rule,
                                                                          falign_disturbance **out);
 /** With the fixed feedback weights of `fresh`, a rule of the same kind, in the place of those of `rule`; delta[l+1]
  *  stays that of the network itself (Fig. 4B). The weights are compared with the fresh ones. The history keeps a matrix
- *  of the shape of dW[l-1] more for each layer. @return also FALIGN_SHAPE for a rule of another kind of feedback. */
+ *  of the shape of dW[l-1] more for each layer. @return as falign_disturbance_create_none(); FALIGN_SHAPE for a rule of
+ *  another kind of feedback. */
 FALIGN_API FALIGN_CHECKED falign_status falign_disturbance_create_feedback(falign_history *history, falign_rule *rule,
                                                                            falign_rule *fresh,
                                                                            falign_disturbance **out);
 /** With the rows of each step's error matrices delta[2..d] shuffled, by one permutation a step from the stream
  *  (seed, FALIGN_RNG_ROWS, k, run), wherever that step's delta appears, the zero-degree term included (Fig. 5). The
- *  history keeps as much more. Steps end with k = 2^24 - 1. */
+ *  history keeps as much more. Steps end with k = 2^24 - 1: those beyond fail with FALIGN_INVALID. @return as
+ *  falign_disturbance_create_none(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_disturbance_create_rows(falign_history *history, falign_rule *rule,
                                                                        uint64_t seed, uint32_t run,
                                                                        falign_disturbance **out);
 /** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_disturbance_destroy(falign_disturbance *disturbance);
 
-/** "undisturbed", "linear", "fresh_feedback" or "shuffled_rows". */
+/** "undisturbed", "linear", "fresh_feedback" or "shuffled_rows". Static storage. */
 FALIGN_API const char *falign_disturbance_name(const falign_disturbance *disturbance);
 /** Uses so many threads; results do not depend on it. @return as falign_trainer_set_threads(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_disturbance_set_threads(falign_disturbance *disturbance,
                                                                        uint32_t threads);
 
 /** Disturbed terms of single orders, count x n[l] x n[l+1], as falign_terms_orders() writes them. With shuffled rows:
- *  of the last step that was recorded only (FALIGN_INVALID for another). */
+ *  of the last step that was recorded only. @return as falign_terms_orders(); FALIGN_INVALID for another step with
+ *  shuffled rows. */
 FALIGN_API FALIGN_CHECKED falign_status falign_disturbance_orders(falign_disturbance *disturbance,
                                                                   const falign_trace *trace, uint32_t l,
                                                                   const uint64_t *orders, size_t count, double *t);
@@ -63,7 +66,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_disturbance_get_weights(const fal
                                                                        uint32_t l, double *w, size_t rows, size_t cols,
                                                                        size_t stride);
 /** The angle of the disturbed W[l] with B[l]^T, or that of the fresh feedback weights (Q[l]^T under direct feedback),
- *  in degrees. @return as falign_disturbance_get_weights(); FALIGN_UNSUPPORTED for direct feedback without LAPACK. */
+ *  in degrees. @return FALIGN_INVALID for a layer that is not there and before the first update; under direct feedback
+ *  also FALIGN_UNSUPPORTED without LAPACK, FALIGN_DIVERGED where it does not converge, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_disturbance_angle(falign_disturbance *disturbance, uint32_t l,
                                                                  double *angle);
 

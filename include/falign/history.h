@@ -38,12 +38,12 @@ FALIGN_API FALIGN_CHECKED falign_status falign_history_create(falign_network *ne
 /** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_history_destroy(falign_history *history);
 
-/** Also keeps what FALIGN_KEEP_... names, beside what was asked for before. @return FALIGN_INVALID after the first
- *  step. */
+/** Also keeps what FALIGN_KEEP_... names, beside what was asked for before. @return FALIGN_INVALID after the first step
+ *  and for what is not known, FALIGN_MEMORY where the size of a step overflows. */
 FALIGN_API FALIGN_CHECKED falign_status falign_history_keep(falign_history *history, int32_t quantities);
 
 /** Keeps the last `steps` steps before the present one, so that orders 1..steps can be asked for; 0 keeps all.
- *  @return FALIGN_INVALID after the first step. */
+ *  @return FALIGN_INVALID after the first step and for a window that is too large. */
 FALIGN_API FALIGN_CHECKED falign_status falign_history_set_window(falign_history *history, uint64_t steps);
 
 /** Uses at most so many bytes of memory. Beyond them steps go to an unnamed file in `directory` (it is gone when the
@@ -53,28 +53,30 @@ FALIGN_API FALIGN_CHECKED falign_status falign_history_set_window(falign_history
  *  since the disk is full, was not made: without the history (falign_trainer_set_history() with NULL) the run can go
  *  on.
  *  @return FALIGN_INVALID after the first step, FALIGN_IO for a directory in which no file can be made,
- *  FALIGN_UNSUPPORTED for a directory in a build without files. */
+ *  FALIGN_UNSUPPORTED for a directory in a build without files, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_history_set_limit(falign_history *history, uint64_t bytes,
                                                                  const char *directory);
 
-/** The memory that a run of so many steps takes, whether in memory or in the file, with what was asked for up to now:
- *  known before the first step. @return FALIGN_MEMORY where the size overflows. */
+/** The memory in bytes that a run of so many steps takes, whether in memory or in the file, with what was asked for up
+ *  to now: known before the first step. @return FALIGN_MEMORY where the size overflows. */
 FALIGN_API FALIGN_CHECKED falign_status falign_history_bytes(const falign_history *history, uint64_t steps,
                                                              uint64_t *bytes);
 
 /** Forgets all steps, so that another run can be recorded. Settings stay. */
 FALIGN_API void falign_history_clear(falign_history *history);
 
-/** The steps it holds: iterations *first to *end - 1; *first = *end where it holds none. */
+/** The steps it holds: iterations *first to *end - 1; *first = *end where it holds none. The outputs that are NULL are
+ *  not written. @return FALIGN_INVALID for a NULL history alone. */
 FALIGN_API FALIGN_CHECKED falign_status falign_history_range(const falign_history *history, uint64_t *first,
                                                              uint64_t *end);
-/** Bytes in memory and in the file. The outputs that are NULL are not written. */
+/** Bytes in memory and in the file. The outputs that are NULL are not written. @return FALIGN_INVALID for a NULL
+ *  history alone. */
 FALIGN_API FALIGN_CHECKED falign_status falign_history_used(const falign_history *history, uint64_t *memory,
                                                             uint64_t *file);
 
 /** Copies a matrix of step k to the caller's rows x cols matrix, in double precision.
  *  @return FALIGN_INVALID for a step or layer that is not there, FALIGN_UNSUPPORTED for what is not kept, FALIGN_SHAPE,
- *  FALIGN_IO where the file cannot be read. */
+ *  FALIGN_IO where the file cannot be read, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_history_get(const falign_history *history, uint64_t k,
                                                            falign_record record, uint32_t l, double *out, size_t rows,
                                                            size_t cols, size_t stride);

@@ -51,20 +51,23 @@ FALIGN_API const char *falign_metric_name_at(size_t index);
 FALIGN_API const char *falign_metric_description_at(size_t index);
 
 /** Makes a metric by name. Layers for which it has no meaning, and rules (angle_w_b under BP), yield no values; an
- *  angle with a zero matrix is NaN.
+ *  angle with a zero matrix is NaN. Angles are in degrees (eq. 24), cosines as eq. 25, norms Frobenius norms.
  *  @return FALIGN_UNSUPPORTED naming the metric, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_metric_create(const char *name, falign_metric **out);
 
-/** "test_error": the share of `test`'s points that are decoded wrongly, in percent. */
+/** "test_error": the share of `test`'s points that are decoded wrongly, in percent. Keeps a reference to `test`.
+ *  Measuring fails as falign_trainer_evaluate() does. @return FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_metric_create_test_error(falign_batches *test, falign_metric **out);
 
-/** A caller's metric. @return FALIGN_INVALID naming a missing entry; `user` is then not destroyed. */
+/** A caller's metric. `user` is passed to its functions. @return FALIGN_INVALID naming a missing entry or needs that
+ *  are not known, FALIGN_UNSUPPORTED for a table with entries that this version does not know, FALIGN_MEMORY; `user` is
+ *  then not destroyed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_metric_create_custom(const falign_metric_table *table, void *user,
                                                                     falign_metric **out);
 /** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_metric_destroy(falign_metric *metric);
 
-/** The name that the metric was made with. */
+/** The name that the metric was made with, in its own storage. */
 FALIGN_API const char *falign_metric_name(const falign_metric *metric);
 /** FALIGN_NEEDS_... of the metric. */
 FALIGN_API int32_t falign_metric_needs(const falign_metric *metric);

@@ -22,7 +22,7 @@ typedef struct falign_norm_table {
   void (*destroy)(void *user); /**< optional: called once when the last reference is gone */
 } falign_norm_table;
 
-/** Leaves W as it is (for use with falign_norm_match_feedback()). */
+/** Leaves W as it is (for use with falign_norm_match_feedback()). @return FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_norm_create_none(falign_norm **out);
 
 /** Scales each column of each W[l], the input weights of a neuron, to norm gamma (eq. 13).
@@ -32,28 +32,34 @@ FALIGN_API FALIGN_CHECKED falign_status falign_norm_create_none(falign_norm **ou
 FALIGN_API FALIGN_CHECKED falign_status falign_norm_create_columns(const double *gamma, size_t count,
                                                                    falign_norm **out);
 
-/** Scales each W[l] as a whole to Frobenius norm gamma; one number for all, or d, one for each W[l]. */
+/** Scales each W[l] as a whole to Frobenius norm gamma; one number for all, or d, one for each W[l].
+ *  @return as falign_norm_create_columns(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_norm_create_matrices(const double *gamma, size_t count,
                                                                     falign_norm **out);
 
-/** A caller's normalization. @return FALIGN_INVALID naming a missing entry; `user` is then not destroyed. */
+/** A caller's normalization. `user` is passed to its functions. @return FALIGN_INVALID naming a missing entry,
+ *  FALIGN_UNSUPPORTED for a table with entries that this version does not know, FALIGN_MEMORY; `user` is then not
+ *  destroyed. */
 FALIGN_API FALIGN_CHECKED falign_status falign_norm_create_custom(const falign_norm_table *table, void *user,
                                                                   falign_norm **out);
 /** Gives back a reference; NULL is fine. */
 FALIGN_API void falign_norm_destroy(falign_norm *norm);
 
-/** "none", "columns", "matrices" or the caller's name. */
+/** "none", "columns", "matrices" or the caller's name, in its own storage. */
 FALIGN_API const char *falign_norm_name(const falign_norm *norm);
 
 /** From now on also scales B[l] to the Frobenius norm of W[l], l = 1..d-1, after W was normalized. For rules with
- *  layer-wise feedback only: with others falign_norm_apply() returns FALIGN_UNSUPPORTED. */
+ *  layer-wise feedback only: with others falign_norm_apply() returns FALIGN_UNSUPPORTED.
+ *  @param on 0 no longer does so
+ *  @return FALIGN_INVALID for a NULL alone. */
 FALIGN_API FALIGN_CHECKED falign_status falign_norm_match_feedback(falign_norm *norm, int32_t on);
 
 /** Normalizes now. The trainer does this after each update; the caller does it once at the start, as the paper does.
  *  @param rule whose B[l] follow W[l]; may be NULL unless falign_norm_match_feedback() is on
- *  @return FALIGN_SHAPE where the number of gammas does not fit the network; FALIGN_INVALID naming a column or
- *  matrix whose norm is 0 (it has no direction to keep), FALIGN_DIVERGED one whose norm is not finite. A layer whose
- *  scaling fails is left as it was. */
+ *  @return FALIGN_SHAPE where the number of gammas or the rule does not fit the network; FALIGN_INVALID naming a column
+ *  or matrix whose norm is 0 (it has no direction to keep) or cannot be scaled in the network's precision,
+ *  FALIGN_DIVERGED one whose norm is not finite; FALIGN_UNSUPPORTED where B[l] is to follow and there is none;
+ *  FALIGN_CALLBACK. A layer whose scaling fails is left as it was, those before it are scaled. */
 FALIGN_API FALIGN_CHECKED falign_status falign_norm_apply(const falign_norm *norm, falign_network *network,
                                                           falign_rule *rule);
 

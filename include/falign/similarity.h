@@ -84,7 +84,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_row_norms_f64(const double *a, si
 
 /** Pairs of a group, their sums of S_L, of S_delta and of S_delta S_L (eq. 12's similarity terms), from sums over the
  *  points of each category, in double precision: no pair is formed. The outputs that are NULL are not written.
- *  @return FALIGN_INVALID for a group that is none or where a side is not set, FALIGN_MEMORY. */
+ *  @return FALIGN_INVALID for a group that is none or where a side is not set, FALIGN_UNSUPPORTED where a size is
+ *  beyond the BLAS, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_similarity_sums(const falign_similarity *similarity, falign_pairs pairs,
                                                                uint64_t *count, double *sum_l, double *sum_delta,
                                                                double *sum_product);

@@ -13,9 +13,10 @@
  *    falign_last_error() tells what was wrong, with names and numbers.
  *  - Objects are opaque. falign_X_create() makes one, and falign_X_destroy() gives it back (NULL is fine). Those that
  *    others use are counted: the user keeps a reference of its own, so any order of destruction is safe.
- *  - Where NULL is not said to be fine, it must not be passed: functions that return a status refuse it, others crash.
+ *  - Where NULL is not said to be fine, it must not be passed: functions that return a status refuse it with
+ *    FALIGN_INVALID, which is not said again with each of them; others crash. "A NULL alone": nothing else is an error.
  *  - Structs of functions begin with their own size. Later versions may append entries: what an older caller does not
- *    have counts as 0, and what an older library does not know must be 0.
+ *    have counts as 0, and what an older library does not know must be 0 (else FALIGN_UNSUPPORTED).
  *  - A caller's function (a callback) that fails ends the call that ran it, with its message or, if it left none, with
  *    its name. What status that call returns is said with each kind of callback.
  *  - Matrices are row-major; rows are data points. Arrays belong to the caller and are copied, unless stated.
@@ -51,7 +52,8 @@ enum {
 FALIGN_API const char *falign_status_name(falign_status status);
 
 /** What went wrong in the last call that failed on this thread, in words; "" before the first. Read it right after
- *  the failure: the next failure on the same thread overwrites the text, and a call that runs callbacks may clear it.
+ *  the failure: the next failure on the same thread overwrites the text, which is in storage of the thread, and a call
+ *  that runs callbacks may clear it.
  */
 FALIGN_API const char *falign_last_error(void);
 

@@ -21,7 +21,7 @@ enum {
   FALIGN_DTYPE_U8 = 4   /**< bytes */
 };
 
-/** An empty set. */
+/** An empty set. @return FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_tensors_create(falign_tensors **out);
 /** Releases it; NULL is fine. */
 FALIGN_API void falign_tensors_destroy(falign_tensors *tensors);
@@ -36,7 +36,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_tensors_add(falign_tensors *tenso
 
 /** How many tensors. */
 FALIGN_API size_t falign_tensors_count(const falign_tensors *tensors);
-/** The name of tensor `index`; NULL beyond the last. */
+/** The name of tensor `index`, in the set's own storage; NULL beyond the last. */
 FALIGN_API const char *falign_tensors_name_at(const falign_tensors *tensors, size_t index);
 /** 1 if there is a tensor of that name, else 0. */
 FALIGN_API int32_t falign_tensors_has(const falign_tensors *tensors, const char *name);
@@ -65,11 +65,13 @@ FALIGN_API const char *falign_tensors_note(const falign_tensors *tensors, const 
 
 /** Writes a safetensors file: to a temporary file beside the target, renamed when all of it is on disk; on failure
  *  an existing file stays as it was. A target that exists and is no regular file (a device, a pipe) is written
- *  directly. @return FALIGN_IO with the path and the system's reason; FALIGN_UNSUPPORTED in a build without files. */
+ *  directly. @return FALIGN_IO with the path and the system's reason, FALIGN_INVALID for names and notes beyond a
+ *  header of 100 MB, FALIGN_MEMORY; FALIGN_UNSUPPORTED in a build without files. */
 FALIGN_API FALIGN_CHECKED falign_status falign_tensors_write(const falign_tensors *tensors, const char *path);
 
 /** Reads a safetensors file. Nothing in it is trusted: header length, names, dtypes, shapes and offsets are checked
- *  against each other and against the file's size. @return FALIGN_IO, FALIGN_FORMAT, FALIGN_MEMORY. */
+ *  against each other and against the file's size. @return FALIGN_IO, FALIGN_FORMAT naming the file and what is wrong
+ *  with it, FALIGN_MEMORY; FALIGN_UNSUPPORTED in a build without files. */
 FALIGN_API FALIGN_CHECKED falign_status falign_tensors_read(const char *path, falign_tensors **out);
 
 FALIGN_END

@@ -20,9 +20,9 @@
  *  of several have them one after the other, each contiguous.
  *
  *  All of them return FALIGN_INVALID for a layer, order or degree that is not there, or a step or order that the
- *  history does not hold; FALIGN_UNSUPPORTED where the trace has no activity or the history does not keep what is
- *  needed; FALIGN_IO where its file cannot be read; FALIGN_DIVERGED where a state with older weights is not finite;
- *  FALIGN_MEMORY. Outputs are then untouched. */
+ *  history does not hold; FALIGN_SHAPE for the trace of another network; FALIGN_UNSUPPORTED where the trace has no
+ *  activity or the history does not keep what is needed; FALIGN_IO where its file cannot be read; FALIGN_DIVERGED where
+ *  a state with older weights is not finite; FALIGN_MEMORY. Outputs are then untouched. */
 
 #include "falign/decomposition.h"
 #include "falign/history.h"

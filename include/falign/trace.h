@@ -27,7 +27,8 @@ enum {
   FALIGN_DB_BP = 9     /**< what BP would add: as DB (eq. 17) */
 };
 
-/** Views a quantity of layer l without copying. The outputs that are NULL are not written.
+/** Views a quantity of layer l without copying: row i, column j is data[i * stride + j]. Borrowed, as long as the
+ *  trace. The outputs that are NULL are not written.
  *  @return FALIGN_INVALID for a layer that has no such quantity, FALIGN_SHAPE for the other precision,
  *  FALIGN_UNSUPPORTED for a quantity that was not kept (see falign_trainer_keep()). */
 FALIGN_API FALIGN_CHECKED falign_status falign_trace_view_f32(const falign_trace *trace, falign_quantity quantity,
@@ -50,7 +51,7 @@ FALIGN_API double falign_trace_eta(const falign_trace *trace);
 FALIGN_API double falign_trace_loss(const falign_trace *trace);
 /** The precision of the step's matrices. */
 FALIGN_API falign_precision falign_trace_precision(const falign_trace *trace);
-/** The backend that multiplies the step's matrices. Borrowed. */
+/** The backend that multiplies the step's matrices. Borrowed, as long as the trace. */
 FALIGN_API const falign_backend *falign_trace_backend(const falign_trace *trace);
 
 FALIGN_END

@@ -52,7 +52,8 @@ typedef struct falign_components falign_components;
  *  of the points or of the coordinates, whichever are fewer, times the other. Directions in which nothing varies are
  *  any that complete the others.
  *  @return FALIGN_INVALID unless there are at least two points and 1 <= count < points and count <= numbers, and where
- *  the variance is beyond double precision; FALIGN_UNSUPPORTED in a build without LAPACK, FALIGN_MEMORY. */
+ *  the variance is beyond double precision; FALIGN_UNSUPPORTED in a build without LAPACK and for sizes beyond it,
+ *  FALIGN_DIVERGED where it does not converge, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_components_create(const falign_trajectory *trajectory, size_t count,
                                                                  falign_components **out);
 /** Releases them; NULL is fine. */
@@ -67,7 +68,7 @@ FALIGN_API double falign_components_explained(const falign_components *component
 /** Component i, a unit vector of falign_trajectory_numbers() coordinates in the components' own storage; NULL beyond
  *  the last. */
 FALIGN_API const double *falign_components_direction(const falign_components *components, size_t i);
-/** The mean of the points, likewise. */
+/** The mean of the points, falign_trajectory_numbers() coordinates in the components' own storage. */
 FALIGN_API const double *falign_components_mean(const falign_components *components);
 
 /** Projects a point: coordinates[i] = <point - mean, component i>, for all `count` components.
@@ -75,11 +76,12 @@ FALIGN_API const double *falign_components_mean(const falign_components *compone
 FALIGN_API FALIGN_CHECKED falign_status falign_components_project(const falign_components *components,
                                                                   const double *point, size_t length,
                                                                   double *coordinates, size_t count);
-/** Projects a direction, such as an update: coordinates[i] = <direction, component i>. @return FALIGN_SHAPE. */
+/** Projects a direction, such as an update: coordinates[i] = <direction, component i>. @return FALIGN_SHAPE for another
+ *  length or count. */
 FALIGN_API FALIGN_CHECKED falign_status falign_components_project_direction(const falign_components *components,
                                                                             const double *direction, size_t length,
                                                                             double *coordinates, size_t count);
-/** Projects the weights and biases of a network, a point. @return FALIGN_SHAPE. */
+/** Projects the weights and biases of a network, a point. @return FALIGN_SHAPE for another number of them, or count. */
 FALIGN_API FALIGN_CHECKED falign_status falign_components_project_network(const falign_components *components,
                                                                           const falign_network *network,
                                                                           double *coordinates, size_t count);
@@ -90,7 +92,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_components_project_feedback(const
                                                                            const falign_network *network,
                                                                            const falign_rule *rule, double *coordinates,
                                                                            size_t count);
-/** The point mean + sum_i coordinates[i] component i. @return FALIGN_SHAPE. */
+/** The point mean + sum_i coordinates[i] component i. @return FALIGN_SHAPE for another length or count. */
 FALIGN_API FALIGN_CHECKED falign_status falign_components_point(const falign_components *components,
                                                                 const double *coordinates, size_t count, double *point,
                                                                 size_t length);
@@ -101,6 +103,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_components_point(const falign_com
  *  @param threads how many threads evaluate; the result does not depend on it
  *  @param progress called after each grid point with how many are done and how many there are; a result other than 0
  *  cancels. NULL for none
+ *  @param user passed to `progress`
+ *  @param loss y_count x x_count numbers
  *  @return FALIGN_SHAPE where the network, the batches or the components do not fit, FALIGN_INVALID for components that
  *  are not there, FALIGN_CANCELLED, FALIGN_MEMORY, else as falign_trainer_set_threads() and falign_trainer_evaluate();
  *  `loss` is then untouched. */

@@ -53,13 +53,14 @@ FALIGN_API FALIGN_CHECKED falign_status falign_transformation_eigenvalues(const 
                                                                           double *values, size_t count);
 /** The angle of B^T with B^T M, or with B^T times a part of M, in degrees, and the norm of that product.
  *  @param b n x cols, such as B[l], with cols = n[l]
- *  The outputs that are NULL are not written. @return FALIGN_INVALID, FALIGN_SHAPE, FALIGN_MEMORY. */
+ *  The outputs that are NULL are not written. @return FALIGN_INVALID for what is no part, FALIGN_SHAPE for other rows
+ *  or a stride that is too short, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_transformation_apply(const falign_transformation *transformation,
                                                                     falign_part_of_m part, const double *b, size_t rows,
                                                                     size_t cols, size_t stride, double *angle,
                                                                     double *norm);
-/** ||B^T M_skew||_F / ||B^T M_sym||_F: the less, the nearer M keeps the direction of B^T to what its symmetric part
- *  does. Infinity where B^T M_sym is 0, NaN where both are. @return as falign_transformation_apply(). */
+/** ||B^T M_skew||_F / ||B^T M_sym||_F for B of n x cols: the less, the nearer M keeps the direction of B^T to what its
+ *  symmetric part does. Infinity where B^T M_sym is 0, NaN where both are. @return as falign_transformation_apply(). */
 FALIGN_API FALIGN_CHECKED falign_status falign_transformation_skew_ratio(const falign_transformation *transformation,
                                                                          const double *b, size_t rows, size_t cols,
                                                                          size_t stride, double *ratio);

@@ -631,6 +631,37 @@ START_TEST(metrics_that_look_back_for_long) {
 }
 END_TEST
 
+/* After the first epoch, training and evaluating allocate nothing, with normalization, BP beside the rule, a new order
+ * in each epoch, and whatever threads. */
+START_TEST(steps_that_have_settled) {
+  const char *const rules[] = {"bp", "fa", "dfa"};
+  const double gamma = 1;
+  for (int i = 0; i < 3; i++) {
+    objects o = {0};
+    ok(make_short_run(&o));
+    falign_trainer_destroy(o.trainer); /* and with it, the metrics that look back */
+    falign_rule_destroy(o.rule);
+    ok(falign_rule_create_named(rules[i], o.network, &o.rule));
+    ok(falign_rule_draw(o.rule, 0.3, 1, 0));
+    ok(falign_trainer_create(o.network, o.rule, 1e-3, &o.trainer));
+    ok(falign_norm_create_columns(&gamma, 1, &o.norm));
+    ok(falign_trainer_set_norm(o.trainer, o.norm));
+    ok(falign_batches_set_order(o.batches, FALIGN_ORDER_EPOCH, 1, 0));
+    falign_status threads = falign_trainer_set_threads(o.trainer, 2);
+    if (threads != FALIGN_UNSUPPORTED) ok(threads);
+    ok(falign_trainer_keep(o.trainer, FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP));
+    ok(falign_trainer_run(o.trainer, o.batches, falign_batches_count(o.batches)));
+    memory.left = 0;
+    memory.armed = true;
+    falign_status status = falign_trainer_run(o.trainer, o.batches, 4 * falign_batches_count(o.batches));
+    if (status == FALIGN_OK) status = falign_trainer_evaluate(o.trainer, o.batches, NULL, NULL);
+    memory.armed = false;
+    ck_assert_msg(status == FALIGN_OK, "%s: %s", rules[i], falign_last_error());
+    destroy(&o);
+  }
+}
+END_TEST
+
 START_TEST(pairs_of_points) { sweep(pairs); }
 END_TEST
 
@@ -689,6 +720,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, ensembles);
   tcase_add_test(tests, metrics_that_look_back);
   tcase_add_test(tests, metrics_that_look_back_for_long);
+  tcase_add_test(tests, steps_that_have_settled);
   tcase_add_test(tests, pairs_of_points);
   tcase_add_test(tests, parts_of_the_caller);
   tcase_add_test(tests, products);
