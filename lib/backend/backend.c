@@ -195,10 +195,14 @@ static falign_status run_f64(const falign_backend *backend, const product *p, do
 static falign_status test_product(const falign_backend *backend, const product *p, falign_precision precision) {
   double c[TEST_SIZE];
   for (size_t i = 0; i < TEST_SIZE; i++) c[i] = p->beta == 0 ? (double)NAN : test_value(i + 2);
-  falign_status status = precision == FALIGN_F32 ? run_f32(backend, p, c) : run_f64(backend, p, c);
   const char *entry = precision == FALIGN_F32 ? "sgemm" : "dgemm";
-  if (status != FALIGN_OK)
-    return fal_fail(FALIGN_INVALID, "backend %s: %s failed the self-test with status %d", backend->name, entry, status);
+  fal_before_callback();
+  falign_status status = precision == FALIGN_F32 ? run_f32(backend, p, c) : run_f64(backend, p, c);
+  if (status != FALIGN_OK) {
+    fal_callback_failed(status, "backend", backend->name);
+    return fal_fail(FALIGN_INVALID, "backend %s: %s failed the self-test: %s", backend->name, entry,
+                    falign_last_error());
+  }
   for (size_t i = 0; i < TEST_SIZE; i++) {
     if (right(p, i, c[i])) continue;
     return fal_fail(FALIGN_INVALID,
