@@ -1,0 +1,696 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// falign.hpp: the same numbers as in C, what callbacks throw, and who gives back what when.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <falign/falign.hpp>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using falign::matrix;
+
+int failures = 0;
+void expect(bool holds, const char *what, int line) {
+  if (holds) return;
+  failures++;
+  std::fprintf(stderr, "test_cpp.cpp:%d: not so: %s\n", line, what);
+}
+#define EXPECT(...) expect((__VA_ARGS__), #__VA_ARGS__, __LINE__)
+
+// What only this test throws: it is no std::exception and has no copy that could be taken for it.
+struct own_failure {
+  int number;
+};
+class named_failure : public std::runtime_error {
+ public:
+  explicit named_failure(const std::string &what) : std::runtime_error(what) {}
+};
+
+// The number of the own_failure that `f` throws; -1 for none.
+template <class F>
+int number_of(F f) {
+  try {
+    f();
+  } catch (const own_failure &thrown) {
+    return thrown.number;
+  } catch (const std::exception &thrown) {
+    std::fprintf(stderr, "another exception: %s\n", thrown.what());
+  }
+  return -1;
+}
+
+// The status of the falign::error that `f` throws, whose message must hold `text`.
+template <class F>
+falign_status status_of(F f, const char *text) {
+  try {
+    f();
+  } catch (const falign::error &thrown) {
+    if (std::string(thrown.what()).find(text) != std::string::npos) return thrown.status();
+    std::fprintf(stderr, "the message is: %s\n", thrown.what());
+    return -1;
+  }
+  return FALIGN_OK;
+}
+
+const std::vector<std::size_t> widths = {12, 8, 9, 10};
+enum : std::size_t { POINTS = 200 };
+
+falign::batches make_batches(std::size_t size = POINTS) {
+  const auto data = falign::dataset::synthetic(POINTS, 12, 5, 0.6, 0.0, FALIGN_TRAIN, 1);
+  return falign::batches(data, falign::code::n_hot(5, 10, 2, 1, 0), size);
+}
+
+// All that a run takes, each of which a test may replace.
+struct setting {
+  explicit setting(falign_precision precision = FALIGN_F64) : network(precision, widths), rule("fa", network) {
+    draw();
+  }
+  explicit setting(const falign::rule_table &table) : network(FALIGN_F64, widths), rule(table, network) { draw(); }
+  void draw() {
+    network.draw(0.3, 0.3, 1, 0);
+    rule.draw(0.3, 1, 0);
+  }
+  falign::network network;
+  falign::rule rule;
+  falign::batches batches = make_batches();
+  falign::trainer trainer{network, rule, 0.002};
+};
+
+falign::rule_table throwing_rule(bool concurrent) {
+  falign::rule_table table;
+  table.name = "throwing";
+  table.concurrent = concurrent;
+  table.signal_f64 = [](const falign::rule &, const falign::network &, const falign::trace &, std::uint32_t l,
+                        matrix<double>) { throw own_failure{static_cast<int>(l)}; };
+  return table;
+}
+
+template <class T>
+void multiply(bool transpose_a, bool transpose_b, T alpha, matrix<const T> a, matrix<const T> b, T beta, matrix<T> c) {
+  for (std::size_t i = 0; i < c.rows(); i++) {
+    for (std::size_t j = 0; j < c.cols(); j++) {
+      T sum = 0;
+      for (std::size_t p = 0; p < (transpose_a ? a.rows() : a.cols()); p++)
+        sum += (transpose_a ? a(p, i) : a(i, p)) * (transpose_b ? b(j, p) : b(p, j));
+      c(i, j) = alpha * sum + (beta == 0 ? 0 : beta * c(i, j));
+    }
+  }
+}
+
+// ---- The same numbers as in C ----
+
+template <class T>
+std::vector<T> weights_in_c(falign_precision precision, std::uint64_t until) {
+  falign_dataset *data = nullptr;
+  falign_code *code = nullptr;
+  falign_batches *batches = nullptr;
+  falign_network *network = nullptr;
+  falign_rule *rule = nullptr;
+  falign_trainer *trainer = nullptr;
+  if (falign_dataset_create_synthetic(POINTS, 12, 5, 0.6, 0.0, FALIGN_TRAIN, 1, &data) ||
+      falign_code_create_n_hot(5, 10, 2, 1, 0, &code) || falign_batches_create(data, code, POINTS, &batches) ||
+      falign_network_create(precision, 3, widths.data(), 1, &network) || falign_network_draw(network, 0.3, 0.3, 1, 0) ||
+      falign_rule_create_fa(network, &rule) || falign_rule_draw(rule, 0.3, 1, 0) ||
+      falign_trainer_create(network, rule, 0.002, &trainer) || falign_trainer_run(trainer, batches, until))
+    std::abort();
+  std::vector<T> w(12 * 8);
+  if (falign::detail::pick<T>(falign_network_get_weights_f32, falign_network_get_weights_f64)(network, 0, w.data(), 12,
+                                                                                              8, 8))
+    std::abort();
+  falign_trainer_destroy(trainer);
+  falign_rule_destroy(rule);
+  falign_network_destroy(network);
+  falign_batches_destroy(batches);
+  falign_code_destroy(code);
+  falign_dataset_destroy(data);
+  return w;
+}
+
+void test_same_bits_as_in_c() {
+  setting single(FALIGN_F32), twice(FALIGN_F64);
+  single.trainer.run(single.batches, 20);
+  twice.trainer.run(twice.batches, 20);
+  EXPECT(single.network.get_weights<float>(0) == weights_in_c<float>(FALIGN_F32, 20));
+  EXPECT(twice.network.get_weights<double>(0) == weights_in_c<double>(FALIGN_F64, 20));
+  EXPECT(twice.network.get_weights<double>(0) != weights_in_c<double>(FALIGN_F64, 19));
+}
+
+void test_matrices() {
+  falign::network network(FALIGN_F32, {2, 3});
+  const std::vector<float> numbers = {1, 2, 3, -1, 4, 5, 6, -1};  // rows of 3 with a stride of 4
+  network.set_weights(0, matrix<const float>(numbers.data(), 2, 3, 4));
+  EXPECT(network.get_weights<double>(0) == std::vector<double>{1, 2, 3, 4, 5, 6});
+  EXPECT(network.view_weights<float>(0)(1, 2) == 6);
+  network.weights<float>(0)(1, 2) = 7;
+  EXPECT(network.get_weights<float>(0).back() == 7);
+  EXPECT(status_of([&] { (void)network.view_weights<double>(0); }, "f32") == FALIGN_SHAPE);
+  EXPECT(status_of([&] { (void)network.view_weights<float>(1); }, "W[1]") == FALIGN_INVALID);
+  EXPECT(status_of([&] { network.set_weights(0, matrix(numbers, 3, 2)); }, "W[0] is 2 x 3, got 3 x 2") == FALIGN_SHAPE);
+  EXPECT(status_of([&] { matrix(numbers, 3, 3); }, "8 numbers are no matrix of 3 x 3") == FALIGN_SHAPE);
+
+  const std::vector<double> a = {1, 0, 0, 1}, b = {0, 1, -1, 0};
+  EXPECT(falign::angle(matrix(a, 2, 2), matrix(b, 2, 2)).angle == 90);
+  EXPECT(falign::angle(matrix(a, 1, 4), matrix(a, 4, 1), true).inner == 2);
+  EXPECT(status_of([&] { (void)falign::angle(matrix(a, 1, 4), matrix(a, 4, 1)); }, "rows of b: got 4, want 1") ==
+         FALIGN_SHAPE);
+  EXPECT(falign::frobenius(matrix(a, 2, 2)) == std::sqrt(2.0));
+}
+
+void test_errors() {
+  falign::network network(FALIGN_F64, widths);
+  EXPECT(status_of([&] { falign::rule("hebb", network); }, "hebb") == FALIGN_UNSUPPORTED);
+  EXPECT(status_of([&] { falign::network(FALIGN_F64, {}); }, "widths") == FALIGN_INVALID);
+  EXPECT(status_of([&] { network.set_bias(1, std::vector<double>{1}); }, "b[1]") == FALIGN_SHAPE);
+  EXPECT(status_of([&] { falign::rule(falign::rule_table{}, network); }, "signal_f64") == FALIGN_INVALID);
+  EXPECT(status_of([&] { falign::dataset::read_mnist("/nonexistent", FALIGN_TRAIN, 0); }, "") != FALIGN_OK);
+  setting s;
+  falign::metric angle("angle_w_b");
+  EXPECT(status_of([&] { s.trainer.observe(angle, 1, nullptr); }, "sink of angle_w_b") == FALIGN_INVALID);
+  s.trainer.cancel();
+  EXPECT(status_of([&] { s.trainer.run(s.batches, 1); }, "cancelled") == FALIGN_CANCELLED);
+}
+
+// ---- What callbacks throw ----
+
+void test_rules_throw() {
+  for (const bool concurrent : {false, true}) {
+    setting s(throwing_rule(concurrent));
+    if (concurrent && status_of([&] { s.trainer.set_threads(3); }, "threads") != FALIGN_OK) continue;
+    EXPECT(number_of([&] { s.trainer.run(s.batches, 1); }) == 2);
+    EXPECT(number_of([&] { s.trainer.run(s.batches, 1); }) == 2);  // again, not only once
+    EXPECT(s.trainer.iteration() == 0);
+    EXPECT(s.trainer.evaluate(s.batches).error > 0);  // nothing is left over
+  }
+  falign::rule_table table = throwing_rule(false);
+  table.signal_f64 = [](auto &&...) { throw falign::error(FALIGN_UNSUPPORTED, "no feedback today"); };
+  setting s(table);
+  EXPECT(status_of([&] { s.trainer.run(s.batches, 1); }, "no feedback today") == FALIGN_UNSUPPORTED);
+
+  table.signal_f64 = [](auto &&...) {};
+  table.adapt = [](auto &&...) { throw own_failure{11}; };
+  table.save = [](auto &&...) { throw own_failure{12}; };
+  table.load = [](auto &&...) { throw own_failure{13}; };
+  setting t(table);
+  falign::tensors set;
+  EXPECT(number_of([&] { t.trainer.run(t.batches, 1); }) == 11);
+  EXPECT(number_of([&] { t.rule.export_to(set); }) == 12);
+  EXPECT(number_of([&] { t.trainer.export_to(set); }) == 12);
+  EXPECT(number_of([&] { t.rule.import_from(set); }) == 13);
+}
+
+void test_rules_keep_their_state() {
+  falign::rule_table table;
+  std::vector<double> state = {1, 2, 3};
+  table.name = "stateful";
+  table.signal_f64 = [](auto &&...) {};
+  table.save = [&](falign::tensors &set) { set.add("rule.state", {3}, state); };
+  table.load = [&](const falign::tensors &set) { state = set.read<double>("rule.state", {3}); };
+  setting s(table);
+  falign::tensors set;
+  s.trainer.export_to(set);
+  state = {4, 5, 6};
+  s.trainer.import_from(set);
+  EXPECT(state == std::vector<double>{1, 2, 3});
+  EXPECT(set.has("W.0") && set.view("W.0").dims == std::vector<std::size_t>{12, 8});
+}
+
+void test_norms_throw() {
+  setting s;
+  const falign::norm norm({"throwing", [](falign::network &, std::uint32_t l) {
+                             if (l == 1) throw own_failure{21};
+                           }});
+  EXPECT(number_of([&] { norm.apply(s.network); }) == 21);
+  s.trainer.set_norm(norm);
+  EXPECT(number_of([&] { s.trainer.run(s.batches, 1); }) == 21);
+  s.trainer.set_norm(nullptr);
+  s.trainer.run(s.batches, 3);
+}
+
+void test_metrics_and_sinks_throw() {
+  falign::metric_table table;
+  table.name = "own";
+  table.measure = [](const falign::trainer &trainer, const falign::trace &, const falign::sink &emit) {
+    emit({trainer.iteration(), "own", -1, -1, trainer.network()->view_weights<double>(0)(0, 0)});
+  };
+  falign::metric own(table), built_in("angle_w_b");
+  table.measure = [](auto &&...) { throw own_failure{31}; };
+  falign::metric throwing(table);
+  const auto nothing = [](const falign::measurement &) {};
+  const auto sink = [](const falign::measurement &) { throw own_failure{32}; };
+  {
+    setting s;
+    s.trainer.observe(throwing, 1, nothing);
+    EXPECT(number_of([&] { s.trainer.run(s.batches, 1); }) == 31);
+    EXPECT(number_of([&] { s.trainer.measure(); }) == 31);
+  }
+  for (falign::metric *const each : {&own, &built_in}) {
+    setting s;
+    s.trainer.observe_at(*each, {1}, sink);
+    s.trainer.run(s.batches, 1);
+    EXPECT(number_of([&] { s.trainer.run(s.batches, 2); }) == 32);
+    EXPECT(number_of([&] { s.trainer.measure(); }) == 32);
+  }
+  setting s;
+  double first = 0, value = s.network.view_weights<double>(0)(0, 0);
+  s.trainer.observe(own, 1, [&](const falign::measurement &m) { first = m.value; });
+  s.trainer.run(s.batches, 1);
+  EXPECT(first == value);
+}
+
+void test_activations_throw() {
+  for (const std::uint32_t threads : {1U, 3U}) {
+    setting s;
+    if (status_of([&] { s.trainer.set_threads(threads); }, "threads") != FALIGN_OK) continue;
+    bool f_throws = false, df_throws = false;
+    s.network.set_activation(
+        2, [&](double z) { return f_throws ? throw own_failure{41} : std::tanh(z); },
+        [&](double z) { return df_throws ? throw own_failure{42} : 1 - std::tanh(z) * std::tanh(z); });
+    s.trainer.run(s.batches, 3);
+    f_throws = true;
+    std::vector<double> x(12), y(10);
+    EXPECT(number_of([&] { s.trainer.forward(matrix(x, 1, 12), matrix(y, 1, 10)); }) == 41);
+    EXPECT(number_of([&] { s.trainer.evaluate(s.batches); }) == 41);
+    f_throws = false;
+    df_throws = true;
+    EXPECT(number_of([&] { s.trainer.run(s.batches, 4); }) == 42);
+    df_throws = false;
+    s.trainer.run(s.batches, 4);
+    EXPECT(s.trainer.iteration() == 4);
+  }
+}
+
+// An activation of one's own is the built-in one to the last roundings of tanh.
+void test_activations() {
+  setting own, built_in;
+  built_in.network.set_activation(1, FALIGN_TANH);
+  own.trainer.network()->set_activation(  // on the network as the trainer lends it
+      1, [](double z) { return std::tanh(z); }, [](double z) { return 1 - std::tanh(z) * std::tanh(z); });
+  own.trainer.run(own.batches, 5);
+  built_in.trainer.run(built_in.batches, 5);
+  const auto a = own.network.get_weights<double>(0), b = built_in.network.get_weights<double>(0);
+  for (std::size_t i = 0; i < a.size(); i++) EXPECT(std::fabs(a[i] - b[i]) < 1e-13);
+}
+
+void test_progress_throws() {
+  setting s;
+  s.trainer.set_progress([](std::uint64_t done, std::uint64_t) { return done == 2 ? throw own_failure{51} : false; });
+  EXPECT(number_of([&] { s.trainer.run(s.batches, 5); }) == 51);
+  EXPECT(s.trainer.iteration() == 2);
+  s.trainer.set_progress([](std::uint64_t done, std::uint64_t until) { return done + 1 == until; });
+  EXPECT(status_of([&] { s.trainer.run(s.batches, 5); }, "progress callback") == FALIGN_CANCELLED);
+  EXPECT(s.trainer.iteration() == 4);
+  s.trainer.set_progress(nullptr);
+  s.trainer.run(s.batches, 5);
+}
+
+void test_backends_throw() {
+  std::shared_ptr<bool> throwing = std::make_shared<bool>(false);
+  falign::backend_table table{"own", multiply<float>,
+                              [throwing](bool transpose_a, bool transpose_b, double alpha, matrix<const double> a,
+                                         matrix<const double> b, double beta, matrix<double> c) {
+                                if (*throwing) throw own_failure{61};
+                                multiply(transpose_a, transpose_b, alpha, a, b, beta, c);
+                              }};
+  const falign::backend backend(table);
+  std::vector<double> a = {1, 2, 3, 4, 5, 6}, c(4);
+  backend.gemm(false, true, 1.0, matrix(a, 2, 3), matrix(a, 2, 3), 0.0, matrix(c, 2, 2));
+  EXPECT(c == std::vector<double>{14, 32, 32, 77});
+  EXPECT(status_of([&] { backend.gemm(false, false, 1.0, matrix(a, 2, 3), matrix(a, 2, 3), 0.0, matrix(c, 2, 2)); },
+                   "rows of op(B): got 2, want 3") == FALIGN_SHAPE);
+  setting s;
+  s.trainer.set_backend(backend);
+  EXPECT(s.trainer.backend()->name() == "own");
+  s.trainer.run(s.batches, 2);
+  *throwing = true;
+  EXPECT(number_of([&] { backend.gemm(false, true, 1.0, matrix(a, 2, 3), matrix(a, 2, 3), 0.0, matrix(c, 2, 2)); }) ==
+         61);
+  EXPECT(number_of([&] { s.trainer.run(s.batches, 3); }) == 61);
+  EXPECT(number_of([&] { falign::backend{table}; }) == 61);  // it is tried out when it is made
+}
+
+void test_ensembles_throw() {
+  EXPECT(number_of([] {
+           falign::ensemble::run(4, 1, [](std::uint32_t number) {
+             if (number >= 2) throw own_failure{static_cast<int>(number)};
+           });
+         }) == 2);
+  setting a, b;
+  std::uint64_t seen = 0;
+  b.trainer.set_progress(
+      [&](std::uint64_t done, std::uint64_t) { return (seen = done) == 3 ? throw own_failure{71} : false; });
+  EXPECT(number_of([&] { falign::ensemble::train({&a.trainer, &b.trainer}, {&a.batches, &b.batches}, 6, 1); }) == 71);
+  EXPECT(a.trainer.iteration() == 6 && b.trainer.iteration() == 3 && seen == 3);
+  EXPECT(status_of([&] { falign::ensemble::train({&a.trainer}, {}, 1, 1); }, "batches: got 0, want 1") == FALIGN_SHAPE);
+}
+
+// One rule serves two threads; each call gets the exception that it has caused itself.
+void test_exceptions_are_not_mixed_up() {
+  falign::rule_table table;
+  table.name = "shared";
+  table.signal_f64 = [](const falign::rule &, const falign::network &, const falign::trace &trace, std::uint32_t,
+                        matrix<double>) { throw named_failure("eta " + std::to_string(trace.eta())); };
+  falign::network first(FALIGN_F64, widths), second(FALIGN_F64, widths);
+  falign::rule rule(table, first);
+  const auto train = [&rule](falign::network &network, double eta, bool &right) {
+    falign::trainer trainer(network, rule, eta);
+    falign::batches batches = make_batches();
+    right = true;
+    for (int i = 0; i < 200; i++) {
+      try {
+        trainer.run(batches, 1);
+        right = false;
+      } catch (const named_failure &thrown) {
+        right = right && thrown.what() == "eta " + std::to_string(eta);
+      }
+    }
+  };
+  bool first_right = false, second_right = false;
+  std::thread other(train, std::ref(second), 0.25, std::ref(second_right));
+  train(first, 0.5, first_right);
+  other.join();
+  EXPECT(first_right);
+  EXPECT(second_right);
+}
+
+// What was thrown within plain C and dropped there is not taken for a later failure.
+void test_exceptions_are_not_stale() {
+  setting s(throwing_rule(false));
+  EXPECT(falign_trainer_run(s.trainer.get(), s.batches.get(), 1) == FALIGN_CALLBACK);
+  EXPECT(status_of([&] { s.trainer.set_eta(-1); }, "eta") == FALIGN_INVALID);
+
+  setting t;
+  falign::metric angle("angle_w_b");
+  t.trainer.observe(angle, 1, [](auto &&...) { throw falign::error(FALIGN_IO, "the disk is full"); });
+  EXPECT(falign_trainer_run(t.trainer.get(), t.batches.get(), 1) == FALIGN_IO);  // the status that was thrown
+  EXPECT(std::string(falign_last_error()) == "the disk is full");
+}
+
+// ---- Who gives back what when ----
+
+template <class T>
+void test_moves_of(T made) {
+  auto *const c = made.get();
+  T moved(std::move(made));
+  EXPECT(!made && moved && moved.get() == c);  // NOLINT: a moved object is empty
+  moved = std::move(moved);
+  EXPECT(moved.get() == c);
+  made = std::move(moved);
+  EXPECT(made.get() == c && !moved);
+  T again(made.release());
+  EXPECT(again.get() == c && !made);
+}
+
+void test_moves() {
+  static_assert(!std::is_copy_constructible_v<falign::network> && !std::is_copy_assignable_v<falign::trainer>);
+  static_assert(std::is_nothrow_move_constructible_v<falign::rule> &&
+                std::is_nothrow_move_assignable_v<falign::metric>);
+  setting s;
+  test_moves_of(falign::network(FALIGN_F32, widths));
+  test_moves_of(falign::rule("dfa", s.network));
+  test_moves_of(falign::trainer(s.network, s.rule, 0.1));
+  test_moves_of(falign::metric("angle_w_b"));
+  test_moves_of(falign::tensors());
+  std::vector<falign::network> networks;
+  for (std::size_t i = 1; i < 6; i++) networks.emplace_back(FALIGN_F32, std::vector<std::size_t>{i, i});
+  networks.erase(networks.begin());
+  EXPECT(networks.front().width(1) == 2 && networks.back().width(1) == 5);
+}
+
+// The trainer goes on with all that it was given when that is gone here; callables go with the last that calls them.
+void test_any_order_of_destruction() {
+  const auto counted = std::make_shared<int>(0);
+  std::optional<falign::trainer> trainer;
+  falign::batches batches = make_batches();
+  {
+    falign::rule_table table;
+    table.name = "counting";
+    table.signal_f64 = [counted](auto &&...) { ++*counted; };
+    falign::network network(FALIGN_F64, widths);
+    network.set_activation(
+        1, [counted](double z) { return z; }, [counted](double) { return 1; });
+    falign::rule rule(table, network);
+    falign::norm norm({"counting", [counted](auto &&...) { ++*counted; }});
+    falign::metric_table silent{"silent", 0, [counted](auto &&...) {}};
+    falign::metric metric(silent);
+    trainer.emplace(network, rule, 0.001);
+    trainer->set_norm(norm);
+    trainer->observe(metric, 1, [counted](auto &&...) {});
+    trainer->set_progress([counted](auto &&...) { return false; });
+  }
+  const long while_it_lives = counted.use_count();
+  trainer->run(batches, 2);
+  EXPECT(*counted > 0);
+  falign::trainer moved(std::move(*trainer));
+  trainer.reset();
+  moved.run(batches, 4);
+  setting other;
+  other.trainer = std::move(moved);
+  other.trainer.run(batches, 6);
+  EXPECT(counted.use_count() == while_it_lives && while_it_lives == 8);  // one here, two of the activation, five others
+  { const falign::trainer gone(std::move(other.trainer)); }
+  EXPECT(counted.use_count() == 1);
+}
+
+// What C objects hold still calls the functions when the C++ object that they were set on has gone over to C.
+void test_release() {
+  setting s;
+  const auto counted = std::make_shared<int>(0);
+  falign::metric own(falign::metric_table{"own", 0, [counted](auto &&...) { ++*counted; }});
+  s.network.set_activation(
+      1, [counted](double z) { return ++*counted, z; }, [](double) { return 1; });
+  s.trainer.observe(own, 1, [](auto &&...) {});
+  falign_network *const network = s.network.release();
+  falign_trainer *const trainer = s.trainer.release();
+  falign_metric *const metric = own.release();
+  EXPECT(falign_trainer_run(trainer, s.batches.get(), 2) == FALIGN_OK && *counted > 2);
+  falign_metric_destroy(metric);
+  falign_trainer_destroy(trainer);
+  falign_network_destroy(network);
+}
+
+void test_trainer_gone_within_a_callback() {
+  auto s = std::make_unique<setting>();
+  falign::batches batches = make_batches();
+  s->trainer.set_progress([&](std::uint64_t, std::uint64_t) -> bool {
+    s.reset();
+    throw own_failure{81};
+  });
+  EXPECT(number_of([&] { s->trainer.run(batches, 2); }) == 81);
+}
+
+// ---- The rest of the interface ----
+
+void test_data() {
+  const std::vector<double> x = {1, 2, 3, 4, 5, 6}, rows = {1, 0, 0, 1};
+  const falign::dataset data(matrix(x, 3, 2), {0, 1, 0}, 2);
+  EXPECT(data.points() == 3 && data.width() == 2 && data.categories() == 2 && data.labels()[1] == 1);
+  EXPECT(status_of([&] { falign::dataset(matrix(x, 3, 2), {0, 1}, 2); }, "labels: got 2, want 3") == FALIGN_SHAPE);
+  std::vector<float> back(4);
+  data.get_points(1, matrix(back, 2, 2));
+  EXPECT(back == std::vector<float>{3, 4, 5, 6});
+
+  const falign::code code(matrix(rows, 2, 2));
+  const std::vector<float> y = {0.1F, 0.9F, 0.8F, 0.2F};
+  EXPECT(code.decode(matrix(y, 2, 2)) == std::vector<std::uint32_t>{1, 0});
+  falign::batches batches(data, code, 2);
+  EXPECT(batches.count() == 2 && batches.code()->row(1)[1] == 1);
+  EXPECT(batches.points_of(1) == std::vector<std::uint32_t>{2} &&
+         batches.labels_of(0) == std::vector<std::uint32_t>{0, 1});
+  std::vector<double> batch_x(4), batch_y(4);
+  batches.get_batch(0, matrix(batch_x, 2, 2), matrix(batch_y, 2, 2));
+  EXPECT(batch_x == std::vector<double>{1, 2, 3, 4} && batch_y == rows);
+
+  const auto regression = falign::dataset::regression(matrix(x, 3, 2), matrix(x, 3, 1));
+  EXPECT(regression.target_width() == 1 && !falign::batches(regression, 3).code());
+  EXPECT(falign::dataset(matrix(x, 3, 2)).categories() == 0);
+}
+
+void test_files() {
+  falign::tensors set;
+  set.add("counts", {2}, std::vector<std::int64_t>{-1, 7});
+  set.add("empty", {0, 3}, std::vector<float>{});
+  EXPECT(set.read<float>("empty", {0, 3}).empty());
+  EXPECT(set.count() == 2 && static_cast<const std::int64_t *>(set.view("counts").data)[1] == 7);
+  EXPECT(status_of([&] { set.add("short", {3}, std::vector<double>{1}); }, "short: got 1, want 3") == FALIGN_SHAPE);
+  EXPECT(status_of([&] { (void)set.read<double>("counts", {2}); }, "counts") == FALIGN_FORMAT);
+  set.set_note("said", "so");
+  EXPECT(std::string(set.note("said")) == "so" && set.note("unsaid") == nullptr);
+  try {
+    falign::config config;
+    config.set_text("rule", "fa");
+    config.set_integer("updates", 5);
+    config.export_to(set);
+    const auto same = falign::config::import_from(set);
+    same.match(config);
+    EXPECT(same.get_text("rule") == "fa" && same.get_real("updates") == 5);
+    config.set_real("updates", 6);
+    EXPECT(status_of([&] { same.match(config); }, "updates") == FALIGN_INVALID);
+
+    falign::table table(FALIGN_F64), other(FALIGN_F64, "condition");
+    table.set_run(3);
+    table.add({7, "loss", -1, 2, 0.5});
+    const auto row = table.row(0);
+    EXPECT(row.run == 3 && row.iteration == 7 && row.order == 2 && row.value == 0.5 && row.condition == nullptr);
+    EXPECT(status_of([&] { table.append(other); }, "column") == FALIGN_INVALID);
+  } catch (const falign::error &thrown) {  // a build without files
+    EXPECT(thrown.status() == FALIGN_UNSUPPORTED);
+  }
+}
+
+void test_analysis() {
+  setting s;
+  falign::history history(s.network);
+  history.keep(FALIGN_KEEP_C);
+  s.trainer.set_history(history);
+  s.trainer.keep(FALIGN_NEEDS_ACTIVITY);
+  falign::terms terms(history, s.rule);
+  auto undisturbed = falign::disturbance::none(history, s.rule);
+  falign::metric disturbed = falign::metric::disturbance(undisturbed, 1), all = falign::metric::terms();
+  std::size_t values = 0;
+  s.trainer.observe(disturbed, 1, [&](const falign::measurement &) { values++; });
+  s.trainer.run(s.batches, 3);
+  EXPECT(values == 3 * 2);  // two layers
+  EXPECT(history.range().first == 0 && history.range().end == 3);
+
+  // dW[l] = all terms + zero-degree term + remainder (eq. 3).
+  const auto trace = s.trainer.trace();
+  const auto update = trace.view<double>(FALIGN_DW, 1);
+  const auto sum = terms.sum(trace, 1, 1), zero = terms.zero(trace, 1, 2), rest = terms.remainder(trace, 1, 1);
+  const auto orders = terms.orders(trace, 1, 1, {1, 2});
+  for (std::size_t i = 0; i < sum.size(); i++) {
+    const double whole = update(i / update.cols(), i % update.cols());
+    EXPECT(std::fabs(sum[i] + zero[i] + rest[i] - whole) < 1e-14);
+    EXPECT(std::fabs(orders[i] + orders[sum.size() + i] - sum[i]) < 1e-14);
+  }
+  EXPECT(terms.sum(trace, 1, 1, {}) == std::vector<double>(sum.size()));  // of no orders, not of all
+  EXPECT(terms.compare(trace, 1, sum).norm == falign::frobenius(matrix(sum, 1, sum.size())));
+  EXPECT(status_of([&] { terms.compare(trace, 1, {1}); }, "numbers of t: got 1") == FALIGN_SHAPE);
+  EXPECT(status_of([&] { (void)terms.sum(trace, 7, 1); }, "7") == FALIGN_INVALID);
+
+  const falign::transformation m(history, 2, 1, 1);
+  std::vector<double> part(m.size() * m.size());
+  m.get_part(FALIGN_M_ALL, matrix(part, m.size(), m.size()));
+  double diagonal = 0;
+  for (std::size_t i = 0; i < m.size(); i++) diagonal += part[i * m.size() + i];
+  EXPECT(std::fabs(diagonal - m.trace()) < 1e-12 * falign::frobenius(matrix(part, 1, part.size())));
+  EXPECT(m.skew_ratio(s.rule.view_feedback<double>(1, s.network)) > 0);
+
+  const std::vector<std::uint32_t> labels = {0, 1};
+  const std::vector<double> l = {1, 2, 3, 4}, delta = {1, -1};
+  falign::similarity similarity(FALIGN_F64, 2, 1, 2);
+  for (const int side : {FALIGN_SIDE_PAST, FALIGN_SIDE_PRESENT})
+    similarity.set_side(side, matrix(l, 2, 2), matrix(delta, 2, 1), labels);
+  const auto within = similarity.sums(FALIGN_PAIRS_WITHIN);
+  EXPECT(within.count == 2 && within.l == 5 + 25 && within.delta == 2 && within.product == 30);
+  EXPECT(falign::similarity_matrix(matrix(l, 2, 2), matrix(l, 2, 2)) == std::vector<double>{5, 11, 11, 25});
+  EXPECT(falign::row_norms(matrix(l, 1, 4)).front() == std::sqrt(30.0));
+  EXPECT(status_of([&] { similarity.set_side(0, matrix(l, 2, 2), matrix(l, 2, 2), labels); }, "delta: got 2, want 1") ==
+         FALIGN_SHAPE);
+}
+
+// Terms run activations, and a history the rule of what is disturbed.
+void test_analysis_throws() {
+  bool f_throws = false, df_throws = false, rule_throws = false;
+  falign::rule_table table;
+  table.name = "own";
+  table.feedback = FALIGN_FEEDBACK_LAYER;
+  table.signal_f64 = [&](const falign::rule &, const falign::network &, const falign::trace &, std::uint32_t,
+                         matrix<double> out) {
+    if (rule_throws) throw own_failure{101};
+    std::fill_n(out.data(), out.rows() * out.cols(), 0.0);
+  };
+  setting s;
+  s.network.set_activation(
+      1, [&](double z) { return f_throws ? throw own_failure{102} : z; },
+      [&](double) { return df_throws ? throw own_failure{103} : 1; });
+  falign::history history(s.network);
+  falign::rule fresh(table, s.network);
+  fresh.draw(0.3, 2, 0);
+  s.trainer.set_history(history);
+  s.trainer.keep(FALIGN_NEEDS_ACTIVITY);
+  falign::terms terms(history, s.rule);
+  const auto disturbed = falign::disturbance::feedback(history, s.rule, fresh);
+  s.trainer.run(s.batches, 2);
+  f_throws = true;
+  EXPECT(number_of([&] { (void)terms.zero(s.trainer.trace(), 1, 1); }) == 102);
+  f_throws = false;
+  df_throws = true;  // C does not fail here: the terms are NaN
+  EXPECT(number_of([&] { (void)terms.orders(s.trainer.trace(), 1, 1, {1}); }) == 103);
+  df_throws = false;
+  EXPECT(terms.zero(s.trainer.trace(), 1, 1).size() == widths[1] * widths[2]);
+  rule_throws = true;
+  EXPECT(number_of([&] { s.trainer.run(s.batches, 3); }) == 101);
+}
+
+void test_trajectories() {
+  setting s;
+  falign::trajectory path(FALIGN_F64, s.network.parameters());
+  for (std::uint64_t k = 1; k < 4; k++) {
+    path.add(s.network);
+    s.trainer.run(s.batches, k);
+  }
+  EXPECT(path.points() == 3 && path.get_point(0).size() == s.network.parameters());
+  try {
+    const falign::components components(path, 2);
+    const auto at = components.project(path.get_point(2)), back = components.project(components.point(at));
+    EXPECT(std::fabs(at[0] - back[0]) < 1e-12 && std::fabs(at[1] - back[1]) < 1e-12);
+    const auto throwing = [](std::uint64_t done, std::uint64_t) { return done == 2 ? throw own_failure{91} : false; };
+    EXPECT(number_of([&] { components.loss_grid(0, 1, s.network, s.batches, {0, 1}, {0, 1}, 1, throwing); }) == 91);
+    EXPECT(components.loss_grid(0, 1, s.network, s.batches, {0, 1}, {0}, 1).size() == 2);
+  } catch (const falign::error &thrown) {  // a build without LAPACK
+    EXPECT(thrown.status() == FALIGN_UNSUPPORTED);
+  }
+}
+
+void test_randomness() {
+  falign::rng rng(1, FALIGN_RNG_USER, 0, 0);
+  const auto numbers = rng.normal<double>(2, 4);
+  EXPECT(rng.position() > 0);
+  rng.seek(0);
+  EXPECT(rng.normal<float>(2, 4)[3] == static_cast<float>(numbers[3]));
+  EXPECT(rng.permutation(3).size() == 3 && rng.below(1) == 0 && rng.uniform() < 1);
+  EXPECT(falign::product_angle(3, 2, 3, 1, 0).draw(5).theta_3.size() == 5);
+}
+
+}  // namespace
+
+int main() try {
+  test_same_bits_as_in_c();
+  test_matrices();
+  test_errors();
+  test_rules_throw();
+  test_rules_keep_their_state();
+  test_norms_throw();
+  test_metrics_and_sinks_throw();
+  test_activations_throw();
+  test_activations();
+  test_progress_throws();
+  test_backends_throw();
+  test_ensembles_throw();
+  test_exceptions_are_not_mixed_up();
+  test_exceptions_are_not_stale();
+  test_moves();
+  test_any_order_of_destruction();
+  test_release();
+  test_trainer_gone_within_a_callback();
+  test_data();
+  test_files();
+  test_analysis();
+  test_analysis_throws();
+  test_trajectories();
+  test_randomness();
+  std::printf("%d failed\n", failures);
+  return failures == 0 ? 0 : 1;
+} catch (const std::exception &thrown) {
+  std::fprintf(stderr, "an exception too many: %s\n", thrown.what());
+  return 1;
+}
