@@ -17,9 +17,8 @@ static void shuffle(const fal_disturbed *disturbed, const falign_trace *trace, u
 static falign_status fill_layer(const fal_disturbed *disturbed, const falign_trace *seen, uint32_t l, real *out) {
   const falign_network *network = disturbed->network;
   const size_t *n = network->widths;
-  falign_rule *rule = disturbed->rule;
   real *delta = disturbed->deltas[1];
-  FAL_TRY(rule->table.REAL(signal)(rule->user, rule, network, seen, l, delta));
+  FAL_TRY(REAL(fal_rule_signal)(disturbed->rule, network, seen, l, delta));
   REAL(fal_times_derivative)
   (&network->activation[l], delta, seen->states[l], seen->outputs[l], delta, seen->rows * n[l]);
   return REAL(falign_backend_gemm)(seen->backend, 1, 0, n[l - 1], n[l], seen->rows, (real)seen->eta,

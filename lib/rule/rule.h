@@ -29,6 +29,12 @@ void fal_rule_slots(const falign_rule *rule, fal_slot *slots);
 falign_status fal_rule_import_slots(const falign_rule *rule, const fal_slot *slots, size_t count, bool all,
                                     const falign_tensors *tensors);
 
+/* Writes the signal that reaches layer l, before f', of the rows of `trace` to `out`. */
+falign_status fal_rule_signal_f32(const falign_rule *rule, const falign_network *network, const falign_trace *trace,
+                                  uint32_t l, float *out);
+falign_status fal_rule_signal_f64(const falign_rule *rule, const falign_network *network, const falign_trace *trace,
+                                  uint32_t l, double *out);
+
 /* The paper's rules, as entries of a falign_rule_table. */
 falign_status fal_signal_bp_f32(void *user, const falign_rule *rule, const falign_network *network,
                                 const falign_trace *trace, uint32_t l, float *out);

@@ -34,3 +34,12 @@ falign_status REAL(fal_signal_dfa)(void *user, const falign_rule *rule, const fa
   uint32_t d = network->layers;
   return send_back(trace, trace->deltas[d], n[d], rule->feedback[l], false, n[l], out);
 }
+
+falign_status REAL(fal_rule_signal)(const falign_rule *rule, const falign_network *network, const falign_trace *trace,
+                                    uint32_t l, real *out) {
+  bool own = fal_rule_is_own(rule);
+  if (!own) fal_before_callback();
+  falign_status status = rule->table.REAL(signal)(rule->user, rule, network, trace, l, out);
+  if (status == FALIGN_OK || own) return status;
+  return fal_fail(FALIGN_CALLBACK, "rule %s failed at layer %u: %s", rule->table.name, l, falign_last_error());
+}

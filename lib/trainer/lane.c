@@ -117,10 +117,7 @@ static void output_delta(const fal_pass *pass, falign_trace *block, fal_lane *la
 static falign_status hidden_deltas(const falign_rule *rule, falign_trace *block) {
   for (uint32_t l = block->network->layers - 1; l >= 1; l--) {
     block->lowest_delta = l + 1;
-    falign_status status = rule->table.REAL(signal)(rule->user, rule, block->network, block, l, block->deltas[l]);
-    if (status != FALIGN_OK && fal_rule_is_own(rule)) return status;
-    if (status != FALIGN_OK)
-      return fal_fail(FALIGN_CALLBACK, "rule %s failed at layer %u: %s", rule->table.name, l, falign_last_error());
+    FAL_TRY(REAL(fal_rule_signal)(rule, block->network, block, l, block->deltas[l]));
     times_derivative(block, l, block->deltas[l]);
   }
   block->lowest_delta = 1;

@@ -408,6 +408,39 @@ START_TEST(rows_end_with_iteration_2_to_24) {
 }
 END_TEST
 
+/* Without a word, and not at the first call for a step, which is the trainer's own. */
+static falign_status fail_once_more(void *user, const falign_rule *rule, const falign_network *network,
+                                    const falign_trace *trace, uint32_t l, double *out) {
+  int *calls = user;
+  (void)rule;
+  memset(out, 0, falign_trace_rows(trace) * falign_network_width(network, l) * sizeof *out);
+  return ++*calls > 1 ? FALIGN_IO : FALIGN_OK;
+}
+
+START_TEST(rules_that_fail) {
+  const falign_rule_table table = {
+      .size = sizeof table, .name = "stubborn", .feedback = FALIGN_FEEDBACK_LAYER, .signal_f64 = fail_once_more};
+  const size_t widths[] = {7, 3, 5};
+  const double zeros[PAST_ROWS * 7] = {0};
+  learner by = {.network = new_network(FALIGN_F64, 2, widths, true, FALIGN_TANH)};
+  falign_history *history;
+  falign_disturbance *rows;
+  int calls = 0;
+  ok(falign_rule_create_custom(&table, &calls, by.network, &by.rule));
+  ok(falign_trainer_create(by.network, by.rule, 0.01, &by.trainer));
+  ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY));
+  ok(falign_history_create(by.network, &history));
+  ok(falign_disturbance_create_rows(history, by.rule, SEED, RUN, &rows));
+  ok(falign_trainer_set_history(by.trainer, history));
+  fails(FALIGN_CALLBACK, "rule stubborn failed at layer 1", step(&by, zeros, PAST_ROWS, zeros));
+  ck_assert_int_eq(calls, 2);
+  ck_assert_uint_eq(falign_trainer_iteration(by.trainer), 0);
+  falign_disturbance_destroy(rows);
+  falign_history_destroy(history);
+  free_learner(&by);
+}
+END_TEST
+
 /* Cleared for another run, the weights begin anew. */
 START_TEST(another_run_begins_anew) {
   disturbed x = begin(&plans[0]), fresh = begin(&plans[0]);
@@ -447,6 +480,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, names);
   tcase_add_test(tests, rows_are_those_of_the_last_step);
   tcase_add_test(tests, rows_end_with_iteration_2_to_24);
+  tcase_add_test(tests, rules_that_fail);
   tcase_add_test(tests, another_run_begins_anew);
 }
 
