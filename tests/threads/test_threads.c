@@ -484,7 +484,7 @@ START_TEST(destroyed_within_its_own_calls) {
 }
 END_TEST
 
-/* Between two updates, where progress is told, a trainer is idle: what is set there holds from the next update on. */
+/* Between two updates, where progress is told, a trainer is idle: it may be set, evaluated, and trained further. */
 static int32_t change_settings(void *user, uint64_t iteration, uint64_t until) {
   phone *p = user;
   double loss;
@@ -492,6 +492,7 @@ static int32_t change_settings(void *user, uint64_t iteration, uint64_t until) {
   bool served = falign_trainer_set_threads(p->other.trainer, iteration % 2 ? several() : 1) == FALIGN_OK &&
                 falign_trainer_evaluate(p->other.trainer, p->batches, &loss, NULL) == FALIGN_OK &&
                 falign_trainer_set_eta(p->other.trainer, 0.001) == FALIGN_OK;
+  if (iteration == 3) served = served && falign_trainer_run(p->other.trainer, p->batches, 5) == FALIGN_OK;
   atomic_fetch_add(&p->served, served);
   return 0;
 }
