@@ -9,8 +9,8 @@
 
 #include "learning.h"
 
-/* The sanitizer lets no thread be made in a child of a program that has threads. */
-#if defined(__SANITIZE_THREAD__)
+/* Neither the sanitizer nor OpenMP lets threads be made in a child of a program that has threads. */
+#if defined(__SANITIZE_THREAD__) || defined(FAL_TEST_OPENMP)
 #define CHILDREN_HAVE_THREADS false
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -646,7 +646,7 @@ static falign_status live_in_child(void *user, double *numbers) {
 static falign_status go_on_in_child(void *user, double *numbers) {
   life *m = user, fresh = {.number = m->number, .threads = CHILDREN_HAVE_THREADS ? m->threads : 1};
   TRY(falign_trainer_run(m->trainer, m->batches, 2 * UPDATES));
-  if (CHILDREN_HAVE_THREADS) TRY(falign_trainer_set_threads(m->trainer, m->threads + 1));
+  if (fresh.threads > 1) TRY(falign_trainer_set_threads(m->trainer, m->threads + 1));
   TRY(falign_trainer_run(m->trainer, m->batches, 3 * UPDATES));
   TRY(read_numbers(m->network, numbers));
   falign_trainer_destroy(m->trainer);
