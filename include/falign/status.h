@@ -22,6 +22,10 @@
  *  - Matrices are row-major; rows are data points. Arrays belong to the caller and are copied, unless stated.
  *  - Different objects may be used from different threads at once. One object belongs to one thread at a time;
  *    calls that take only const objects may run side by side, but those of a trainer, which works in its own memory.
+ *    References may be taken and given back on any thread. docs/threads.md has the whole.
+ *  - A callback may call the library. A trainer that it calls while that is at work answers FALIGN_INVALID, but lets
+ *    itself be read, cancelled and given back, and within metrics and sinks be evaluated. Any other object must live
+ *    until the call that was given it returns.
  *  - The library never prints, exits, reads the environment, or changes signal handlers, locale or BLAS settings. */
 
 #include <stddef.h>

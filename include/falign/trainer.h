@@ -25,7 +25,8 @@ typedef struct falign_trainer falign_trainer;
  *  FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_create(falign_network *network, falign_rule *rule, double eta,
                                                               falign_trainer **out);
-/** Gives back a reference; NULL is fine. */
+/** Gives back a reference; NULL is fine. In a callback of its own the trainer lives until the call that runs it ends.
+ */
 FALIGN_API void falign_trainer_destroy(falign_trainer *trainer);
 
 /** Sets the learning rate. @return FALIGN_INVALID if it is negative or not finite in the network's precision. */
@@ -143,17 +144,19 @@ FALIGN_API FALIGN_CHECKED falign_status falign_trainer_observe_at(falign_trainer
                                                                   const uint64_t *iterations, size_t count,
                                                                   falign_value_fn sink, void *user);
 /** Lets all observers that need only the weights look now, whatever the iteration: after the last update. @return the
- *  status of the metric or sink that fails; FALIGN_INVALID from a rule or normalization at work. */
+ *  status of the metric or sink that fails; FALIGN_INVALID within a step or evaluation. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_measure(falign_trainer *trainer);
 
-/** Called by falign_trainer_run() after each update, on its thread, with the updates made so far and `until`. A
- *  result other than 0 cancels the run. NULL removes it. */
+/** Called by falign_trainer_run() after each update, on its thread, with the updates made so far and `until`. The
+ *  trainer is idle then: it may be changed, and trained further. A result other than 0 cancels the run. NULL removes
+ * it. */
 typedef int32_t (*falign_progress_fn)(void *user, uint64_t iteration, uint64_t until);
 /** Sets the progress callback; see falign_progress_fn. NULL removes it. */
 FALIGN_API void falign_trainer_set_progress(falign_trainer *trainer, falign_progress_fn progress, void *user);
 
-/** Asks a run to stop after the update that it is at; from any thread or signal handler. The request is taken by the
- *  run that is going on, or by the next. */
+/** Asks a run to stop after the update that it is at; from any thread or signal handler, while the trainer lives. The
+ *  request is taken by the run that is going on, or, where that is at its last update, by the next that has one to
+ *  make. */
 FALIGN_API void falign_trainer_cancel(falign_trainer *trainer);
 
 /** Adds what a run has learnt and where it is (weights, feedback, iteration, starting norms) to a set of tensors, so

@@ -28,13 +28,13 @@ falign_status falign_trainer_evaluate(const falign_trainer *trainer, falign_batc
   FAL_GIVEN(trainer);
   FAL_TRY(fal_check_batches(trainer, batches));
   fal_phase before;
-  FAL_TRY(fal_enter(trainer, FAL_LOOKING, &before));
+  FAL_TRY(fal_enter(trainer, FAL_EVALUATING, &before));
   double sum = 0;
   uint64_t wrong = 0, count = falign_batches_count(batches);
   falign_status status = FALIGN_OK;
   for (uint64_t k = 0; k < count && status == FALIGN_OK; k++)
     status = evaluate_batch(trainer, batches, k, &sum, &wrong);
-  trainer->work->phase = before;
+  fal_leave(trainer, before);
   if (status != FALIGN_OK) return status;
   if (loss) *loss = sum;
   if (error)
@@ -46,7 +46,7 @@ static falign_status forward(falign_trainer *trainer, falign_precision precision
                              size_t x_cols, size_t x_stride, void *y, size_t y_cols, size_t y_stride) {
   FAL_TRY(fal_check_rows(trainer, precision, x, rows, x_cols, x_stride, "y", y, y_cols, y_stride));
   fal_phase before;
-  FAL_TRY(fal_enter(trainer, FAL_LOOKING, &before));
+  FAL_TRY(fal_enter(trainer, FAL_EVALUATING, &before));
   size_t numbers; /* y is written when nothing can fail any more */
   void *outputs = fal_mul(rows, y_cols, &numbers) ? fal_alloc(numbers, fal_element(precision)) : NULL;
   fal_pass pass = {.trainer = trainer, .in = {.rows = rows, .x = x, .x_stride = x_stride}, .outputs = outputs};
@@ -54,7 +54,7 @@ static falign_status forward(falign_trainer *trainer, falign_precision precision
                                  : fal_fail_memory("outputs", rows, y_cols * fal_element(precision));
   if (status == FALIGN_OK) fal_copy_matrix(y, precision, y_stride, outputs, precision, y_cols, rows, y_cols);
   free(outputs);
-  trainer->work->phase = before;
+  fal_leave(trainer, before);
   return status;
 }
 

@@ -43,7 +43,7 @@ falign_status falign_trainer_measure(falign_trainer *trainer) {
     status = fal_metric_measure(observer->metric, trainer, NULL, observer->sink, observer->user);
   }
   trainer->started = started; /* only a step begins a run */
-  trainer->work->phase = before;
+  fal_leave(trainer, before);
   return status;
 }
 

@@ -205,6 +205,6 @@ falign_status fal_step(falign_trainer *trainer, const fal_rows_in *in, bool impo
     trainer->started = started;
     if (work->phase == FAL_LOOKING && trainer->history) fal_history_forget(trainer->history, trainer->iteration);
   }
-  work->phase = before;
+  fal_leave(trainer, before);
   return status;
 }

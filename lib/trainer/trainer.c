@@ -108,21 +108,30 @@ void falign_trainer_destroy(falign_trainer *trainer) {
   free(trainer);
 }
 
-falign_status fal_enter(const falign_trainer *trainer, fal_phase phase, fal_phase *before) {
-  static const char *const names[] = {"", "while it computes a step", "while observers look",
+static falign_status check_phase(const falign_trainer *trainer, fal_phase phase) {
+  static const char *const names[] = {"", "while it computes a step", "while observers look", "while it evaluates",
                                       "while it applies an update"};
   fal_phase now = trainer->work->phase;
-  bool allowed = now == FAL_IDLE || (now == FAL_LOOKING && phase == FAL_LOOKING);
-  if (!allowed) return fal_fail(FALIGN_INVALID, "the trainer was called %s, from a callback of its own", names[now]);
-  *before = now;
+  if (now == FAL_IDLE || (now == FAL_LOOKING && phase == FAL_EVALUATING)) return FALIGN_OK;
+  return fal_fail(FALIGN_INVALID, "the trainer was called %s, from a callback of its own", names[now]);
+}
+
+falign_status fal_enter(const falign_trainer *trainer, fal_phase phase, fal_phase *before) {
+  FAL_TRY(check_phase(trainer, phase));
+  fal_refs_keep(&((falign_trainer *)trainer)->refs);
+  *before = trainer->work->phase;
   trainer->work->phase = phase;
   return FALIGN_OK;
 }
 
+void fal_leave(const falign_trainer *trainer, fal_phase before) {
+  trainer->work->phase = before;
+  falign_trainer_destroy((falign_trainer *)trainer);
+}
+
 static falign_status check_idle(const falign_trainer *trainer) {
-  fal_phase before;
   FAL_GIVEN(trainer);
-  return trainer->work ? fal_enter(trainer, FAL_IDLE, &before) : FALIGN_OK;
+  return trainer->work ? check_phase(trainer, FAL_IDLE) : FALIGN_OK;
 }
 
 falign_status falign_trainer_set_eta(falign_trainer *trainer, double eta) {

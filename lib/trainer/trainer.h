@@ -59,7 +59,7 @@ typedef struct {
 } fal_rows_in;
 
 /* Where the trainer is: what a callback may call depends on it. */
-typedef enum { FAL_IDLE, FAL_COMPUTING, FAL_LOOKING, FAL_APPLYING } fal_phase;
+typedef enum { FAL_IDLE, FAL_COMPUTING, FAL_LOOKING, FAL_EVALUATING, FAL_APPLYING } fal_phase;
 
 typedef struct {
   fal_phase phase;
@@ -106,7 +106,10 @@ typedef struct {
 } fal_pass;
 
 /* trainer.c */
+/* Begins what only an idle trainer may do, or an evaluation also while observers look. Keeps a reference until
+ * fal_leave(), since a callback may give the caller's back. */
 falign_status fal_enter(const falign_trainer *trainer, fal_phase phase, fal_phase *before);
+void fal_leave(const falign_trainer *trainer, fal_phase before);
 void fal_note_start(falign_trainer *trainer);
 falign_status fal_check_rows(const falign_trainer *trainer, falign_precision precision, const void *x, size_t rows,
                              size_t x_cols, size_t x_stride, const char *y_name, const void *y, size_t y_cols,
