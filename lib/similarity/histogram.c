@@ -98,7 +98,7 @@ static void count_tile(const counting *c, const worker *w, size_t first_row, siz
                        size_t cols) {
   const size_t *starts = c->past.classes->starts;
   size_t row_class = 0;
-  run runs[RUNS];
+  run runs[RUNS] = {{0, 0}};
   for (size_t i = 0; i < rows; i++) {
     size_t before = row_class;
     while (starts[row_class + 1] <= first_row + i) row_class++;
