@@ -56,7 +56,8 @@ typedef TCase Suite, SRunner; /* each has one case here */
 
 #define CHECK_COMPARE(type, format, x, op, y)                                                                 \
   do {                                                                                                        \
-    type check_x = (type)(x), check_y = (type)(y);                                                            \
+    type check_x = (type)(x);                                                                                 \
+    type check_y = (type)(y);                                                                                 \
     ck_assert_msg(check_x op check_y, "%s " #op " %s: got " format " and " format, #x, #y, check_x, check_y); \
   } while (0)
 #define ck_assert_int_eq(x, y) CHECK_COMPARE(intmax_t, "%jd", x, ==, y)
