@@ -387,7 +387,8 @@ falign_status runs_do_all(experiment *e) {
   if (e->checkpoint != NULL) TRY(blame(e->set.resume, find_run(e, &first)));
   while (first < e->set.runs) {
     uint32_t left = (uint32_t)(e->set.runs - first), most = is_one_by_one(&e->set) ? 1 : e->threads;
-    uint32_t at_once = left < most ? left : most, count = left - left % at_once;
+    uint32_t at_once = left < most ? left : most;
+    uint32_t count = left - left % at_once; /* NOLINT(clang-analyzer-core.DivideZero): there is a thread at least */
     TRY(do_group(e, (uint32_t)first, count, at_once));
     first += count;
   }

@@ -26,7 +26,7 @@ void terms_print_help(void) {
 /* Copies the numbers of a list, each of 1 or `least` up; a NULL array only counts and checks them. */
 static falign_status read_list(const char *name, const char *list, uint64_t least, uint64_t *numbers, size_t *count) {
   char item[OPTION_ITEM_SIZE];
-  uint64_t number;
+  uint64_t number = 0;
   const option one = {.name = name, .parse = option_count, .target = &number, .least = least, .most = INT32_MAX};
   *count = 0;
   while (option_next_item(&list, item)) {
@@ -42,7 +42,9 @@ static falign_status make_list(const char *name, const char *list, uint64_t leas
   TRY(read_list(name, list, least, NULL, count));
   *numbers = malloc((*count + 1) * sizeof **numbers);
   if (*numbers == NULL) return fail(FALIGN_MEMORY, "no memory for the %zu numbers of --%s", *count, name);
-  return read_list(name, list, least, *numbers, count);
+  falign_status status = read_list(name, list, least, *numbers, count);
+  if (status != FALIGN_OK) free(*numbers);
+  return status;
 }
 
 static bool takes_all(const settings *s) { return strcmp(s->orders, "all") == 0; }

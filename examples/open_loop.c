@@ -263,7 +263,7 @@ static int parse_command_line(settings *s, int argc, char **argv) {
   };
   int code = options_parse(&open_loop, argc, argv);
   if (code >= 0 || s->plot == NULL || plot_can_write(s->plot)) return code;
-  fail(FALIGN_INVALID, "--plot '%s' does not end in .svg or .png", s->plot);
+  say_failure("--plot '%s' does not end in .svg or .png", s->plot);
   return exit_wrong_usage("open_loop");
 }
 

@@ -4,14 +4,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-falign_status fail(falign_status status, const char *format, ...) {
+void say_failure(const char *format, ...) {
   char message[1024];
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
   falign_set_last_error(message);
-  return status;
 }
 
 falign_status blame(const char *path, falign_status status) {

@@ -13,8 +13,9 @@
     if (try_status != FALIGN_OK) return try_status; \
   } while (0)
 
-/* Says in printf()'s way what went wrong, and returns `status`. */
-__attribute__((format(printf, 2, 3))) falign_status fail(falign_status status, const char *format, ...);
+/* Says in printf()'s way what went wrong, and is `status`: a constant there tells compilers that it is a failure. */
+#define fail(status, ...) (say_failure(__VA_ARGS__), status)
+__attribute__((format(printf, 1, 2))) void say_failure(const char *format, ...);
 
 /* Returns `status`; puts the file that a failure is about, unless it is NULL, before its words. */
 falign_status blame(const char *path, falign_status status);

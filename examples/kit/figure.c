@@ -438,7 +438,7 @@ static falign_status make_figure(figure *f) {
 }
 
 int figure_main(const figure_program *plan, int argc, char **argv) {
-  figure f = {.program = plan};
+  figure f = {.program = plan, .out = ""};
   process_one_blas_thread();
   int code = parse(&f, argc, argv);
   if (code >= 0) return code;

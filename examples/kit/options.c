@@ -143,7 +143,7 @@ static void print_help(const program *p) {
 
 static int finish_stdout(const program *p) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return EXIT_SUCCESS;
-  fail(FALIGN_IO, "cannot write to standard output: %s", strerror(errno));
+  say_failure("cannot write to standard output: %s", strerror(errno));
   return exit_failed(p->name);
 }
 

@@ -138,11 +138,13 @@ static falign_status record_paths(figure_run *r, const falign_components *compon
 static falign_status record_updates(figure_run *r, const falign_components *components, const char *what,
                                     const falign_trajectory *updates, double *direction) {
   size_t numbers = falign_trajectory_numbers(updates), half = falign_trajectory_points(updates) / 2;
-  for (size_t i = 0; i < 2 * half; i++) {
-    double place[PLANE];
-    TRY(falign_trajectory_get(updates, i, direction, numbers));
-    TRY(falign_components_project_direction(components, direction, numbers, place, PLANE));
-    TRY(record_place(r, i % half * TAKEN_EVERY * ARROW_EVERY, what, i >= half, place));
+  for (size_t second = 0; second < 2; second++) {
+    for (size_t i = 0; i < half; i++) {
+      double place[PLANE];
+      TRY(falign_trajectory_get(updates, second * half + i, direction, numbers));
+      TRY(falign_components_project_direction(components, direction, numbers, place, PLANE));
+      TRY(record_place(r, i * TAKEN_EVERY * ARROW_EVERY, what, second == 1, place));
+    }
   }
   return FALIGN_OK;
 }

@@ -217,7 +217,8 @@ static falign_status prepare(const falign_disturbance *d, const falign_trace *tr
                           .delta = trace->deltas[l + 1],
                           .first_degree = 1,
                           .last_degree = 1};
-  if (d->disturbed) what->update_at = fal_history_part_at(d->history, d->part) + d->disturbed->at[l];
+  if (!d->disturbed) return FALIGN_OK;
+  what->update_at = fal_history_part_at(d->history, d->part) + d->disturbed->at[l];
   if (d->kind != ROWS) return FALIGN_OK;
   if (d->disturbed->iteration != trace->iteration)
     return fal_fail(FALIGN_INVALID, "rows were shuffled for iteration %llu, not for %llu",

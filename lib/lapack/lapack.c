@@ -28,35 +28,28 @@ typedef struct {
   lapack_int n, count;
   double *values, *vectors; /* ascending */
   lapack_int *support;
-  double *work;
-  lapack_int work_count;
-  lapack_int *integers;
-  lapack_int integer_count;
 } eigen;
 
-/* With a work_count of -1: how much room the routine wants. */
-static lapack_int call_dsyevr(eigen *e) {
+/* With counts of -1: how much room the routine wants. */
+static lapack_int call_dsyevr(const eigen *e, double *work, lapack_int work_count, lapack_int *integers,
+                              lapack_int integer_count) {
   lapack_int found;
   return LAPACKE_dsyevr_work(LAPACK_COL_MAJOR, e->vectors ? 'V' : 'N', 'I', 'U', e->n, e->a, e->n, 0, 0,
-                             e->n - e->count + 1, e->n, 0, &found, e->values, e->vectors, e->n, e->support, e->work,
-                             e->work_count, e->integers, e->integer_count);
+                             e->n - e->count + 1, e->n, 0, &found, e->values, e->vectors, e->n, e->support, work,
+                             work_count, integers, integer_count);
 }
 
-static falign_status solve_eigen(eigen *e) {
+static falign_status solve_eigen(const eigen *e) {
   double best;
   lapack_int best_integers;
-  e->work = &best;
-  e->integers = &best_integers;
-  e->work_count = e->integer_count = -1;
-  FAL_TRY(outcome("dsyevr", call_dsyevr(e)));
-  e->work_count = (lapack_int)best;
-  e->integer_count = best_integers;
-  e->work = fal_alloc((size_t)e->work_count, sizeof *e->work);
-  e->integers = fal_alloc((size_t)e->integer_count, sizeof *e->integers);
-  falign_status status = e->work && e->integers ? outcome("dsyevr", call_dsyevr(e))
-                                                : fal_fail_memory("eigenvalues", e->work_count, sizeof *e->work);
-  free(e->work);
-  free(e->integers);
+  FAL_TRY(outcome("dsyevr", call_dsyevr(e, &best, -1, &best_integers, -1)));
+  lapack_int count = (lapack_int)best;
+  double *work = fal_alloc((size_t)count, sizeof *work);
+  lapack_int *integers = fal_alloc((size_t)best_integers, sizeof *integers);
+  falign_status status = work && integers ? outcome("dsyevr", call_dsyevr(e, work, count, integers, best_integers))
+                                          : fal_fail_memory("eigenvalues", count, sizeof *work);
+  free(work);
+  free(integers);
   return status;
 }
 

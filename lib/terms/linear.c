@@ -38,12 +38,18 @@ static void release(linear *x) {
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
+/* NULL where memory is short or the size overflows. */
+static double *new_matrix(size_t rows, size_t cols) {
+  size_t numbers;
+  return fal_mul(rows, cols, &numbers) ? fal_alloc(numbers, sizeof(double)) : NULL;
+}
+
 static falign_status allocate(linear *x) {
   size_t widest = larger(larger(x->m, x->now_cols), x->above);
-  x->left = fal_alloc(x->m * x->here, sizeof *x->left);
-  x->now = fal_alloc(x->in * widest, sizeof *x->now);
-  x->past = fal_alloc(x->in * x->m, sizeof *x->past);
-  x->transform = fal_alloc(x->m * widest, sizeof *x->transform);
+  x->left = new_matrix(x->m, x->here);
+  x->now = new_matrix(x->in, widest);
+  x->past = new_matrix(x->in, x->m);
+  x->transform = new_matrix(x->m, widest);
   if (x->left && x->now && x->past && x->transform) return FALIGN_OK;
   release(x);
   return fal_fail_memory("linear terms", x->in + x->m, widest * sizeof *x->past);

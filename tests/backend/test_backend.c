@@ -129,18 +129,20 @@ START_TEST(every_small_shape) {
 }
 END_TEST
 
+static size_t size_up_to(falign_rng *rng, uint64_t most) { return 1 + (size_t)falign_rng_below(rng, most); }
+
 START_TEST(random_larger_shapes) {
   falign_backend *backend = backend_at((size_t)_i);
   falign_rng *rng = NULL;
   ok(falign_rng_create(3, FALIGN_RNG_USER, 0, 0, &rng));
   for (uint32_t trial = 0; trial < 60; trial++) {
     product p = {.transpose_a = (int32_t)falign_rng_below(rng, 2), .transpose_b = (int32_t)falign_rng_below(rng, 2)};
-    p.m = 1 + falign_rng_below(rng, 200);
-    p.n = 1 + falign_rng_below(rng, 200);
-    p.k = 1 + falign_rng_below(rng, 200);
+    p.m = size_up_to(rng, 200);
+    p.n = size_up_to(rng, 200);
+    p.k = size_up_to(rng, 200);
     p.alpha = (double)(float)(falign_rng_uniform(rng) * 4 - 2);
     p.beta = trial % 3 == 0 ? 0 : (double)(float)(falign_rng_uniform(rng) * 4 - 2);
-    fit_strides(&p, 1 + falign_rng_below(rng, 20), 1 + falign_rng_below(rng, 20), 1 + falign_rng_below(rng, 20));
+    fit_strides(&p, size_up_to(rng, 20), size_up_to(rng, 20), size_up_to(rng, 20));
     check_product(backend, trial & 1 ? FALIGN_F32 : FALIGN_F64, &p, trial);
   }
   falign_rng_destroy(rng);

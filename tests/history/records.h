@@ -85,7 +85,7 @@ static inline void free_recorder(recorder *used) {
 
 /* A step on TASK_BATCH rows that depend on the iteration alone. */
 static inline falign_status go(const learner *by) {
-  size_t first = falign_trainer_iteration(by->trainer) % 50 * TASK_BATCH;
+  size_t first = (size_t)(falign_trainer_iteration(by->trainer) % 50) * TASK_BATCH;
   return step(by, task.x + first * 7, TASK_BATCH, task.y + first * 4);
 }
 

@@ -68,8 +68,8 @@ START_TEST(the_running_sum_counts_each_step_once) {
       past_go(whole, true);
       for (uint64_t o = 1; o <= k; o++) orders[o - 1] = o;
       ok(falign_terms_linear_sum(p->terms, past_trace(p), 1, NULL, 0, sum));
-      ok(falign_terms_linear(whole->terms, past_trace(whole), 1, orders, k, single));
-      double most = largest(single, k * 72);
+      ok(falign_terms_linear(whole->terms, past_trace(whole), 1, orders, (size_t)k, single));
+      double most = largest(single, (size_t)k * 72);
       for (size_t j = 0; j < 72; j++) {
         double want = 0;
         for (size_t o = 0; o < k; o++) want += single[o * 72 + j];

@@ -194,8 +194,8 @@ START_TEST(biases_round_trip) {
   falign_precision precision = _i ? FALIGN_F64 : FALIGN_F32;
   falign_network *network = new_network(precision, 3, widths, true, FALIGN_TANH);
   for (uint32_t l = 1; l <= 3; l++) {
-    double in[5], out[6] = {42, 42, 42, 42, 42, 42};
-    float in_f32[5], out_f32[6] = {42, 42, 42, 42, 42, 42};
+    double in[6] = {0}, out[6] = {42, 42, 42, 42, 42, 42};
+    float in_f32[6] = {0}, out_f32[6] = {42, 42, 42, 42, 42, 42};
     gaussian(in, 5, 1, l);
     to_f32(in, 5, in_f32);
     ok(falign_network_set_bias_f64(network, l, in, widths[l]));

@@ -634,6 +634,31 @@ START_TEST(linear_terms_need_what_was_kept) {
 }
 END_TEST
 
+/* M would have 2^32 numbers, which makes a size of 0 where sizes have 32 bits; elsewhere it may well be had. */
+START_TEST(linear_terms_that_overflow) {
+  enum { WIDE = 1 << 16 };
+  static const size_t n[] = {1, 1, WIDE};
+  static double y[WIDE], t[WIDE];
+  if (SIZE_MAX > UINT32_MAX) return;
+  falign_network *network = new_network(FALIGN_F64, 2, n, false, FALIGN_LINEAR);
+  learner by = new_learner(network, "fa", 0.5, 1, 0.01);
+  falign_history *history;
+  falign_terms *terms;
+  const double x = 1;
+  const uint64_t one = 1;
+  ok(falign_history_create(network, &history));
+  ok(falign_history_keep(history, FALIGN_KEEP_C));
+  ok(falign_trainer_set_history(by.trainer, history));
+  ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY));
+  ok(falign_terms_create(history, by.rule, &terms));
+  for (int k = 0; k < 2; k++) ok(step(&by, &x, 1, y));
+  fails(FALIGN_MEMORY, "linear terms", falign_terms_linear(terms, falign_trainer_trace(by.trainer), 1, &one, 1, t));
+  falign_terms_destroy(terms);
+  falign_history_destroy(history);
+  free_learner(&by);
+}
+END_TEST
+
 static void add_tests(TCase *tests) {
   tcase_add_loop_test(tests, terms_equal_equation_4, 0, PLANS);
   tcase_add_test(tests, terms_equal_the_index_sum);
@@ -657,6 +682,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, linear_sums_of_other_steps);
   tcase_add_test(tests, earlier_weights_that_are_too_large);
   tcase_add_test(tests, linear_terms_need_what_was_kept);
+  tcase_add_test(tests, linear_terms_that_overflow);
 }
 
 int main(void) { return run_suite("terms", add_tests); }
