@@ -35,4 +35,13 @@
 #define FALIGN_CHECKED
 #endif
 
+/** Asks the compiler to warn where the declaration that follows is used: what goes, and since when, and what to use. */
+#if defined(__GNUC__)
+#define FALIGN_DEPRECATED(message) __attribute__((deprecated(message)))
+#elif defined(_MSC_VER)
+#define FALIGN_DEPRECATED(message) __declspec(deprecated(message))
+#else
+#define FALIGN_DEPRECATED(message)
+#endif
+
 #endif

@@ -11,7 +11,41 @@
 
 static _Thread_local char last_error[1024];
 
+/* The optional parts of this build. */
+static const char *const features[] = {
+#ifdef FAL_CBLAS
+    "cblas",
+#endif
+#ifdef FAL_XSMM
+    "xsmm",
+#endif
+#ifdef FAL_LAPACK
+    "lapack",
+#endif
+#ifdef FAL_FILES
+    "files",
+#endif
+#ifdef FAL_THREADS
+    "threads",
+#endif
+#ifdef FAL_OPENMP
+    "openmp",
+#endif
+    NULL};
+
 const char *falign_version(void) { return FALIGN_VERSION_STRING; }
+
+int32_t falign_version_number(void) { return FALIGN_VERSION_NUMBER; }
+
+const char *falign_feature_at(size_t index) {
+  return index < sizeof features / sizeof *features ? features[index] : NULL;
+}
+
+int32_t falign_has_feature(const char *name) {
+  size_t i = 0;
+  while (features[i] != NULL && strcmp(features[i], name) != 0) i++;
+  return features[i] != NULL;
+}
 
 const char *falign_last_error(void) { return last_error; }
 

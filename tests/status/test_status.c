@@ -24,14 +24,6 @@ START_TEST(numbers_are_fixed) { /* a binary may have been built with an earlier 
 }
 END_TEST
 
-START_TEST(version_of_header_and_library) {
-  char version[32];
-  snprintf(version, sizeof version, "%d.%d.%d", FALIGN_VERSION_MAJOR, FALIGN_VERSION_MINOR, FALIGN_VERSION_PATCH);
-  ck_assert_str_eq(falign_version(), FALIGN_VERSION_STRING);
-  ck_assert_str_eq(falign_version(), version);
-}
-END_TEST
-
 START_TEST(messages_can_be_set) {
   char longer[2000];
   memset(longer, 'x', sizeof longer - 1);
@@ -71,7 +63,6 @@ END_TEST
 static void add_tests(TCase *tests) {
   tcase_add_test(tests, names_of_all_codes);
   tcase_add_test(tests, numbers_are_fixed);
-  tcase_add_test(tests, version_of_header_and_library);
   tcase_add_test(tests, messages_can_be_set);
   tcase_add_test(tests, each_thread_has_its_own);
 }
