@@ -1495,3 +1495,259 @@ def frobenius(a: Any) -> float:
     """The Frobenius norm."""
     given = _Given(a, 2)
     return float(getattr(_lib, "falign_frobenius" + given.suffix)(*given.matrix))
+
+
+# ---- Analysis ----
+
+def _history_get(self: History, k: int, record: Record, l: int) -> Any:
+    """A matrix of step k, copied."""
+    w = self._widths
+    rows, cols = {Record.RECORD_W: lambda: (w[l], w[l + 1]), Record.RECORD_DW: lambda: (w[l], w[l + 1]),
+                  Record.RECORD_BIAS: lambda: (1, w[l]), Record.RECORD_C: lambda: (w[l - 1], w[l + 1]),
+                  Record.RECORD_DIRECT: lambda: (w[l - 1], w[-1])}[record]()
+    array, storage = _new(c.c_double, rows, cols)
+    self._do("get", k, record, l, storage, rows, cols, cols)
+    return array
+
+
+History.get = _history_get  # type: ignore[attr-defined]
+
+
+class Terms(_Object):
+    """Alignment terms (eqs. 3, 4, 5, 8, 11) of a step that the history holds; each has the shape of W[l]."""
+    _noun = "terms"
+
+    def __init__(self, history: History, rule: Rule, threads: int = 1):
+        self._make("terms_create", history, rule, keep=[history._kept])
+        self._widths = history._widths
+        self._do("set_threads", threads)
+
+    def _shape(self, l: int) -> Tuple[int, int]:
+        if not 0 < l < len(self._widths) - 1:
+            raise InvalidError("there are no terms of layer %d" % l)
+        return self._widths[l], self._widths[l + 1]
+
+    def _many(self, call: str, trace: Trace, l: int, orders: Sequence[int], *degree: int) -> List[Any]:
+        values, count = _integers(c.c_uint64, orders)
+        rows, cols = self._shape(l)
+        array, storage = _new(c.c_double, count * rows, cols)
+        self._do(call, trace, l, *degree, values, count, storage)
+        return [_view(c.addressof(storage) + 8 * i * rows * cols, c.c_double, (rows, cols), storage)
+                for i in range(count)]
+
+    def _one(self, call: str, trace: Trace, l: int, *arguments: Any) -> Any:
+        array, storage = _new(c.c_double, *self._shape(l))
+        self._do(call, trace, l, *arguments, storage)
+        return array
+
+    def orders(self, trace: Trace, l: int, orders: Sequence[int], degree: int = 1) -> List[Any]:
+        return self._many("orders", trace, l, orders, degree)
+
+    def linear(self, trace: Trace, l: int, orders: Sequence[int]) -> List[Any]:
+        return self._many("linear", trace, l, orders)
+
+    def linear_diagonal(self, trace: Trace, l: int, orders: Sequence[int]) -> List[Any]:
+        return self._many("linear_diagonal", trace, l, orders)
+
+    def simplified(self, trace: Trace, l: int, orders: Sequence[int]) -> List[Any]:
+        return self._many("simplified", trace, l, orders)
+
+    def sum(self, trace: Trace, l: int, orders: Optional[Sequence[int]] = None, degree: int = 1) -> Any:
+        return self._one("sum", trace, l, degree, *_integers(c.c_uint64, orders))
+
+    def linear_sum(self, trace: Trace, l: int, orders: Optional[Sequence[int]] = None) -> Any:
+        return self._one("linear_sum", trace, l, *_integers(c.c_uint64, orders))
+
+    def zero(self, trace: Trace, l: int, order: int) -> Any:
+        return self._one("zero", trace, l, order)
+
+    def remainder(self, trace: Trace, l: int, degree: int = 1) -> Any:
+        return self._one("remainder", trace, l, degree)
+
+
+class Decomposition(_Object):
+    """F[l] = F_hat[l] + F_perp[l] (eq. 7) of a rule with direct feedback."""
+    _noun = "decomposition"
+
+    def __init__(self, rule: Rule):
+        self._make("decomposition_create", rule)
+        self._widths = rule._widths
+
+    def get(self, factor: Factor, l: int) -> Any:
+        if not 0 < l < len(self._widths) - 1:
+            raise InvalidError("there is no layer %d" % l)
+        rows, cols = self._widths[l + 1] if factor == Factor.FACTOR_Q else self._widths[-1], self._widths[l]
+        array, storage = _new(c.c_double, rows, cols)
+        self._do("get", factor, l, storage, rows, cols, cols)
+        return array
+
+    def share(self, l: int) -> float:
+        return float(self._get("share", l))
+
+
+class Transformation(_Object):
+    """M_l^o[k] of a history, or Transformation(matrix) of any square matrix."""
+    _noun = "transformation"
+
+    def __init__(self, source: Any, k: int = 0, order: int = 0, l: int = 0):
+        if isinstance(source, History):
+            self._make("transformation_create", source, k, order, l)
+            return
+        given = _Given(source, 2, Precision.F64)
+        if given.rows != given.cols:
+            raise ShapeError("M is square, got %d x %d" % (given.rows, given.cols))
+        self._make("transformation_create_of", given, given.rows, given.stride)
+
+    size = property(lambda self: int(self._get("size")))
+    trace = property(lambda self: float(self._get("trace")))
+
+    def get(self, part: PartOfM = PartOfM.M_ALL) -> Any:
+        n = self.size
+        array, storage = _new(c.c_double, n, n)
+        self._do("get", part, storage, n, n, n)
+        return array
+
+    @property
+    def eigenvalues(self) -> Any:
+        array, storage = _new(c.c_double, self.size)
+        self._do("eigenvalues", storage, len(storage))
+        return array
+
+
+class Trajectory(_Object):
+    """Points of parameter space."""
+    _noun = "trajectory"
+
+    def __init__(self, numbers: int, precision: Precision = Precision.F64):
+        self._make("trajectory_create", precision, numbers)
+
+    def add(self, point: Any) -> None:
+        """Adds a network, or an array of coordinates."""
+        if isinstance(point, Network):
+            self._do("add_network", point)
+        else:
+            given = _Given(point, 1)
+            self._do("add" + given.suffix, given, given.cols)
+
+    def __len__(self) -> int:
+        return int(self._get("points"))
+
+    def __getitem__(self, i: int) -> Any:
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        array, storage = _new(c.c_double, self._get("numbers"))
+        self._do("get", i, storage, len(storage))
+        return array
+
+
+class Components(_Object):
+    """The first principal components of a trajectory (Figs. 7C, 7F)."""
+    _noun = "components"
+
+    def __init__(self, trajectory: Trajectory, count: int = 2):
+        self._make("components_create", trajectory, count)
+        self._numbers = int(trajectory._get("numbers"))
+
+    def __len__(self) -> int:
+        return int(self._get("count"))
+
+    def variance(self, i: int) -> float:
+        return float(self._get("variance", i))
+
+    def explained(self, i: int) -> float:
+        return float(self._get("explained", i))
+
+    def direction(self, i: int) -> Any:
+        address = self._get("direction", i)
+        if address is None:
+            raise IndexError(i)
+        return _view(address, c.c_double, (self._numbers,), self, writable=False)
+
+    @property
+    def mean(self) -> Any:
+        return _view(self._get("mean"), c.c_double, (self._numbers,), self, writable=False)
+
+    def project(self, point: Any) -> Any:
+        """Coordinates of a network, or of an array."""
+        array, storage = _new(c.c_double, len(self))
+        if isinstance(point, Network):
+            self._do("project_network", point, storage, len(storage))
+        else:
+            given = _Given(point, 1, Precision.F64)
+            self._do("project", given, given.cols, storage, len(storage))
+        return array
+
+
+class Table(_Object):
+    """Measured values, written as CSV."""
+    _noun = "table"
+
+    def __init__(self, precision: Precision = Precision.F64, condition: Optional[str] = None):
+        self._make("table_create", precision, None if condition is None else condition.encode())
+
+    def add(self, value: Value, epoch: float = float("nan")) -> None:
+        self._do("add", value.iteration, epoch, value.layer, value.order, value.metric.encode(), value.value)
+
+    def set_run(self, run: int) -> None:
+        self._get("set_run", run)
+
+    def __len__(self) -> int:
+        return int(self._get("rows"))
+
+    def write(self, path: Any) -> None:
+        self._do("write", _path(path))
+
+
+class Config(_Object):
+    """Named texts and numbers, written as JSON."""
+    _noun = "config"
+
+    def __init__(self) -> None:
+        self._make("config_create")
+
+    @staticmethod
+    def read(path: Any) -> "Config":
+        return Config._made("config_read", _path(path))  # type: ignore[no-any-return]
+
+    def __setitem__(self, name: str, value: Union[str, int, float]) -> None:
+        if isinstance(value, str):
+            self._do("set_text", name.encode(), value.encode())
+        elif isinstance(value, int):
+            if abs(value) > 2**53:
+                raise InvalidError("%s: %d is beyond 2^53" % (name, value))
+            self._do("set_integer", name.encode(), value)
+        else:
+            self._do("set_real", name.encode(), value)
+
+    def __iter__(self) -> Iterator[str]:
+        return (_text(self._get("name_at", i)) for i in range(self._get("count")))
+
+    def __getitem__(self, name: str) -> Union[str, float]:
+        if name not in list(self):
+            raise KeyError(name)
+        text, number = c.c_char_p(), c.c_double()
+        try:
+            self._do("get_text", name.encode(), c.byref(text))
+            return _text(text.value)
+        except InvalidError:
+            self._do("get_real", name.encode(), c.byref(number))
+            return number.value
+
+    def write(self, path: Any) -> None:
+        self._do("write", _path(path))
+
+
+def train_all(trainers: Sequence[Trainer], batches: Sequence[Batches], until: int, threads: int = 1) -> None:
+    """Trainer.run() of each trainer with its batches, at most `threads` at once, each on one thread."""
+    if len(trainers) != len(batches):
+        raise ShapeError("%d trainers have %d batches" % (len(trainers), len(batches)))
+    lists = [(c.c_void_p * max(1, len(trainers)))(*(o._as_parameter_.value for o in objects))
+             for objects in (trainers, batches)]
+    _call("ensemble_train", lists[0], lists[1], len(trainers), until, threads)
+
+
+def run_all(runs: int, threads: int, run: Callable[[int], Any]) -> None:
+    """run(number) for the numbers 0 to runs - 1, at most `threads` at once."""
+    def one(_user: Any, number: int) -> None:
+        run(number)
+    _call("ensemble_run", runs, threads, _thunk("ipI", one), None)

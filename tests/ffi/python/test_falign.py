@@ -51,6 +51,16 @@ class Failing(PythonFa):
         raise KeyError("no feedback today")
 
 
+def optional(test):
+    """What a build without files, LAPACK or threads refuses is skipped."""
+    def run(self):
+        try:
+            test(self)
+        except falign.UnsupportedError as error:
+            self.skipTest(str(error))
+    return run
+
+
 class Declarations(unittest.TestCase):
     def test_prototypes(self):
         self.assertEqual(falign.PROTOTYPES, headers.functions(include))
@@ -246,6 +256,60 @@ class Errors(unittest.TestCase):
         done = subprocess.run([sys.executable, "-c", "import falign"], env=environment, stderr=subprocess.PIPE)
         self.assertIn(b"/none/such.so", done.stderr)
         self.assertEqual(done.returncode, 1)
+
+
+class Analysis(unittest.TestCase):
+    def test_terms_make_up_the_update(self):
+        network = network_of()
+        rule = falign.Rule("fa", network).draw(0.3)
+        trainer, history = falign.Trainer(network, rule, 0.02), falign.History(network)
+        trainer.set_history(history)
+        trainer.keep(falign.Needs.NEEDS_ACTIVITY)
+        trainer.run(batches_of(), 4)
+        terms, trace = falign.Terms(history, rule), trainer.trace
+        self.assertEqual(history.range, range(0, 4))
+        parts = terms.orders(trace, 1, [1, 2, 3]) + [terms.zero(trace, 1, 3), terms.remainder(trace, 1)]
+        dw = trace.view(falign.Quantity.DW, 1)
+        for i, row in enumerate(dw):
+            for j, update in enumerate(row):  # eq. 3
+                self.assertAlmostEqual(update, sum(p[i][j] for p in parts), delta=1e-13)
+
+    @optional
+    def test_components(self):
+        path = falign.Trajectory(3)
+        for t in range(4):
+            path.add([3.0 * t, 4.0 * t, 1.0])
+        first = falign.Components(path, 1)
+        for got, want in zip(first.direction(0), [0.6, 0.8, 0]):
+            self.assertAlmostEqual(got, want, places=12)
+        self.assertAlmostEqual(first.explained(0), 1, places=12)
+        self.assertAlmostEqual(first.project([4.5, 6.0, 1.0])[0], 0, places=12)
+
+    def test_transformation(self):
+        m = falign.Transformation([[2.0, 1.0], [3.0, 4.0]])
+        self.assertEqual(m.get(falign.PartOfM.M_SKEW).tolist(), [[0, -1], [1, 0]])
+        self.assertEqual(m.trace, 6)
+
+    @optional
+    def test_files(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            config = falign.Config()
+            config["rule"], config["eta"] = "fa", 0.5
+            config.write(os.path.join(scratch, "c.json"))
+            again = falign.Config.read(os.path.join(scratch, "c.json"))
+            self.assertEqual({name: again[name] for name in again}, {"rule": "fa", "eta": 0.5})
+            with self.assertRaises(OSError):
+                falign.Tensors.read(os.path.join(scratch, "none"))
+            with self.assertRaises(falign.FormatError):
+                falign.Tensors.read(os.path.join(scratch, "c.json"))
+
+    @optional
+    def test_ensemble(self):
+        seen = []
+        falign.run_all(4, 2, seen.append)
+        self.assertEqual(sorted(seen), [0, 1, 2, 3])
+        with self.assertRaises(ZeroDivisionError):
+            falign.run_all(4, 2, lambda number: 1 // (number - 2))
 
 
 class Example(unittest.TestCase):
