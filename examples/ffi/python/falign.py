@@ -1025,7 +1025,7 @@ class Norm(_Object):
     name = "custom"
 
     def __init__(self, kind: Optional[str] = "none", gamma: Any = 1.0):
-        apply = getattr(self, "scale", None)
+        apply: Any = getattr(self, "scale", None)
         if apply is not None:
             entries = {"apply": _thunk("ippI", lambda _u, n, l: apply(_borrow(Network, n), l))}
             _custom(self, "falign_norm_table", "norm_create_custom", self.name, entries)
@@ -1096,7 +1096,7 @@ class Metric(_Object):
     needs = Needs(0)
 
     def __init__(self, name: str):
-        measure = getattr(self, "measure", None)
+        measure: Any = getattr(self, "measure", None)
         if measure is None:
             self._make("metric_create", name.encode())
             return
@@ -1370,7 +1370,10 @@ class Trainer(_Object):
 
     def set_progress(self, progress: Optional[Callable[[int, int], Any]]) -> None:
         """progress(iteration, until) after each update of a run; a true result cancels."""
-        thunk = progress and _thunk("ipLL", lambda _u, k, until: bool(progress(k, until)), 1)
+        thunk = None
+        if progress is not None:
+            told = progress
+            thunk = _thunk("ipLL", lambda _u, k, until: bool(told(k, until)), 1)
         self._kept.append(thunk)
         self._get("set_progress", thunk, None)
 
@@ -1751,3 +1754,50 @@ def run_all(runs: int, threads: int, run: Callable[[int], Any]) -> None:
     def one(_user: Any, number: int) -> None:
         run(number)
     _call("ensemble_run", runs, threads, _thunk("ipI", one), None)
+
+
+class Disturbance(_Object):
+    """Disturbed terms ("none", "linear", "feedback" with `fresh`, "rows" with `seed`) and the weights they build."""
+    _noun = "disturbance"
+
+    def __init__(self, kind: str, history: History, rule: Rule, fresh: Optional[Rule] = None, seed: int = 1,
+                 run: int = 0):
+        more: Dict[str, Tuple[Any, ...]] = {"none": (), "linear": (), "feedback": (fresh,), "rows": (seed, run)}
+        if kind not in more:
+            raise UnsupportedError("there is no disturbance %r" % kind)
+        self._make("disturbance_create_" + kind, history, rule, *more[kind], keep=[history._kept])
+        self._widths = history._widths
+
+    def update(self, trace: Trace) -> None:
+        self._do("update", trace)
+
+    def weights(self, l: int) -> Any:
+        """A copy of the disturbed W[l]."""
+        if not 0 < l < len(self._widths) - 1:
+            raise InvalidError("there is no layer %d" % l)
+        rows, cols = self._widths[l], self._widths[l + 1]
+        array, storage = _new(c.c_double, rows, cols)
+        self._do("get_weights", l, storage, rows, cols, cols)
+        return array
+
+    def angle(self, l: int) -> float:
+        out = c.c_double()
+        self._do("angle", l, c.byref(out))
+        return out.value
+
+    def metric(self, every: int = 1) -> Metric:
+        return Metric._made("metric_create_disturbance", self, every)  # type: ignore[no-any-return]
+
+
+class ProductAngle(_Object):
+    """Angles of products of random matrices (Note 1)."""
+    _noun = "product_angle"
+
+    def __init__(self, rows: int = 30, inner: int = 15, cols: int = 40, seed: int = 1, run: int = 0):
+        self._make("product_angle_create", rows, inner, cols, seed, run)
+
+    def draw(self, count: int) -> Tuple[Any, Any, Any, Any]:
+        """theta_1, theta_2, theta_3 and theta_3 with the nonlinearity (eq. S1), in degrees."""
+        made = [_new(c.c_double, count) for _ in range(4)]
+        self._do("draw", count, *(storage for _, storage in made))
+        return tuple(array for array, _ in made)  # type: ignore[return-value]

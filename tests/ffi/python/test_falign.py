@@ -290,6 +290,22 @@ class Analysis(unittest.TestCase):
         self.assertEqual(m.get(falign.PartOfM.M_SKEW).tolist(), [[0, -1], [1, 0]])
         self.assertEqual(m.trace, 6)
 
+    def test_disturbance(self):
+        network = network_of()
+        rule = falign.Rule("fa", network).draw(0.3)
+        trainer, history = falign.Trainer(network, rule, 0.02), falign.History(network)
+        disturbance = falign.Disturbance("rows", history, rule)
+        trainer.set_history(history)
+        values = trainer.observe(disturbance.metric(), every=1)
+        trainer.run(batches_of(), 3)
+        self.assertEqual([v.iteration for v in values if v.layer == 1], [0, 1, 2])
+        angle = falign.angle(disturbance.weights(1), rule.get_matrix(1), transpose_b=True)
+        self.assertAlmostEqual(disturbance.angle(1), angle, places=10)
+
+    def test_product_angle(self):
+        for thetas in falign.ProductAngle().draw(5):
+            self.assertTrue(all(0 <= theta <= 180 for theta in thetas))
+
     @optional
     def test_files(self):
         with tempfile.TemporaryDirectory() as scratch:
