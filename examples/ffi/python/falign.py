@@ -1,0 +1,1803 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libfalign from Python: training by BP, FA and DFA, and why weights align.
+
+Needs the standard library alone; with NumPy, matrices are NumPy arrays, else falign.Matrix. What the library lends
+(weights, feedback, traces) is viewed without copying. The words, shapes and equations are those of docs/concepts.md.
+
+The library is found by the environment variable FALIGN_LIBRARY, beside this file, or where the system has libraries.
+"""
+
+import collections
+import ctypes as c
+import ctypes.util
+import enum
+import itertools
+import os
+import threading
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+try:
+    import numpy as _np
+except ImportError:
+    _np = None  # type: ignore[assignment]
+
+VERSION = (0, 1)
+
+# name, then the kinds of the result and of each argument: v void, i int32, I uint32, l int64, L uint64, z size_t,
+# f float, d double, c const char *, p any other pointer
+PROTOTYPES: Dict[str, str] = dict(("falign_" + line.split()[0], line.split()[1]) for line in """
+activation_find ic
+activation_name ci
+angle_f32 ipzzzpzippp
+angle_f64 ipzzzpzippp
+backend_count z
+backend_create ippp
+backend_destroy vp
+backend_detail cp
+backend_find icp
+backend_gemm_f32 ipiizzzfpzpzfpz
+backend_gemm_f64 ipiizzzdpzpzdpz
+backend_name cp
+backend_name_at cz
+backend_own_threads ip
+batches_code pp
+batches_count Lp
+batches_create ippzp
+batches_destroy vp
+batches_export ipLp
+batches_get_f32 ipLpzzzpzzz
+batches_get_f64 ipLpzzzpzzz
+batches_import ipLp
+batches_input_width zp
+batches_points zp
+batches_points_of ipLppz
+batches_rows zpL
+batches_set_order ipiLI
+batches_set_smoothing ipd
+batches_shuffle_labels ipdLI
+batches_size zp
+batches_target_width zp
+code_categories Ip
+code_create ipzzzp
+code_create_n_hot iIzzLIp
+code_decode_f32 ippzzzp
+code_decode_f64 ippzzzp
+code_destroy vp
+code_export ipip
+code_import ipp
+code_row ppI
+code_width zp
+components_count zp
+components_create ipzp
+components_destroy vp
+components_direction ppz
+components_explained dpz
+components_loss_grid ipzzpppzpzIppp
+components_mean pp
+components_point ippzpz
+components_project ippzpz
+components_project_direction ippzpz
+components_project_feedback ippppz
+components_project_network ipppz
+components_variance dpz
+config_count zp
+config_create ip
+config_destroy vp
+config_export ipp
+config_get_real ipcp
+config_get_text ipcp
+config_import ipp
+config_match ipp
+config_name_at cpz
+config_read icp
+config_set_integer ipcl
+config_set_real ipcd
+config_set_text ipcc
+config_write ipc
+dataset_categories Ip
+dataset_create_f32 ipzzzpIp
+dataset_create_f64 ipzzzpIp
+dataset_create_regression_f32 ipzzzpzzp
+dataset_create_regression_f64 ipzzzpzzp
+dataset_create_synthetic izzIddiLp
+dataset_destroy vp
+dataset_fingerprint Lp
+dataset_get_f32 ipzzpzz
+dataset_get_f64 ipzzpzz
+dataset_labels pp
+dataset_points zp
+dataset_read_idx icczIp
+dataset_read_mnist icizp
+dataset_target_width zp
+dataset_width zp
+decomposition_create ipp
+decomposition_destroy vp
+decomposition_get ipiIpzzz
+decomposition_share dpI
+disturbance_angle ipIp
+disturbance_create_feedback ipppp
+disturbance_create_linear ippp
+disturbance_create_none ippp
+disturbance_create_rows ippLIp
+disturbance_destroy vp
+disturbance_get_weights ipIpzzz
+disturbance_name cp
+disturbance_orders ippIpzp
+disturbance_set_threads ipI
+disturbance_update ipp
+ensemble_run iIIpp
+ensemble_train ippzLI
+frobenius_f32 dpzzz
+frobenius_f64 dpzzz
+history_bytes ipLp
+history_clear vp
+history_create ipp
+history_destroy vp
+history_get ipLiIpzzz
+history_keep ipi
+history_range ippp
+history_set_limit ipLc
+history_set_window ipL
+history_used ippp
+last_error c
+metric_count z
+metric_create icp
+metric_create_autocorrelation ipzLp
+metric_create_custom ippp
+metric_create_disturbance ipLp
+metric_create_similarity ipLLp
+metric_create_terms ipzp
+metric_create_test_error ipp
+metric_description_at cz
+metric_destroy vp
+metric_name cp
+metric_name_at cz
+metric_needs ip
+network_activation ipI
+network_bias_f32 ppI
+network_bias_f64 ppI
+network_create iiIpip
+network_destroy vp
+network_draw ipddLI
+network_export ipp
+network_get_bias_f32 ipIpz
+network_get_bias_f64 ipIpz
+network_get_weights_f32 ipIpzzz
+network_get_weights_f64 ipIpzzz
+network_has_biases ip
+network_import ipp
+network_layers Ip
+network_parameters zp
+network_precision ip
+network_set_activation ipIi
+network_set_bias_f32 ipIpz
+network_set_bias_f64 ipIpz
+network_set_custom_activation ipIppp
+network_set_weights_f32 ipIpzzz
+network_set_weights_f64 ipIpzzz
+network_view_bias_f32 ppI
+network_view_bias_f64 ppI
+network_view_weights_f32 ppI
+network_view_weights_f64 ppI
+network_weights_f32 ppI
+network_weights_f64 ppI
+network_width zpI
+norm_apply ippp
+norm_create_columns ipzp
+norm_create_custom ippp
+norm_create_matrices ipzp
+norm_create_none ip
+norm_destroy vp
+norm_match_feedback ipi
+norm_name cp
+product_angle_create izzzLIp
+product_angle_destroy vp
+product_angle_draw ipzpppp
+rng_below LpL
+rng_block vpp
+rng_create iLIIIp
+rng_destroy vp
+rng_normal_f32 vpdpz
+rng_normal_f64 vpdpz
+rng_permutation vppI
+rng_position Lp
+rng_seek vpL
+rng_uniform dp
+row_norms_f32 ipzzzp
+row_norms_f64 ipzzzp
+rule_create_bp ipp
+rule_create_custom ipppp
+rule_create_dfa ipp
+rule_create_fa ipp
+rule_create_named icpp
+rule_destroy vp
+rule_draw ipdLI
+rule_export ipp
+rule_feedback ip
+rule_feedback_f32 ppI
+rule_feedback_f64 ppI
+rule_get_feedback_f32 ipIpzzz
+rule_get_feedback_f64 ipIpzzz
+rule_import ipp
+rule_name cp
+rule_normalize_columns ipd
+rule_set_feedback_f32 ipIpzzz
+rule_set_feedback_f64 ipIpzzz
+rule_view_feedback_f32 ppI
+rule_view_feedback_f64 ppI
+set_last_error vc
+similarity_classify ipipzd
+similarity_create iizzIp
+similarity_destroy vp
+similarity_histogram ipiddzIp
+similarity_matrix_f32 ipzzpzzzp
+similarity_matrix_f64 ipzzpzzzp
+similarity_set_side_f32 ipipzpzpz
+similarity_set_side_f64 ipipzpzpz
+similarity_sums ipipppp
+status_name ci
+table_add ipldllcd
+table_append ipp
+table_create iicp
+table_destroy vp
+table_export ipp
+table_import ipp
+table_row ipzpppppppp
+table_rows zp
+table_set_condition ipc
+table_set_run vpl
+table_write ipc
+table_write_descriptor ipi
+table_write_summary ipc
+tensors_add ipcipzp
+tensors_count zp
+tensors_create ip
+tensors_destroy vp
+tensors_has ipc
+tensors_name_at cpz
+tensors_note cpc
+tensors_read icp
+tensors_read_f32 ipcpzp
+tensors_read_f64 ipcpzp
+tensors_set_note ipcc
+tensors_view ipcpppp
+tensors_write ipc
+terms_compare ippIpppp
+terms_create ippp
+terms_destroy vp
+terms_linear ippIpzp
+terms_linear_diagonal ippIpzp
+terms_linear_sum ippIpzp
+terms_orders ippIIpzp
+terms_remainder ippIIp
+terms_set_threads ipI
+terms_simplified ippIpzp
+terms_sum ippIIpzp
+terms_zero ippILp
+trace_backend pp
+trace_eta dp
+trace_first_row zp
+trace_iteration Lp
+trace_loss dp
+trace_precision ip
+trace_rows zp
+trace_view_f32 ipiIpppp
+trace_view_f64 ipiIpppp
+trainer_backend pp
+trainer_cancel vp
+trainer_create ippdp
+trainer_destroy vp
+trainer_eta dp
+trainer_evaluate ipppp
+trainer_export ipp
+trainer_forward_f32 ippzzzpzz
+trainer_forward_f64 ippzzzpzz
+trainer_history pp
+trainer_import ipp
+trainer_impose_f32 ippzzzpzz
+trainer_impose_f64 ippzzzpzz
+trainer_iteration Lp
+trainer_keep ipi
+trainer_measure ip
+trainer_network pp
+trainer_observe ippLpp
+trainer_observe_at ipppzpp
+trainer_rule pp
+trainer_run ippL
+trainer_set_backend ipp
+trainer_set_eta ipd
+trainer_set_history ipp
+trainer_set_norm ipp
+trainer_set_progress vppp
+trainer_set_threads ipI
+trainer_start_norm dpI
+trainer_step_f32 ippzzzpzz
+trainer_step_f64 ippzzzpzz
+trainer_threads Ip
+trainer_trace pp
+trajectory_add_f32 ippz
+trajectory_add_f64 ippz
+trajectory_add_network ipp
+trajectory_create iizp
+trajectory_destroy vp
+trajectory_get ipzpz
+trajectory_numbers zp
+trajectory_points zp
+transformation_apply ipipzzzpp
+transformation_create ipLLIp
+transformation_create_of ipzzp
+transformation_destroy vp
+transformation_eigenvalues ippz
+transformation_get ipipzzz
+transformation_size zp
+transformation_skew_ratio ippzzzp
+transformation_trace dp
+version c
+""".strip().splitlines())
+
+_KINDS: Dict[str, Any] = {"v": None, "i": c.c_int32, "I": c.c_uint32, "l": c.c_int64, "L": c.c_uint64, "z": c.c_size_t,
+                          "f": c.c_float, "d": c.c_double, "c": c.c_char_p, "p": c.c_void_p}
+
+
+def _load() -> c.CDLL:
+    tried: List[str] = []
+    soname = "libfalign.so.%d.%d" % VERSION if VERSION[0] == 0 else "libfalign.so.%d" % VERSION[0]
+    beside = os.path.dirname(os.path.abspath(__file__))
+    chosen = os.environ.get("FALIGN_LIBRARY")
+    if chosen:
+        names: List[Optional[str]] = [chosen]
+    else:
+        names = [os.path.join(beside, name) for name in (soname, "libfalign.so", "libfalign.dylib")]
+        names = [name for name in names if name and os.path.exists(name)]
+        names += [ctypes.util.find_library("falign"), soname]
+    for name in filter(None, names):
+        try:
+            return c.CDLL(name)
+        except OSError as error:
+            tried.append("%s (%s)" % (name, error))
+    raise ImportError("libfalign was not found; tried " + "; ".join(tried) + ". Name it in FALIGN_LIBRARY.")
+
+
+_lib = _load()
+for _name, _codes in PROTOTYPES.items():
+    try:
+        _function = getattr(_lib, _name)
+    except AttributeError:
+        raise ImportError("%s has no %s" % (_lib._name, _name)) from None
+    _function.restype, _function.argtypes = _KINDS[_codes[0]], [_KINDS[k] for k in _codes[1:]]
+
+__version__ = _lib.falign_version().decode()
+if tuple(int(n) for n in __version__.split(".")[:2])[:1 if VERSION[0] else 2] != VERSION[:1 if VERSION[0] else 2]:
+    raise ImportError("%s has version %s, this module needs %d.%d" % (_lib._name, __version__, *VERSION))
+
+
+# ---- Enums: the names and numbers of the headers, without FALIGN_ ----
+
+class Status(enum.IntEnum):
+    OK, INVALID, SHAPE, MEMORY, IO, FORMAT, DIVERGED, UNSUPPORTED, CANCELLED, CALLBACK = range(10)
+
+
+class Precision(enum.IntEnum):
+    F32, F64 = 1, 2
+
+
+class Activation(enum.IntEnum):
+    TANH_RELU, RELU, TANH, LOGISTIC, LINEAR, CUSTOM = range(1, 7)
+
+
+class Feedback(enum.IntEnum):
+    FEEDBACK_NONE, FEEDBACK_LAYER, FEEDBACK_DIRECT = range(3)
+
+
+class Quantity(enum.IntEnum):
+    L, Z, DELTA, TARGET, DW, DB, DELTA_BP, DW_BP, DB_BP = range(1, 10)
+
+
+class Needs(enum.IntFlag):
+    NEEDS_STEP, NEEDS_ACTIVITY, NEEDS_BP = 1, 2, 4
+
+
+class Part(enum.IntEnum):
+    TRAIN, TEST = 1, 2
+
+
+class Order(enum.IntEnum):
+    ORDER_NONE, ORDER_ONCE, ORDER_EPOCH = range(3)
+
+
+class Dtype(enum.IntEnum):
+    DTYPE_F32, DTYPE_F64, DTYPE_I64, DTYPE_U8 = range(1, 5)
+
+
+class Factor(enum.IntEnum):
+    FACTOR_Q, FACTOR_F_HAT, FACTOR_F_PERP = 1, 2, 3
+
+
+class Record(enum.IntEnum):
+    RECORD_W, RECORD_BIAS, RECORD_DW, RECORD_C, RECORD_DIRECT = range(1, 6)
+
+
+class Keep(enum.IntFlag):
+    KEEP_C, KEEP_DIRECT = 1, 2
+
+
+class Purpose(enum.IntEnum):
+    RNG_W, RNG_BIAS, RNG_B, RNG_F, RNG_CODE, RNG_ORDER, RNG_LABELS, RNG_SYNTHETIC, RNG_SIGNAL, RNG_PRODUCT, RNG_ROWS = \
+        range(1, 12)
+    RNG_USER = 128
+
+
+class Side(enum.IntEnum):
+    SIDE_PAST, SIDE_PRESENT = 0, 1
+
+
+class Pairs(enum.IntEnum):
+    PAIRS_WITHIN, PAIRS_BETWEEN, PAIRS_WITHIN_WELL, PAIRS_WITHIN_POOR, PAIRS_BETWEEN_WELL, PAIRS_BETWEEN_POOR = \
+        range(1, 7)
+
+
+class SimilarityOf(enum.IntEnum):
+    SIMILARITY_L, SIMILARITY_DELTA = 1, 2
+
+
+class PartOfM(enum.IntEnum):
+    M_ALL, M_SYMMETRIC, M_SKEW = 1, 2, 3
+
+
+# ---- Errors ----
+
+class Error(Exception):
+    """A call failed: `status`, and the library's message."""
+    status = Status.INVALID
+
+
+class InvalidError(Error, ValueError):
+    status = Status.INVALID
+
+
+class ShapeError(Error, ValueError):
+    status = Status.SHAPE
+
+
+class OutOfMemoryError(Error, MemoryError):
+    status = Status.MEMORY
+
+
+class FileError(Error, OSError):
+    status = Status.IO
+
+
+class FormatError(Error, ValueError):
+    status = Status.FORMAT
+
+
+class DivergedError(Error, ArithmeticError):
+    status = Status.DIVERGED
+
+
+class UnsupportedError(Error):
+    status = Status.UNSUPPORTED
+
+
+class CancelledError(Error):
+    status = Status.CANCELLED
+
+
+class CallbackError(Error):
+    status = Status.CALLBACK
+
+
+_ERRORS = {e.status: e for e in (InvalidError, ShapeError, OutOfMemoryError, FileError, FormatError, DivergedError,
+                                 UnsupportedError, CancelledError, CallbackError)}
+
+# Exceptions of callbacks on their way out: (message or None, thread, exception).
+_raised: "collections.deque[Tuple[Optional[str], int, BaseException]]" = collections.deque(maxlen=256)
+
+
+def _keep_exception(error: BaseException, says: bool = True) -> int:
+    """Keeps what a callback raised for the call that ran it. Without a status to return it is found by its thread."""
+    message = ("%s: %s" % (type(error).__name__, error))[:500]
+    _raised.append((message if says else None, threading.get_ident(), error))
+    if says:
+        _lib.falign_set_last_error(message.encode("utf-8", "replace"))
+    return error.status if isinstance(error, Error) else Status.CALLBACK
+
+
+def _check(status: int) -> None:
+    if status == Status.OK and not _raised:
+        return
+    message = _lib.falign_last_error().decode("utf-8", "replace") if status else ""
+    here = threading.get_ident()
+    mine = [e for e in _raised if e[1] == here]
+    # A function without a status may have run on any thread, and again after it raised.
+    unsaid = [e for e in (_raised if status else mine) if e[0] is None]
+    said = [e for e in _raised if status and e[0] is not None and e[0] in message]
+    found = said or unsaid or mine
+    for entry in found if found is not said else said[:1]:
+        if entry in _raised:
+            _raised.remove(entry)
+    if found and (status or unsaid):
+        raised = found[0][2]
+        raise raised from (_ERRORS.get(Status(status), Error)(message) if status else Error("a callback failed"))
+    if status:
+        raise _ERRORS.get(Status(status), Error)(message)
+
+
+def _call(name: str, *arguments: Any) -> None:
+    _check(getattr(_lib, "falign_" + name)(*arguments))
+
+
+def _text(value: Optional[bytes]) -> str:
+    return value.decode() if value is not None else ""
+
+
+def _path(value: Any) -> bytes:
+    return os.fsencode(value)
+
+
+# ---- Arrays ----
+
+_REALS = {Precision.F32: c.c_float, Precision.F64: c.c_double}
+_SUFFIX = {Precision.F32: "_f32", Precision.F64: "_f64"}
+
+
+class Matrix:
+    """What stands in for a NumPy array where there is no NumPy: m[i][j], m[i, j], len(m), m.shape, m.tolist()."""
+
+    def __init__(self, storage: Any, shape: Tuple[int, ...], stride: int, offset: int = 0, writable: bool = True):
+        self._storage, self.shape, self._stride, self._offset, self._writable = storage, shape, stride, offset, writable
+
+    @property
+    def __array_interface__(self) -> Dict[str, Any]:
+        size = c.sizeof(self._storage._type_)
+        kind = {c.c_float: "<f4", c.c_double: "<f8", c.c_uint32: "<u4", c.c_uint64: "<u8", c.c_int64: "<i8",
+                c.c_uint8: "|u1"}[self._storage._type_]
+        strides = (self._stride * size, size) if len(self.shape) == 2 else (size,)
+        return {"version": 3, "shape": self.shape, "typestr": kind, "strides": strides,
+                "data": (c.addressof(self._storage) + self._offset * size, not self._writable)}
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def _at(self, i: int, n: int) -> int:
+        if not -n <= i < n:
+            raise IndexError("%d is not within %d" % (i, n))
+        return i % n
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, tuple):
+            return self[at[0]][at[1]]
+        i = self._at(at, self.shape[0])
+        if len(self.shape) == 2:
+            return Matrix(self._storage, self.shape[1:], 1, self._offset + i * self._stride, self._writable)
+        return self._storage[self._offset + i]
+
+    def __setitem__(self, at: Any, value: float) -> None:
+        if not self._writable:
+            raise ValueError("the matrix is read-only")
+        if isinstance(at, tuple):
+            self[at[0]][at[1]] = value
+            return
+        if len(self.shape) != 1:
+            raise TypeError("assign numbers, not rows")
+        self._storage[self._offset + self._at(at, self.shape[0])] = value
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def tolist(self) -> List[Any]:
+        return [row.tolist() for row in self] if len(self.shape) == 2 else list(self)
+
+    def __repr__(self) -> str:
+        return "Matrix(%r)" % (self.tolist(),)
+
+
+def _view(address: Optional[int], kind: Any, shape: Tuple[int, ...], owner: Any, stride: Optional[int] = None,
+          writable: bool = True) -> Any:
+    """An array over the library's storage, which keeps `owner` alive."""
+    cols = shape[-1]
+    stride = cols if stride is None else stride
+    count = (shape[0] - 1) * stride + cols if len(shape) == 2 and shape[0] else cols
+    storage = (kind * count).from_address(address) if address is not None else (kind * count)()
+    storage._owner = owner
+    if _np is None:
+        return Matrix(storage, shape, stride, writable=writable)
+    array = _np.frombuffer(storage, dtype=kind)
+    if len(shape) == 2:
+        size = c.sizeof(kind)
+        array = _np.lib.stride_tricks.as_strided(array, shape, (stride * size, size))
+    if not writable:
+        array.flags.writeable = False
+    return array
+
+
+def _new(kind: Any, *shape: int) -> Tuple[Any, Any]:
+    """An array of Python's own, and its storage."""
+    count = 1
+    for n in shape:
+        count *= n
+    storage = (kind * count)()
+    if _np is not None:
+        return _np.frombuffer(storage, dtype=kind).reshape(shape) if count else _np.empty(shape, kind), storage
+    return Matrix(storage, shape, shape[-1]), storage
+
+
+class _Given:
+    """An array that is given to the library: address, rows, cols and stride, copied only where it has to be."""
+
+    def __init__(self, data: Any, rank: int, precision: Optional[Precision] = None):
+        self.precision = precision or Precision.F64
+        if not self._borrow(data, rank, precision):
+            self._copy(data, rank)
+
+    def _borrow(self, data: Any, rank: int, precision: Optional[Precision]) -> bool:
+        interface = getattr(data, "__array_interface__", None)
+        if interface is None:
+            try:
+                view = memoryview(data)
+            except TypeError:
+                return False
+            if view.format.lstrip("@=<") not in ("f", "d"):
+                return False
+            kind, shape, strides = view.format.lstrip("@=<"), view.shape or (), view.strides or ()
+            if view.readonly or not view.c_contiguous or 0 in shape:
+                return False
+            self._keep: Any = (c.c_char * view.nbytes).from_buffer(view)
+            address = c.addressof(self._keep)
+        else:
+            kind = {"<f4": "f", "<f8": "d"}.get(interface["typestr"], "")
+            shape, address = interface["shape"], interface["data"][0]
+            strides = interface.get("strides") or tuple(
+                int(interface["typestr"][2:]) * (shape[1] if len(shape) == 2 and i == 0 else 1)
+                for i in range(len(shape)))
+            self._keep = data
+        found = {"f": Precision.F32, "d": Precision.F64}.get(kind)
+        if len(shape) != rank:
+            raise ShapeError("wanted %d dimensions, got the shape %s" % (rank, tuple(shape)))
+        size = 4 if found == Precision.F32 else 8
+        if found is None or (precision and found != precision) or (shape[-1] > 1 and strides[-1] != size):
+            return False
+        self.rows, self.cols = (shape[0], shape[1]) if rank == 2 else (1, shape[0])
+        self.stride = self.cols
+        if rank == 2 and self.rows > 1:
+            if strides[0] % size or strides[0] < self.cols * size:
+                return False
+            self.stride = strides[0] // size
+        self.precision, self._as_parameter_ = found, address
+        return True
+
+    def _copy(self, data: Any, rank: int) -> None:
+        rows = data.tolist() if hasattr(data, "tolist") else data
+        if rank == 1:
+            rows = [rows]
+        rows = [list(row.tolist() if hasattr(row, "tolist") else row) for row in rows]
+        self.rows, self.cols = len(rows), len(rows[0]) if rows else 0
+        self.stride = self.cols
+        for i, row in enumerate(rows):
+            if len(row) != self.cols:
+                raise ShapeError("row %d has %d numbers, row 0 has %d" % (i, len(row), self.cols))
+        numbers = itertools.chain.from_iterable(rows)
+        self._keep = (_REALS[self.precision] * max(1, self.rows * self.cols))(*numbers)
+        self._as_parameter_ = c.addressof(self._keep)
+
+    @property
+    def matrix(self) -> Tuple[Any, int, int, int]:
+        return self, self.rows, self.cols, self.stride
+
+    @property
+    def suffix(self) -> str:
+        return _SUFFIX[self.precision]
+
+
+def _integers(kind: Any, values: Optional[Sequence[int]]) -> Tuple[Any, int]:
+    if values is None:
+        return None, 0
+    numbers = [int(v) for v in values]
+    limit = 1 << (8 * c.sizeof(kind))
+    for n in numbers:
+        if not 0 <= n < limit:
+            raise InvalidError("%d is not within 0 to %d" % (n, limit - 1))
+    return (kind * max(1, len(numbers)))(*numbers), len(numbers)
+
+
+def _doubles(values: Any) -> Tuple[Any, int]:
+    numbers = [float(values)] if isinstance(values, (int, float)) else [float(v) for v in values]
+    return (c.c_double * max(1, len(numbers)))(*numbers), len(numbers)
+
+
+# ---- Objects ----
+
+class _Object:
+    """Owns a reference to an object of the library: given back by close(), `with`, or garbage collection."""
+    _noun = ""
+    _handle: Optional[int] = None
+    _owned = False
+
+    def __init__(self, handle: Optional[int], owned: bool = True, *keep: Any):
+        self._handle, self._owned, self._kept = handle, owned, list(keep)
+
+    @classmethod
+    def _made(cls, function: str, *arguments: Any, keep: Sequence[Any] = ()) -> Any:
+        self = cls.__new__(cls)
+        self._make(function, *arguments, keep=keep)
+        return self
+
+    def _make(self, function: str, *arguments: Any, keep: Sequence[Any] = ()) -> None:
+        out = c.c_void_p()
+        _call(function, *arguments, c.byref(out))
+        _Object.__init__(self, out.value, True, *keep)
+
+    @property
+    def _as_parameter_(self) -> c.c_void_p:
+        if self._handle is None:
+            raise ValueError("this %s is closed" % type(self).__name__)
+        return c.c_void_p(self._handle)
+
+    def _do(self, name: str, *arguments: Any) -> None:
+        _call(self._noun + "_" + name, self, *arguments)
+
+    def _get(self, name: str, *arguments: Any) -> Any:
+        return getattr(_lib, "falign_%s_%s" % (self._noun, name))(self, *arguments)
+
+    def close(self) -> None:
+        """Gives the reference back now. Views that are still in use must not be read afterwards."""
+        handle, self._handle = self._handle, None
+        if handle is not None and self._owned:
+            getattr(_lib, "falign_%s_destroy" % self._noun)(c.c_void_p(handle))
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        try:
+            self.close()
+        except (AttributeError, TypeError):  # the interpreter ends
+            pass
+
+
+_live: Dict[int, Any] = {}  # what tables of functions use, until the library calls their `destroy`
+_numbers = itertools.count(1)
+_DESTROY = c.CFUNCTYPE(None, c.c_void_p)
+_released = _DESTROY(lambda user: _live.pop(user, None) and None)
+
+
+def _table_class(fields: str) -> Any:
+    kinds = {"z": c.c_size_t, "i": c.c_int32, "p": c.c_void_p, "c": c.c_char_p}
+    return type("Table", (c.Structure,), {"_fields_": [(f.split(":")[0], kinds[f.split(":")[1]])
+                                                       for f in fields.split()]})
+
+
+TABLES: Dict[str, Any] = {
+    "falign_rule_table": _table_class("size:z name:c feedback:i concurrent:i signal_f32:p signal_f64:p adapt:p "
+                                      "needs_activity:i save:p load:p destroy:p"),
+    "falign_norm_table": _table_class("size:z name:c apply:p destroy:p"),
+    "falign_metric_table": _table_class("size:z name:c needs:i measure:p destroy:p"),
+    "falign_backend_table": _table_class("size:z name:c sgemm:p dgemm:p destroy:p")}
+
+
+def _thunk(codes: str, function: Callable[..., Any], failed: Optional[int] = None) -> Any:
+    """A C function of a Python one. Its result is a status, or with `failed` that number where it raised."""
+    def guarded(*arguments: Any) -> Any:
+        try:
+            result = function(*arguments)
+            return (Status.OK if result is None else int(result)) if codes[0] != "v" else None
+        except BaseException as error:  # noqa: B902, it goes on in the call that ran this
+            status = _keep_exception(error, says=failed is None)
+            return None if codes[0] == "v" else (status if failed is None else failed)
+    return c.CFUNCTYPE(_KINDS[codes[0]], *[_KINDS[k] for k in codes[1:]])(guarded)
+
+
+def _custom(made: Any, table_name: str, create: str, name: str, entries: Dict[str, Any], *after: Any) -> None:
+    table = TABLES[table_name](size=c.sizeof(TABLES[table_name]), name=name.encode())
+    for entry, value in entries.items():
+        if value is not None:
+            setattr(table, entry, c.cast(value, c.c_void_p) if not isinstance(value, int) else value)
+    table.destroy = c.cast(_released, c.c_void_p)
+    user = next(_numbers)
+    _live[user] = entries
+    try:
+        made._make(create, c.byref(table), c.c_void_p(user), *after)
+    except BaseException:
+        _live.pop(user, None)
+        raise
+
+
+def _borrow(cls: Any, handle: Optional[int], *keep: Any) -> Any:
+    if handle is None:
+        return None
+    self = cls.__new__(cls)
+    _Object.__init__(self, handle, False, *keep)
+    return self
+
+
+class Network(_Object):
+    """Widths n[0..d], weights W[l] (n[l] x n[l+1], l = 0..d-1) and biases b[l] (l = 1..d); section 2.1."""
+    _noun = "network"
+
+    def __init__(self, widths: Sequence[int], precision: Precision = Precision.F32, biases: bool = True,
+                 activation: Optional[Activation] = None):
+        values, count = _integers(c.c_size_t, widths)
+        self._make("network_create", precision, max(0, count - 1), values, int(biases))
+        for l in range(1, count if activation is not None else 0):
+            self.set_activation(l, activation)  # type: ignore[arg-type]
+
+    @property
+    def precision(self) -> Precision:
+        return Precision(self._get("precision"))
+
+    @property
+    def layers(self) -> int:
+        """d."""
+        return int(self._get("layers"))
+
+    @property
+    def widths(self) -> Tuple[int, ...]:
+        return tuple(self._get("width", l) for l in range(self.layers + 1))
+
+    @property
+    def has_biases(self) -> bool:
+        return bool(self._get("has_biases"))
+
+    @property
+    def parameters(self) -> int:
+        return int(self._get("parameters"))
+
+    def activation(self, l: int) -> Activation:
+        return Activation(self._get("activation", l))
+
+    def set_activation(self, l: int, f: Union[Activation, Callable[[Any], Any]],
+                       df: Optional[Callable[[Any], Any]] = None) -> None:
+        """A built-in activation, or f and its derivative df: each is given an array of z and returns as many."""
+        if isinstance(f, Activation):
+            self._do("set_activation", l, f)
+            return
+        thunks = [self._map(g) for g in (f, df)] if df is not None else [self._map(f), None]
+        self._kept.append(thunks)
+        self._do("set_custom_activation", l, thunks[0], thunks[1], None)
+
+    @staticmethod
+    def _map(function: Callable[[Any], Any]) -> Any:
+        def run(_user: Any, z: int, out: int, count: int) -> None:
+            to = (c.c_double * count).from_address(out)
+            to[:] = [float("nan")] * count  # what remains where the function raises
+            to[:] = [float(y) for y in function(_view(z, c.c_double, (count,), None, writable=False))]
+        return _thunk("vpppz", run, 0)
+
+    def draw(self, sd_w: float, sd_b: float = 0.0, seed: int = 1, run: int = 0) -> "Network":
+        """W from N(0, sd_w), b from N(0, sd_b)."""
+        self._do("draw", sd_w, sd_b, seed, run)
+        return self
+
+    def _lent(self, what: str, l: int, shape: Tuple[int, ...]) -> Any:
+        address = self._get(what + _SUFFIX[self.precision], l)
+        if address is None:
+            raise InvalidError(_text(_lib.falign_last_error()))
+        return _view(address, _REALS[self.precision], shape, self)
+
+    def weights(self, l: int) -> Any:
+        """W[l] itself, to read and write."""
+        return self._lent("weights", l, (self._get("width", l), self._get("width", l + 1)))
+
+    def bias(self, l: int) -> Any:
+        """b[l] itself, to read and write."""
+        return self._lent("bias", l, (self._get("width", l),))
+
+    def get_weights(self, l: int) -> Any:
+        """A copy of W[l], in double precision."""
+        rows, cols = self._get("width", l), self._get("width", l + 1)
+        array, storage = _new(c.c_double, rows, cols)
+        self._do("get_weights_f64", l, storage, rows, cols, cols)
+        return array
+
+    def set_weights(self, l: int, w: Any) -> None:
+        given = _Given(w, 2)
+        self._do("set_weights" + given.suffix, l, *given.matrix)
+
+    def get_bias(self, l: int) -> Any:
+        array, storage = _new(c.c_double, self._get("width", l))
+        self._do("get_bias_f64", l, storage, len(storage))
+        return array
+
+    def set_bias(self, l: int, b: Any) -> None:
+        given = _Given(b, 1)
+        self._do("set_bias" + given.suffix, l, given, given.cols)
+
+    def export_to(self, tensors: "Tensors") -> None:
+        self._do("export", tensors)
+
+    def import_from(self, tensors: "Tensors") -> None:
+        self._do("import", tensors)
+
+
+class Rule(_Object):
+    """How the error travels back: Rule("fa", network), or a subclass with signal(rule, network, trace, l, out).
+
+    A subclass sets `name`, `feedback`, and may have adapt(rule, network, trace), save(tensors) and load(tensors)."""
+    _noun = "rule"
+    name = "custom"
+    feedback = Feedback.FEEDBACK_NONE
+    needs_activity = False
+    _shape: Tuple[int, ...] = ()
+    _precision = Precision.F64
+
+    def __init__(self, kind: Optional[str], network: Network):
+        self._widths, self._precision = network.widths, network.precision
+        if kind is not None:
+            self._make("rule_create_named", kind.encode(), network)
+            self.name, self.feedback = kind, Feedback(self._get("feedback"))
+            return
+        entries = _rule_entries(self.signal, getattr(self, "adapt", None), getattr(self, "save", None),
+                                getattr(self, "load", None), self._widths, self._precision)
+        entries.update(feedback=int(self.feedback), needs_activity=int(self.needs_activity))
+        _custom(self, "falign_rule_table", "rule_create_custom", self.name, entries, network)
+
+    @staticmethod
+    def signal(rule: "Rule", network: Network, trace: "Trace", l: int, out: Any) -> None:
+        """Writes the signal that reaches layer l, before f', to out (rows x n[l])."""
+        raise NotImplementedError("a rule needs signal(rule, network, trace, l, out)")
+
+    def draw(self, sd: float, seed: int = 1, run: int = 0) -> "Rule":
+        self._do("draw", sd, seed, run)
+        return self
+
+    def normalize_columns(self, gamma: float) -> None:
+        self._do("normalize_columns", gamma)
+
+    def _feedback_shape(self, l: int) -> Tuple[int, int]:
+        if not 0 < l < len(self._widths) - 1:
+            raise InvalidError("there is no feedback matrix %d" % l)
+        direct = self._get("feedback") == Feedback.FEEDBACK_DIRECT
+        return self._widths[-1] if direct else self._widths[l + 1], self._widths[l]
+
+    def matrix(self, l: int) -> Any:
+        """B[l] or F[l] itself, to read and write."""
+        address = self._get("feedback" + _SUFFIX[self._precision], l)
+        if address is None:
+            raise InvalidError(_text(_lib.falign_last_error()))
+        return _view(address, _REALS[self._precision], self._feedback_shape(l), self)
+
+    def set_matrix(self, l: int, b: Any) -> None:
+        given = _Given(b, 2)
+        self._do("set_feedback" + given.suffix, l, *given.matrix)
+
+    def get_matrix(self, l: int) -> Any:
+        rows, cols = self._feedback_shape(l)
+        array, storage = _new(c.c_double, rows, cols)
+        self._do("get_feedback_f64", l, storage, rows, cols, cols)
+        return array
+
+    def export_to(self, tensors: "Tensors") -> None:
+        self._do("export", tensors)
+
+    def import_from(self, tensors: "Tensors") -> None:
+        self._do("import", tensors)
+
+
+def _borrowed_rule(handle: int, network: Network) -> Rule:
+    rule: Rule = _borrow(Rule, handle)
+    rule._widths, rule._precision = network.widths, network.precision
+    return rule
+
+
+def _rule_entries(signal: Any, adapt: Any, save: Any, load: Any, widths: Tuple[int, ...],
+                  precision: Precision) -> Dict[str, Any]:
+    def run_signal(_user: Any, rule: int, network: int, trace: int, l: int, out: int) -> Any:
+        net, seen = _borrow(Network, network), Trace(trace)
+        return signal(_borrowed_rule(rule, net), net, seen, l,
+                      _view(out, _REALS[precision], (seen.rows, widths[l]), None))
+
+    def run_adapt(_user: Any, rule: int, network: int, trace: int) -> Any:
+        net = _borrow(Network, network)
+        return adapt(_borrowed_rule(rule, net), net, Trace(trace))
+    return {"signal" + _SUFFIX[precision]: _thunk("ipppp" "Ip", run_signal),
+            "adapt": _thunk("ipppp", run_adapt) if adapt else None,
+            "save": _thunk("ipp", lambda _u, t: save(_borrow(Tensors, t))) if save else None,
+            "load": _thunk("ipp", lambda _u, t: load(_borrow(Tensors, t))) if load else None}
+
+
+class Trace(_Object):
+    """One step, or a block of its rows: views that are valid until the callback returns or the next step."""
+    _noun = "trace"
+
+    def __init__(self, handle: Optional[int], *keep: Any):
+        super().__init__(handle, False, *keep)
+
+    def view(self, quantity: Quantity, l: int) -> Any:
+        """A quantity of layer l, without copying; read-only."""
+        precision = Precision(self._get("precision"))
+        data, rows, cols, stride = c.c_void_p(), c.c_size_t(), c.c_size_t(), c.c_size_t()
+        self._do("view" + _SUFFIX[precision], quantity, l, *map(c.byref, (data, rows, cols, stride)))
+        return _view(data.value, _REALS[precision], (rows.value, cols.value), self, stride.value, False)
+
+    rows = property(lambda self: int(self._get("rows")))
+    first_row = property(lambda self: int(self._get("first_row")))
+    iteration = property(lambda self: int(self._get("iteration")))
+    eta = property(lambda self: float(self._get("eta")))
+    loss = property(lambda self: float(self._get("loss")))
+
+
+class Norm(_Object):
+    """What holds the weights: Norm("columns" or "matrices", gamma), Norm(), or a subclass with scale(network, l)."""
+    _noun = "norm"
+    name = "custom"
+
+    def __init__(self, kind: Optional[str] = "none", gamma: Any = 1.0):
+        apply: Any = getattr(self, "scale", None)
+        if apply is not None:
+            entries = {"apply": _thunk("ippI", lambda _u, n, l: apply(_borrow(Network, n), l))}
+            _custom(self, "falign_norm_table", "norm_create_custom", self.name, entries)
+        elif kind in ("columns", "matrices"):
+            self._make("norm_create_" + kind, *_doubles(gamma))
+        elif kind == "none":
+            self._make("norm_create_none")
+        else:
+            raise UnsupportedError("there is no normalization %r" % kind)
+
+    def match_feedback(self, on: bool = True) -> None:
+        self._do("match_feedback", int(on))
+
+    def apply(self, network: Network, rule: Optional[Rule] = None) -> None:
+        self._do("apply", network, rule)
+
+
+class Backend(_Object):
+    """What multiplies matrices: Backend("auto"), or Backend(name, gemm=f) with f(A, B) = the product of two arrays."""
+    _noun = "backend"
+
+    def __init__(self, name: str = "auto", gemm: Optional[Callable[[Any, Any], Any]] = None):
+        if gemm is None:
+            self._make("backend_find", name.encode())
+            return
+        entries = {"sgemm": _thunk("ipiizzzfpzpzfpz", self._product(gemm, c.c_float)),
+                   "dgemm": _thunk("ipiizzzdpzpzdpz", self._product(gemm, c.c_double))}
+        _custom(self, "falign_backend_table", "backend_create", name, entries)
+
+    @staticmethod
+    def _product(gemm: Callable[[Any, Any], Any], kind: Any) -> Callable[..., None]:
+        def turned(address: int, transpose: int, rows: int, cols: int, stride: int) -> Any:
+            if not transpose:
+                return _view(address, kind, (rows, cols), None, stride, False)
+            view = _view(address, kind, (cols, rows), None, stride, False)
+            return view.T if _np is not None else [list(column) for column in zip(*view.tolist())]
+
+        def run(_user: Any, ta: int, tb: int, m: int, n: int, k: int, alpha: float, a: int, lda: int, b: int, ldb: int,
+                beta: float, out: int, ldc: int) -> None:
+            product = gemm(turned(a, ta, m, k, lda), turned(b, tb, k, n, ldb))
+            to = _view(out, kind, (m, n), None, ldc)
+            for i in range(m):
+                for j in range(n):
+                    to[i, j] = alpha * product[i][j] + (beta * to[i, j] if beta else 0)
+        return run
+
+    @staticmethod
+    def names() -> List[str]:
+        return [_text(_lib.falign_backend_name_at(i)) for i in range(_lib.falign_backend_count())]
+
+    name = property(lambda self: _text(self._get("name")))
+    detail = property(lambda self: _text(self._get("detail")))
+    own_threads = property(lambda self: int(self._get("own_threads")))
+
+
+class Value(NamedTuple):
+    """A measured value; layer and order are -1 where they do not apply."""
+    iteration: int
+    metric: str
+    layer: int
+    order: int
+    value: float
+
+
+class Metric(_Object):
+    """What is measured: Metric("angle_w_b"), or a subclass with measure(trainer, trace, emit)."""
+    _noun = "metric"
+    needs = Needs(0)
+
+    def __init__(self, name: str):
+        measure: Any = getattr(self, "measure", None)
+        if measure is None:
+            self._make("metric_create", name.encode())
+            return
+
+        def run(_user: Any, trainer: int, trace: Optional[int], emit: int, emit_user: int) -> Any:
+            send = c.CFUNCTYPE(c.c_int32, *[_KINDS[k] for k in "pLclld"])(emit)
+            seen: Trainer = _borrow(Trainer, trainer)
+
+            def one(value: float, layer: int = -1, order: int = -1, metric: str = name) -> None:
+                _check(send(emit_user, seen.iteration, metric.encode(), layer, order, value))
+            return measure(seen, None if trace is None else Trace(trace), one)
+        _custom(self, "falign_metric_table", "metric_create_custom", name,
+                {"needs": int(self.needs), "measure": _thunk("ippppp", run)})
+
+    @staticmethod
+    def names() -> Dict[str, str]:
+        """Names, with a line about each."""
+        return {_text(_lib.falign_metric_name_at(i)): _text(_lib.falign_metric_description_at(i))
+                for i in range(_lib.falign_metric_count())}
+
+    @staticmethod
+    def test_error(batches: "Batches") -> "Metric":
+        return Metric._made("metric_create_test_error", batches)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def autocorrelation(lags: Sequence[int], every: int = 1) -> "Metric":
+        return Metric._made("metric_create_autocorrelation",  # type: ignore[no-any-return]
+                            *_integers(c.c_uint64, lags), every)
+
+    @staticmethod
+    def similarity(batches: "Batches", lag: int, every: int = 1) -> "Metric":
+        return Metric._made("metric_create_similarity", batches, lag, every)  # type: ignore[no-any-return]
+
+    name = property(lambda self: _text(self._get("name")))
+
+
+class Dataset(_Object):
+    """Data points with labels or targets."""
+    _noun = "dataset"
+
+    def __init__(self, x: Any, labels: Optional[Sequence[int]] = None, categories: int = 0, targets: Any = None):
+        given = _Given(x, 2)
+        if targets is not None:
+            y = _Given(targets, 2, given.precision)
+            if y.rows != given.rows:
+                raise ShapeError("%d points have %d targets" % (given.rows, y.rows))
+            self._make("dataset_create_regression" + given.suffix, *given.matrix, y, y.cols, y.stride)
+            return
+        values, count = _integers(c.c_uint32, labels)
+        if labels is not None and count != given.rows:
+            raise ShapeError("%d points have %d labels" % (given.rows, count))
+        self._make("dataset_create" + given.suffix, *given.matrix, values, categories)
+
+    @staticmethod
+    def synthetic(points: int, width: int, categories: int, within: float, between: float, part: Part = Part.TRAIN,
+                  seed: int = 1) -> "Dataset":
+        return Dataset._made("dataset_create_synthetic", points, width, categories,  # type: ignore[no-any-return]
+                             within, between, part, seed)
+
+    @staticmethod
+    def mnist(directory: Any, part: Part = Part.TRAIN, image_size: int = 0) -> "Dataset":
+        return Dataset._made("dataset_read_mnist", _path(directory), part, image_size)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def idx(images: Any, labels: Any, image_size: int = 0, categories: int = 10) -> "Dataset":
+        return Dataset._made("dataset_read_idx", _path(images), _path(labels),  # type: ignore[no-any-return]
+                             image_size, categories)
+
+    points = property(lambda self: int(self._get("points")))
+    width = property(lambda self: int(self._get("width")))
+    target_width = property(lambda self: int(self._get("target_width")))
+    categories = property(lambda self: int(self._get("categories")))
+    fingerprint = property(lambda self: int(self._get("fingerprint")))
+
+    @property
+    def labels(self) -> Any:
+        address = self._get("labels")
+        return None if address is None else _view(address, c.c_uint32, (self.points,), self, writable=False)
+
+    def get(self, first: int = 0, count: Optional[int] = None) -> Any:
+        count = self.points - first if count is None else count
+        array, storage = _new(c.c_double, count, self.width)
+        self._do("get_f64", first, count, storage, self.width, self.width)
+        return array
+
+    def __len__(self) -> int:
+        return int(self._get("points"))
+
+
+class Code(_Object):
+    """The desired output of each category (section 4.4)."""
+    _noun = "code"
+
+    def __init__(self, rows: Any):
+        given = _Given(rows, 2, Precision.F64)
+        self._make("code_create", *given.matrix)
+
+    @staticmethod
+    def n_hot(categories: int, width: int, hot: int, seed: int = 1, run: int = 0) -> "Code":
+        return Code._made("code_create_n_hot", categories, width, hot, seed, run)  # type: ignore[no-any-return]
+
+    categories = property(lambda self: int(self._get("categories")))
+    width = property(lambda self: int(self._get("width")))
+
+    def row(self, category: int) -> Any:
+        address = self._get("row", category)
+        if address is None:
+            raise IndexError(category)
+        return _view(address, c.c_double, (self.width,), self, writable=False)
+
+    def decode(self, y: Any) -> List[int]:
+        given = _Given(y, 2)
+        out = (c.c_uint32 * max(1, given.rows))()
+        self._do("decode" + given.suffix, *given.matrix, out)
+        return list(out)[:given.rows]
+
+
+class Batches(_Object):
+    """A dataset as one run sees it."""
+    _noun = "batches"
+
+    def __init__(self, dataset: Dataset, code: Optional[Code] = None, size: int = 100):
+        self._make("batches_create", dataset, code, size)
+
+    def set_smoothing(self, s: float) -> None:
+        self._do("set_smoothing", s)
+
+    def shuffle_labels(self, fraction: float, seed: int = 1, run: int = 0) -> None:
+        self._do("shuffle_labels", fraction, seed, run)
+
+    def set_order(self, order: Order, seed: int = 1, run: int = 0) -> None:
+        self._do("set_order", order, seed, run)
+
+    points = property(lambda self: int(self._get("points")))
+    size = property(lambda self: int(self._get("size")))
+
+    def __len__(self) -> int:
+        return int(self._get("count"))
+
+    def get(self, k: int) -> Tuple[Any, Any]:
+        """Inputs and targets of the batch of iteration k."""
+        rows, n, m = self._get("rows", k), self._get("input_width"), self._get("target_width")
+        x, x_storage = _new(c.c_double, rows, n)
+        y, y_storage = _new(c.c_double, rows, m)
+        self._do("get_f64", k, x_storage, rows, n, n, y_storage, rows, m, m)
+        return x, y
+
+    def __iter__(self) -> Iterator[Tuple[Any, Any]]:
+        return (self.get(k) for k in range(len(self)))
+
+    def export_to(self, tensors: "Tensors", k: int) -> None:
+        self._do("export", k, tensors)
+
+    def import_from(self, tensors: "Tensors", k: int) -> None:
+        self._do("import", k, tensors)
+
+
+class Tensors(_Object):
+    """Named arrays and notes: tensors["W.0"], and safetensors files."""
+    _noun = "tensors"
+
+    def __init__(self) -> None:
+        self._make("tensors_create")
+
+    @staticmethod
+    def read(path: Any) -> "Tensors":
+        return Tensors._made("tensors_read", _path(path))  # type: ignore[no-any-return]
+
+    def write(self, path: Any) -> None:
+        self._do("write", _path(path))
+
+    def __len__(self) -> int:
+        return int(self._get("count"))
+
+    def __iter__(self) -> Iterator[str]:
+        return (_text(self._get("name_at", i)) for i in range(len(self)))
+
+    def __contains__(self, name: str) -> bool:
+        return bool(self._get("has", name.encode()))
+
+    def add(self, name: str, data: Any) -> None:
+        """Copies a matrix of reals."""
+        given = _Given(data, 2)
+        if given.stride != given.cols:
+            given = _Given([list(row) for row in data], 2)
+        self._do("add", name.encode(), int(given.precision), (c.c_size_t * 2)(given.rows, given.cols), 2, given)
+
+    def __getitem__(self, name: str) -> Any:
+        """A tensor of at most two dimensions, without copying; read-only."""
+        dtype, dims, rank, data = c.c_int32(), c.POINTER(c.c_size_t)(), c.c_size_t(), c.c_void_p()
+        if name not in self:
+            raise KeyError(name)
+        self._do("view", name.encode(), *map(c.byref, (dtype, dims, rank, data)))
+        shape = tuple(dims[i] for i in range(rank.value)) or (1,)
+        if len(shape) > 2:
+            raise UnsupportedError("%s has %d dimensions" % (name, len(shape)))
+        kind = (c.c_float, c.c_double, c.c_int64, c.c_uint8)[dtype.value - 1]
+        return _view(data.value, kind, shape, self, writable=False)
+
+    def set_note(self, name: str, text: str) -> None:
+        self._do("set_note", name.encode(), text.encode())
+
+    def note(self, name: str) -> Optional[str]:
+        text = self._get("note", name.encode())
+        return None if text is None else _text(text)
+
+
+class History(_Object):
+    """The past steps of a run."""
+    _noun = "history"
+
+    def __init__(self, network: Network, keep: Keep = Keep(0), window: int = 0):
+        self._make("history_create", network, keep=[network._kept])
+        self._widths = network.widths
+        self._do("keep", int(keep))
+        self._do("set_window", window)
+
+    def set_limit(self, size: int, directory: Any = None) -> None:
+        self._do("set_limit", size, None if directory is None else _path(directory))
+
+    def clear(self) -> None:
+        self._get("clear")
+
+    @property
+    def range(self) -> range:
+        first, end = c.c_uint64(), c.c_uint64()
+        self._do("range", c.byref(first), c.byref(end))
+        return range(first.value, end.value)
+
+
+class Trainer(_Object):
+    """The loop: Trainer(network, rule, eta)."""
+    _noun = "trainer"
+
+    def __init__(self, network: Network, rule: Rule, eta: float, norm: Optional[Norm] = None,
+                 backend: Optional[Backend] = None, threads: int = 1):
+        self._make("trainer_create", network, rule, eta, keep=[network._kept])
+        self._network, self._rule = network, rule
+        self.set_norm(norm)
+        if backend is not None:
+            self.set_backend(backend)
+        self.set_threads(threads)
+
+    @property
+    def network(self) -> Network:
+        return self.__dict__.get("_network") or _borrow(Network, self._get("network"), self)
+
+    @property
+    def rule(self) -> Rule:
+        return self.__dict__.get("_rule") or _borrowed_rule(self._get("rule"), self.network)
+
+    iteration = property(lambda self: int(self._get("iteration")))
+    eta = property(lambda self: float(self._get("eta")), lambda self, eta: self._do("set_eta", eta))
+    threads = property(lambda self: int(self._get("threads")))
+
+    def set_norm(self, norm: Optional[Norm]) -> None:
+        self._do("set_norm", norm)
+
+    def set_backend(self, backend: Backend) -> None:
+        self._do("set_backend", backend)
+
+    def set_threads(self, threads: int) -> None:
+        self._do("set_threads", threads)
+
+    def set_history(self, history: Optional[History]) -> None:
+        self._do("set_history", history)
+        self._kept.append(history)
+
+    def keep(self, needs: Needs) -> None:
+        self._do("keep", int(needs))
+
+    def set_progress(self, progress: Optional[Callable[[int, int], Any]]) -> None:
+        """progress(iteration, until) after each update of a run; a true result cancels."""
+        thunk = None
+        if progress is not None:
+            told = progress
+            thunk = _thunk("ipLL", lambda _u, k, until: bool(told(k, until)), 1)
+        self._kept.append(thunk)
+        self._get("set_progress", thunk, None)
+
+    def cancel(self) -> None:
+        self._get("cancel")
+
+    def observe(self, metric: Union[Metric, str], every: int = 1, at: Optional[Sequence[int]] = None,
+                callback: Optional[Callable[[Value], Any]] = None) -> List[Value]:
+        """Measures before updates; values go to `callback`, or into the list that is returned."""
+        if isinstance(metric, str):
+            metric = Metric(metric)
+        values: List[Value] = []
+        sink = callback or values.append
+
+        def receive(_user: Any, k: int, name: bytes, layer: int, order: int, value: float) -> None:
+            sink(Value(k, name.decode(), layer, order, value))
+        thunk = _thunk("ipLclld", receive)
+        if at is None:
+            self._do("observe", metric, every, thunk, None)
+        else:
+            self._do("observe_at", metric, *_integers(c.c_uint64, at), thunk, None)
+        self._kept.append(thunk)
+        return values
+
+    def measure(self) -> None:
+        self._do("measure")
+
+    def _feed(self, call: str, x: Any, y: Any) -> "Trace":
+        precision = self.network.precision
+        a, b = _Given(x, 2, precision), _Given(y, 2, precision)
+        if a.rows != b.rows:
+            raise ShapeError("%d rows of inputs, %d of targets" % (a.rows, b.rows))
+        self._do(call + _SUFFIX[precision], *a.matrix, b, b.cols, b.stride)
+        return self.trace  # type: ignore[return-value]
+
+    def step(self, x: Any, y: Any) -> "Trace":
+        """One update on inputs x (rows x n[0]) with targets y (rows x n[d])."""
+        return self._feed("step", x, y)
+
+    def impose(self, x: Any, delta: Any) -> "Trace":
+        """One update with L[0] = x and delta[d] = delta as given (Fig. 1B)."""
+        return self._feed("impose", x, delta)
+
+    @property
+    def trace(self) -> Optional["Trace"]:
+        handle = self._get("trace")
+        return None if handle is None else Trace(handle, self)
+
+    def run(self, batches: Batches, until: int) -> None:
+        self._do("run", batches, until)
+
+    def forward(self, x: Any) -> Any:
+        precision, width = self.network.precision, self.network.widths[-1]
+        given = _Given(x, 2, precision)
+        array, storage = _new(_REALS[precision], given.rows, width)
+        self._do("forward" + _SUFFIX[precision], *given.matrix, storage, width, width)
+        return array
+
+    def evaluate(self, batches: Batches) -> Tuple[float, float]:
+        """Loss, and the share of wrongly decoded points (NaN without a code)."""
+        loss, error = c.c_double(), c.c_double()
+        self._do("evaluate", batches, c.byref(loss), c.byref(error))
+        return loss.value, error.value
+
+    def export_to(self, tensors: Tensors) -> None:
+        self._do("export", tensors)
+
+    def import_from(self, tensors: Tensors) -> None:
+        self._do("import", tensors)
+
+
+class Rng(_Object):
+    """A random stream (seed, purpose, layer, run)."""
+    _noun = "rng"
+
+    def __init__(self, seed: int, purpose: int = Purpose.RNG_USER, layer: int = 0, run: int = 0):
+        self._make("rng_create", seed, purpose, layer, run)
+
+    position = property(lambda self: int(self._get("position")), lambda self, p: self._get("seek", p))
+
+    def normal(self, count: int, sd: float = 1.0) -> Any:
+        array, storage = _new(c.c_double, count)
+        self._get("normal_f64", sd, storage, count)
+        return array
+
+    def uniform(self) -> float:
+        return float(self._get("uniform"))
+
+    def below(self, bound: int) -> int:
+        return int(self._get("below", bound))
+
+    def permutation(self, count: int) -> List[int]:
+        out = (c.c_uint32 * max(1, count))()
+        self._get("permutation", out, count)
+        return list(out)[:count]
+
+
+class Alike(NamedTuple):
+    """Angle in degrees (eq. 24), cosine (eq. 25) and inner product."""
+    angle: float
+    cosine: float
+    inner: float
+
+
+def compare(a: Any, b: Any, transpose_b: bool = False) -> Alike:
+    """How alike two matrices are: A and B, or A and B^T."""
+    x = _Given(a, 2)
+    y = _Given(b, 2, x.precision)
+    if (y.cols, y.rows) != (x.rows, x.cols) if transpose_b else (y.rows, y.cols) != (x.rows, x.cols):
+        raise ShapeError("A is %d x %d, B is %d x %d" % (x.rows, x.cols, y.rows, y.cols))
+    out = [c.c_double() for _ in range(3)]
+    _call("angle" + x.suffix, *x.matrix, y, y.stride, int(transpose_b), *map(c.byref, out))
+    return Alike(*(o.value for o in out))
+
+
+def angle(a: Any, b: Any, transpose_b: bool = False) -> float:
+    """The angle of two matrices in degrees (eq. 24)."""
+    return compare(a, b, transpose_b).angle
+
+
+def frobenius(a: Any) -> float:
+    """The Frobenius norm."""
+    given = _Given(a, 2)
+    return float(getattr(_lib, "falign_frobenius" + given.suffix)(*given.matrix))
+
+
+# ---- Analysis ----
+
+def _history_get(self: History, k: int, record: Record, l: int) -> Any:
+    """A matrix of step k, copied."""
+    w = self._widths
+    rows, cols = {Record.RECORD_W: lambda: (w[l], w[l + 1]), Record.RECORD_DW: lambda: (w[l], w[l + 1]),
+                  Record.RECORD_BIAS: lambda: (1, w[l]), Record.RECORD_C: lambda: (w[l - 1], w[l + 1]),
+                  Record.RECORD_DIRECT: lambda: (w[l - 1], w[-1])}[record]()
+    array, storage = _new(c.c_double, rows, cols)
+    self._do("get", k, record, l, storage, rows, cols, cols)
+    return array
+
+
+History.get = _history_get  # type: ignore[attr-defined]
+
+
+class Terms(_Object):
+    """Alignment terms (eqs. 3, 4, 5, 8, 11) of a step that the history holds; each has the shape of W[l]."""
+    _noun = "terms"
+
+    def __init__(self, history: History, rule: Rule, threads: int = 1):
+        self._make("terms_create", history, rule, keep=[history._kept])
+        self._widths = history._widths
+        self._do("set_threads", threads)
+
+    def _shape(self, l: int) -> Tuple[int, int]:
+        if not 0 < l < len(self._widths) - 1:
+            raise InvalidError("there are no terms of layer %d" % l)
+        return self._widths[l], self._widths[l + 1]
+
+    def _many(self, call: str, trace: Trace, l: int, orders: Sequence[int], *degree: int) -> List[Any]:
+        values, count = _integers(c.c_uint64, orders)
+        rows, cols = self._shape(l)
+        array, storage = _new(c.c_double, count * rows, cols)
+        self._do(call, trace, l, *degree, values, count, storage)
+        return [_view(c.addressof(storage) + 8 * i * rows * cols, c.c_double, (rows, cols), storage)
+                for i in range(count)]
+
+    def _one(self, call: str, trace: Trace, l: int, *arguments: Any) -> Any:
+        array, storage = _new(c.c_double, *self._shape(l))
+        self._do(call, trace, l, *arguments, storage)
+        return array
+
+    def orders(self, trace: Trace, l: int, orders: Sequence[int], degree: int = 1) -> List[Any]:
+        return self._many("orders", trace, l, orders, degree)
+
+    def linear(self, trace: Trace, l: int, orders: Sequence[int]) -> List[Any]:
+        return self._many("linear", trace, l, orders)
+
+    def linear_diagonal(self, trace: Trace, l: int, orders: Sequence[int]) -> List[Any]:
+        return self._many("linear_diagonal", trace, l, orders)
+
+    def simplified(self, trace: Trace, l: int, orders: Sequence[int]) -> List[Any]:
+        return self._many("simplified", trace, l, orders)
+
+    def sum(self, trace: Trace, l: int, orders: Optional[Sequence[int]] = None, degree: int = 1) -> Any:
+        return self._one("sum", trace, l, degree, *_integers(c.c_uint64, orders))
+
+    def linear_sum(self, trace: Trace, l: int, orders: Optional[Sequence[int]] = None) -> Any:
+        return self._one("linear_sum", trace, l, *_integers(c.c_uint64, orders))
+
+    def zero(self, trace: Trace, l: int, order: int) -> Any:
+        return self._one("zero", trace, l, order)
+
+    def remainder(self, trace: Trace, l: int, degree: int = 1) -> Any:
+        return self._one("remainder", trace, l, degree)
+
+
+class Decomposition(_Object):
+    """F[l] = F_hat[l] + F_perp[l] (eq. 7) of a rule with direct feedback."""
+    _noun = "decomposition"
+
+    def __init__(self, rule: Rule):
+        self._make("decomposition_create", rule)
+        self._widths = rule._widths
+
+    def get(self, factor: Factor, l: int) -> Any:
+        if not 0 < l < len(self._widths) - 1:
+            raise InvalidError("there is no layer %d" % l)
+        rows, cols = self._widths[l + 1] if factor == Factor.FACTOR_Q else self._widths[-1], self._widths[l]
+        array, storage = _new(c.c_double, rows, cols)
+        self._do("get", factor, l, storage, rows, cols, cols)
+        return array
+
+    def share(self, l: int) -> float:
+        return float(self._get("share", l))
+
+
+class Transformation(_Object):
+    """M_l^o[k] of a history, or Transformation(matrix) of any square matrix."""
+    _noun = "transformation"
+
+    def __init__(self, source: Any, k: int = 0, order: int = 0, l: int = 0):
+        if isinstance(source, History):
+            self._make("transformation_create", source, k, order, l)
+            return
+        given = _Given(source, 2, Precision.F64)
+        if given.rows != given.cols:
+            raise ShapeError("M is square, got %d x %d" % (given.rows, given.cols))
+        self._make("transformation_create_of", given, given.rows, given.stride)
+
+    size = property(lambda self: int(self._get("size")))
+    trace = property(lambda self: float(self._get("trace")))
+
+    def get(self, part: PartOfM = PartOfM.M_ALL) -> Any:
+        n = self.size
+        array, storage = _new(c.c_double, n, n)
+        self._do("get", part, storage, n, n, n)
+        return array
+
+    @property
+    def eigenvalues(self) -> Any:
+        array, storage = _new(c.c_double, self.size)
+        self._do("eigenvalues", storage, len(storage))
+        return array
+
+
+class Trajectory(_Object):
+    """Points of parameter space."""
+    _noun = "trajectory"
+
+    def __init__(self, numbers: int, precision: Precision = Precision.F64):
+        self._make("trajectory_create", precision, numbers)
+
+    def add(self, point: Any) -> None:
+        """Adds a network, or an array of coordinates."""
+        if isinstance(point, Network):
+            self._do("add_network", point)
+        else:
+            given = _Given(point, 1)
+            self._do("add" + given.suffix, given, given.cols)
+
+    def __len__(self) -> int:
+        return int(self._get("points"))
+
+    def __getitem__(self, i: int) -> Any:
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        array, storage = _new(c.c_double, self._get("numbers"))
+        self._do("get", i, storage, len(storage))
+        return array
+
+
+class Components(_Object):
+    """The first principal components of a trajectory (Figs. 7C, 7F)."""
+    _noun = "components"
+
+    def __init__(self, trajectory: Trajectory, count: int = 2):
+        self._make("components_create", trajectory, count)
+        self._numbers = int(trajectory._get("numbers"))
+
+    def __len__(self) -> int:
+        return int(self._get("count"))
+
+    def variance(self, i: int) -> float:
+        return float(self._get("variance", i))
+
+    def explained(self, i: int) -> float:
+        return float(self._get("explained", i))
+
+    def direction(self, i: int) -> Any:
+        address = self._get("direction", i)
+        if address is None:
+            raise IndexError(i)
+        return _view(address, c.c_double, (self._numbers,), self, writable=False)
+
+    @property
+    def mean(self) -> Any:
+        return _view(self._get("mean"), c.c_double, (self._numbers,), self, writable=False)
+
+    def project(self, point: Any) -> Any:
+        """Coordinates of a network, or of an array."""
+        array, storage = _new(c.c_double, len(self))
+        if isinstance(point, Network):
+            self._do("project_network", point, storage, len(storage))
+        else:
+            given = _Given(point, 1, Precision.F64)
+            self._do("project", given, given.cols, storage, len(storage))
+        return array
+
+
+class Table(_Object):
+    """Measured values, written as CSV."""
+    _noun = "table"
+
+    def __init__(self, precision: Precision = Precision.F64, condition: Optional[str] = None):
+        self._make("table_create", precision, None if condition is None else condition.encode())
+
+    def add(self, value: Value, epoch: float = float("nan")) -> None:
+        self._do("add", value.iteration, epoch, value.layer, value.order, value.metric.encode(), value.value)
+
+    def set_run(self, run: int) -> None:
+        self._get("set_run", run)
+
+    def __len__(self) -> int:
+        return int(self._get("rows"))
+
+    def write(self, path: Any) -> None:
+        self._do("write", _path(path))
+
+
+class Config(_Object):
+    """Named texts and numbers, written as JSON."""
+    _noun = "config"
+
+    def __init__(self) -> None:
+        self._make("config_create")
+
+    @staticmethod
+    def read(path: Any) -> "Config":
+        return Config._made("config_read", _path(path))  # type: ignore[no-any-return]
+
+    def __setitem__(self, name: str, value: Union[str, int, float]) -> None:
+        if isinstance(value, str):
+            self._do("set_text", name.encode(), value.encode())
+        elif isinstance(value, int):
+            if abs(value) > 2**53:
+                raise InvalidError("%s: %d is beyond 2^53" % (name, value))
+            self._do("set_integer", name.encode(), value)
+        else:
+            self._do("set_real", name.encode(), value)
+
+    def __iter__(self) -> Iterator[str]:
+        return (_text(self._get("name_at", i)) for i in range(self._get("count")))
+
+    def __getitem__(self, name: str) -> Union[str, float]:
+        if name not in list(self):
+            raise KeyError(name)
+        text, number = c.c_char_p(), c.c_double()
+        try:
+            self._do("get_text", name.encode(), c.byref(text))
+            return _text(text.value)
+        except InvalidError:
+            self._do("get_real", name.encode(), c.byref(number))
+            return number.value
+
+    def write(self, path: Any) -> None:
+        self._do("write", _path(path))
+
+
+def train_all(trainers: Sequence[Trainer], batches: Sequence[Batches], until: int, threads: int = 1) -> None:
+    """Trainer.run() of each trainer with its batches, at most `threads` at once, each on one thread."""
+    if len(trainers) != len(batches):
+        raise ShapeError("%d trainers have %d batches" % (len(trainers), len(batches)))
+    lists = [(c.c_void_p * max(1, len(trainers)))(*(o._as_parameter_.value for o in objects))
+             for objects in (trainers, batches)]
+    _call("ensemble_train", lists[0], lists[1], len(trainers), until, threads)
+
+
+def run_all(runs: int, threads: int, run: Callable[[int], Any]) -> None:
+    """run(number) for the numbers 0 to runs - 1, at most `threads` at once."""
+    def one(_user: Any, number: int) -> None:
+        run(number)
+    _call("ensemble_run", runs, threads, _thunk("ipI", one), None)
+
+
+class Disturbance(_Object):
+    """Disturbed terms ("none", "linear", "feedback" with `fresh`, "rows" with `seed`) and the weights they build."""
+    _noun = "disturbance"
+
+    def __init__(self, kind: str, history: History, rule: Rule, fresh: Optional[Rule] = None, seed: int = 1,
+                 run: int = 0):
+        more: Dict[str, Tuple[Any, ...]] = {"none": (), "linear": (), "feedback": (fresh,), "rows": (seed, run)}
+        if kind not in more:
+            raise UnsupportedError("there is no disturbance %r" % kind)
+        self._make("disturbance_create_" + kind, history, rule, *more[kind], keep=[history._kept])
+        self._widths = history._widths
+
+    def update(self, trace: Trace) -> None:
+        self._do("update", trace)
+
+    def weights(self, l: int) -> Any:
+        """A copy of the disturbed W[l]."""
+        if not 0 < l < len(self._widths) - 1:
+            raise InvalidError("there is no layer %d" % l)
+        rows, cols = self._widths[l], self._widths[l + 1]
+        array, storage = _new(c.c_double, rows, cols)
+        self._do("get_weights", l, storage, rows, cols, cols)
+        return array
+
+    def angle(self, l: int) -> float:
+        out = c.c_double()
+        self._do("angle", l, c.byref(out))
+        return out.value
+
+    def metric(self, every: int = 1) -> Metric:
+        return Metric._made("metric_create_disturbance", self, every)  # type: ignore[no-any-return]
+
+
+class ProductAngle(_Object):
+    """Angles of products of random matrices (Note 1)."""
+    _noun = "product_angle"
+
+    def __init__(self, rows: int = 30, inner: int = 15, cols: int = 40, seed: int = 1, run: int = 0):
+        self._make("product_angle_create", rows, inner, cols, seed, run)
+
+    def draw(self, count: int) -> Tuple[Any, Any, Any, Any]:
+        """theta_1, theta_2, theta_3 and theta_3 with the nonlinearity (eq. S1), in degrees."""
+        made = [_new(c.c_double, count) for _ in range(4)]
+        self._do("draw", count, *(storage for _, storage in made))
+        return tuple(array for array, _ in made)  # type: ignore[return-value]

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What include/falign/*.h declares: functions as codes of falign.PROTOTYPES, enum values, tables' fields."""
+
+import pathlib
+import re
+from typing import Dict, List, Tuple
+
+KINDS = {"void": "v", "double": "d", "float": "f", "int32_t": "i", "uint32_t": "I", "int64_t": "l", "uint64_t": "L",
+         "size_t": "z"}
+
+
+def text(folder: str) -> str:
+    whole = "\n".join(path.read_text() for path in sorted(pathlib.Path(folder).glob("*.h")))
+    return re.sub(r"^\s*#.*(\\\n.*)*$", "", re.sub(r"/\*.*?\*/", "", whole, flags=re.S), flags=re.M)
+
+
+def kind(declaration: str, known: Dict[str, str]) -> str:
+    if "*" in declaration or "(" in declaration or "[" in declaration or "_fn " in declaration + " ":
+        return "c" if re.match(r"\s*const char \*\w*\s*$", declaration) else "p"
+    words = [w for w in declaration.split() if w not in ("const", "struct")]
+    return known[words[0]]
+
+
+def split(arguments: str) -> List[str]:
+    parts, depth = [""], 0
+    for letter in arguments:
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [p.strip() for p in parts]
+
+
+def functions(folder: str) -> Dict[str, str]:
+    source = text(folder)
+    known = dict(KINDS)
+    for integer, name in re.findall(r"typedef (\w+) (falign_\w+);", source):
+        known[name] = KINDS.get(integer, "p")
+    found = {}
+    for declaration in re.findall(r"FALIGN_API\s+([^;{}]*);", source):
+        declaration = " ".join(declaration.replace("FALIGN_CHECKED", "").split())
+        match = re.match(r"(.*?)\b(falign_\w+)\((.*)\)$", declaration)
+        assert match, declaration
+        result, name, arguments = match.groups()
+        codes = "" if arguments == "void" else "".join(kind(a, known) for a in split(arguments))
+        found[name] = kind(result, known) + codes
+    return found
+
+
+def enums(folder: str) -> Dict[str, int]:
+    return {name: int(value) for body in re.findall(r"enum \{(.*?)\}", text(folder), flags=re.S)
+            for name, value in re.findall(r"FALIGN_(\w+) = (\d+)", body)}
+
+
+def tables(folder: str) -> Dict[str, List[Tuple[str, str]]]:
+    found = {}
+    for name, body in re.findall(r"typedef struct (falign_\w+_table) \{(.*?)\} \1;", text(folder), flags=re.S):
+        fields = []
+        for field in re.sub(r"\s+", " ", body).split(";"):
+            if field.strip():
+                callback = re.search(r"\(\*(\w+)\)", field)
+                word = callback.group(1) if callback else re.split(r"[ *]", field.strip())[-1]
+                size = {"size_t": "z", "int32_t": "i", "falign_feedback": "i"}
+                fields.append((word, "p" if callback else size.get(field.split()[0], "p")))
+        found[name] = fields
+    return found

@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Python module against the library.  Usage: test_falign.py LIBRARY MODULE_FOLDER HEADERS [--without-numpy]"""
+
+import gc
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+os.environ["FALIGN_LIBRARY"], folder, include = map(os.path.abspath, sys.argv[1:4])
+if "--without-numpy" in sys.argv:
+    sys.modules["numpy"] = None
+sys.path[:0] = [folder, os.path.dirname(os.path.abspath(__file__))]
+import falign  # noqa: E402
+import headers  # noqa: E402
+
+F64 = falign.Precision.F64
+WIDTHS = [12, 8, 9, 10]
+
+
+def network_of(widths=WIDTHS, precision=F64):
+    return falign.Network(widths, precision=precision).draw(0.3, 0.3)
+
+
+def batches_of(points=100):
+    data = falign.Dataset.synthetic(points, 12, 5, 0.6, 0.0)
+    return falign.Batches(data, falign.Code.n_hot(5, 10, 2), 50)
+
+
+def rows_of(matrix):
+    return [list(row) for row in matrix]
+
+
+class PythonFa(falign.Rule):
+    """The rule FA, written here: delta[l+1] B[l] (eq. 21)."""
+    name, feedback = "python-fa", falign.Feedback.FEEDBACK_LAYER
+
+    @staticmethod
+    def signal(rule, network, trace, l, out):
+        delta, b = rows_of(trace.view(falign.Quantity.DELTA, l + 1)), rows_of(rule.matrix(l))
+        for i, row in enumerate(delta):
+            for j in range(len(b[0])):
+                out[i, j] = sum(e * b[q][j] for q, e in enumerate(row))
+
+
+class Failing(PythonFa):
+    @staticmethod
+    def signal(rule, network, trace, l, out):
+        raise KeyError("no feedback today")
+
+
+def optional(test):
+    """What a build without files, LAPACK or threads refuses is skipped."""
+    def run(self):
+        try:
+            test(self)
+        except falign.UnsupportedError as error:
+            self.skipTest(str(error))
+    return run
+
+
+class Declarations(unittest.TestCase):
+    def test_prototypes(self):
+        self.assertEqual(falign.PROTOTYPES, headers.functions(include))
+        self.assertGreater(len(falign.PROTOTYPES), 300)
+
+    def test_enums(self):
+        ours = {}
+        for value in vars(falign).values():
+            if isinstance(value, type) and issubclass(value, falign.enum.IntEnum | falign.enum.IntFlag
+                                                      if sys.version_info >= (3, 10) else falign.enum.Enum):
+                ours.update({name: int(member) for name, member in value.__members__.items()})
+        theirs = headers.enums(include)
+        theirs.update(F32=1, F64=2)
+        self.assertEqual(ours, theirs)
+
+    def test_tables(self):
+        for name, fields in headers.tables(include).items():
+            kinds = {falign.c.c_size_t: "z", falign.c.c_int32: "i"}
+            ours = [(n, kinds.get(k, "p")) for n, k in falign.TABLES[name]._fields_]
+            self.assertEqual(ours, fields)
+        self.assertEqual(set(falign.TABLES), set(headers.tables(include)))
+
+
+class Training(unittest.TestCase):
+    def train(self, network, rule, steps):
+        rule.draw(0.3)
+        with falign.Trainer(network, rule, 0.02) as trainer:
+            angles = trainer.observe("angle_w_b", every=steps)
+            trainer.run(batches_of(), steps)
+            trainer.measure()
+            return angles, trainer.evaluate(batches_of())[1]
+
+    def test_training(self):
+        network = network_of([12, 8, 10])
+        before = network.get_weights(0).tolist()
+        angles, error = self.train(network, falign.Rule("fa", network), 100)
+        self.assertNotEqual(network.get_weights(0).tolist(), before)
+        self.assertEqual([(a.iteration, a.layer) for a in angles], [(0, 1), (100, 1)])
+        self.assertLess(angles[1].value, angles[0].value - 10)
+        self.assertLess(error, 0.1)
+
+    def test_a_rule_of_ones_own(self):
+        own, builtin = network_of(), network_of()
+        self.train(own, PythonFa(None, own), 4)
+        self.train(builtin, falign.Rule("fa", builtin), 4)
+        largest = max(abs(x - y) for l in range(3) for p, q in zip(own.weights(l), builtin.weights(l))
+                      for x, y in zip(p, q))
+        self.assertLess(largest, 1e-14)  # a few roundings of weights below 1
+
+    def test_gradient(self):
+        network = falign.Network([3, 4, 2], precision=F64, activation=falign.Activation.TANH).draw(0.5, 0.5)
+        trainer = falign.Trainer(network, falign.Rule("bp", network), 1.0)
+        x, y = [[0.3, -0.2, 0.5]], [[0.1, 0.7]]
+
+        def loss():
+            return 0.5 * sum((t - o) ** 2 for t, o in zip(y[0], trainer.forward(x)[0]))
+        w, h = network.weights(0), 1e-6
+        slopes = []
+        for i in range(3):
+            for j in range(4):
+                w[i, j] += h
+                above = loss()
+                w[i, j] -= 2 * h
+                slopes.append((loss() - above) / (2 * h))
+                w[i, j] += h
+        dw = trainer.step(x, y).view(falign.Quantity.DW, 0)
+        for slope, update in zip(slopes, [v for row in dw for v in row]):
+            self.assertAlmostEqual(slope, update, delta=1e-9)  # rounding of the loss over h
+
+    def test_checkpoint(self):
+        def fresh():
+            network = network_of()
+            return falign.Trainer(network, falign.Rule("fa", network).draw(0.3), 0.02)
+        whole, first, second = fresh(), fresh(), fresh()
+        whole.run(batches_of(), 6)
+        first.run(batches_of(), 3)
+        tensors = falign.Tensors()
+        first.export_to(tensors)
+        second.import_from(tensors)
+        second.run(batches_of(), 6)
+        for l in range(3):
+            self.assertEqual(whole.network.weights(l).tolist(), second.network.weights(l).tolist())
+
+
+class Storage(unittest.TestCase):
+    def test_no_copy(self):
+        for precision in falign.Precision:
+            network = network_of(precision=precision)
+            network.weights(1)[2, 3] = 0.25
+            self.assertEqual(network.get_weights(1)[2][3], 0.25)
+            network.bias(1)[5] = -0.5
+            self.assertEqual(network.get_bias(1)[5], -0.5)
+
+    def test_lifetime(self):
+        network = network_of()
+        view, copy = network.weights(0), network.get_weights(0).tolist()
+        freed = []
+        destroy = falign._lib.falign_network_destroy
+        falign._lib.falign_network_destroy = lambda handle: freed.append(1) or destroy(handle)
+        try:
+            del network
+            gc.collect()
+            self.assertEqual((freed, view.tolist()), ([], copy))
+            del view
+            gc.collect()
+            self.assertEqual(freed, [1])
+        finally:
+            falign._lib.falign_network_destroy = destroy
+
+    def test_a_rule_outlives_its_wrapper(self):
+        network = network_of()
+        trainer = falign.Trainer(network, PythonFa(None, network).draw(0.3), 0.02)
+        trainer._rule = None
+        gc.collect()
+        before = len(falign._live)
+        trainer.run(batches_of(), 1)
+        trainer.close()
+        self.assertEqual(len(falign._live), before - 1)
+
+    def test_strides(self):
+        wide = memoryview(bytearray(8 * 12 * 16)).cast("B").cast("d", [12, 16])
+        wide[3, 4] = 2.0
+        network = network_of()
+        if falign._np is not None:
+            network.set_weights(0, falign._np.asarray(wide)[:, ::2])
+            self.assertEqual(network.weights(0)[3, 2], 2.0)
+            network.set_weights(0, falign._np.asarray(wide)[:, :8])
+        else:
+            network.set_weights(0, falign.Matrix((falign.c.c_double * 192).from_buffer(wide.obj), (12, 8), 16))
+        self.assertEqual(network.weights(0)[3, 4], 2.0)
+
+    def test_angle(self):
+        self.assertAlmostEqual(falign.angle([[1, 0], [0, 0]], [[1, 1], [0, 0]]), 45, places=12)
+        self.assertEqual(falign.angle([[0, 1], [0, 0]], [[0, 0], [1, 0]], transpose_b=True), 0)
+        self.assertEqual(falign.frobenius([[3.0, 4.0]]), 5)
+        self.assertTrue(math.isnan(falign.angle([[0.0]], [[1.0]])))
+
+
+class Errors(unittest.TestCase):
+    def test_shape(self):
+        with self.assertRaises(falign.ShapeError) as caught:
+            network_of().set_weights(0, [[0.0] * 12] * 8)
+        self.assertEqual(str(caught.exception), "W[0] is 12 x 8, got 8 x 12")
+        self.assertIsInstance(caught.exception, ValueError)
+
+    def test_statuses(self):
+        with self.assertRaises(falign.InvalidError):
+            falign.Network([3, 0])
+        with self.assertRaises(falign.UnsupportedError):
+            falign.Metric("none such")
+        with self.assertRaises(MemoryError):
+            falign.Network([2**40, 2**40])
+        network = falign.Network(WIDTHS, activation=falign.Activation.LINEAR).draw(0.3)
+        trainer = falign.Trainer(network, falign.Rule("fa", network).draw(0.3), 1e10)
+        with self.assertRaises(falign.DivergedError):
+            trainer.run(batches_of(), 9)
+        trainer.cancel()
+        with self.assertRaises(falign.CancelledError):
+            trainer.run(batches_of(), 9)
+
+    def run_failing(self, rule=None, observe=None, progress=None, norm=None, f=None):
+        network = network_of()
+        if f:
+            network.set_activation(1, f, f)
+        trainer = falign.Trainer(network, (rule or (lambda n: falign.Rule("fa", n).draw(0.3)))(network), 0.02, norm)
+        if observe:
+            trainer.observe(*observe)
+        trainer.set_progress(progress)
+        trainer.run(batches_of(), 2)
+
+    def test_exceptions(self):
+        def fail(*_, **__):
+            raise KeyError("not today")
+
+        class Norm(falign.Norm):
+            scale = fail
+
+        class Metric(falign.Metric):
+            measure = fail
+        cases = {"rule": dict(rule=lambda n: Failing(None, n)), "sink": dict(observe=("norm_w", 1, None, fail)),
+                 "metric": dict(observe=(Metric("m"),)), "norm": dict(norm=Norm()), "progress": dict(progress=fail),
+                 "activation": dict(f=fail)}
+        for name, case in cases.items():
+            with self.subTest(name), self.assertRaises(KeyError) as caught:
+                self.run_failing(**case)
+            self.assertIsInstance(caught.exception.__cause__, falign.Error, name)
+            self.assertEqual(len(falign._raised), 0)
+        with self.assertRaises(KeyError):
+            falign.Backend("mine", gemm=fail)
+
+    def test_library_is_missing(self):
+        environment = dict(os.environ, FALIGN_LIBRARY="/none/such.so", PYTHONPATH=folder)
+        done = subprocess.run([sys.executable, "-c", "import falign"], env=environment, stderr=subprocess.PIPE)
+        self.assertIn(b"/none/such.so", done.stderr)
+        self.assertEqual(done.returncode, 1)
+
+
+class Analysis(unittest.TestCase):
+    def test_terms_make_up_the_update(self):
+        network = network_of()
+        rule = falign.Rule("fa", network).draw(0.3)
+        trainer, history = falign.Trainer(network, rule, 0.02), falign.History(network)
+        trainer.set_history(history)
+        trainer.keep(falign.Needs.NEEDS_ACTIVITY)
+        trainer.run(batches_of(), 4)
+        terms, trace = falign.Terms(history, rule), trainer.trace
+        self.assertEqual(history.range, range(0, 4))
+        parts = terms.orders(trace, 1, [1, 2, 3]) + [terms.zero(trace, 1, 3), terms.remainder(trace, 1)]
+        dw = trace.view(falign.Quantity.DW, 1)
+        for i, row in enumerate(dw):
+            for j, update in enumerate(row):  # eq. 3
+                self.assertAlmostEqual(update, sum(p[i][j] for p in parts), delta=1e-13)
+
+    @optional
+    def test_components(self):
+        path = falign.Trajectory(3)
+        for t in range(4):
+            path.add([3.0 * t, 4.0 * t, 1.0])
+        first = falign.Components(path, 1)
+        for got, want in zip(first.direction(0), [0.6, 0.8, 0]):
+            self.assertAlmostEqual(got, want, places=12)
+        self.assertAlmostEqual(first.explained(0), 1, places=12)
+        self.assertAlmostEqual(first.project([4.5, 6.0, 1.0])[0], 0, places=12)
+
+    def test_transformation(self):
+        m = falign.Transformation([[2.0, 1.0], [3.0, 4.0]])
+        self.assertEqual(m.get(falign.PartOfM.M_SKEW).tolist(), [[0, -1], [1, 0]])
+        self.assertEqual(m.trace, 6)
+
+    def test_disturbance(self):
+        network = network_of()
+        rule = falign.Rule("fa", network).draw(0.3)
+        trainer, history = falign.Trainer(network, rule, 0.02), falign.History(network)
+        disturbance = falign.Disturbance("rows", history, rule)
+        trainer.set_history(history)
+        values = trainer.observe(disturbance.metric(), every=1)
+        trainer.run(batches_of(), 3)
+        self.assertEqual([v.iteration for v in values if v.layer == 1], [0, 1, 2])
+        angle = falign.angle(disturbance.weights(1), rule.get_matrix(1), transpose_b=True)
+        self.assertAlmostEqual(disturbance.angle(1), angle, places=10)
+
+    def test_product_angle(self):
+        for thetas in falign.ProductAngle().draw(5):
+            self.assertTrue(all(0 <= theta <= 180 for theta in thetas))
+
+    @optional
+    def test_files(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            config = falign.Config()
+            config["rule"], config["eta"] = "fa", 0.5
+            config.write(os.path.join(scratch, "c.json"))
+            again = falign.Config.read(os.path.join(scratch, "c.json"))
+            self.assertEqual({name: again[name] for name in again}, {"rule": "fa", "eta": 0.5})
+            with self.assertRaises(OSError):
+                falign.Tensors.read(os.path.join(scratch, "none"))
+            with self.assertRaises(falign.FormatError):
+                falign.Tensors.read(os.path.join(scratch, "c.json"))
+
+    @optional
+    def test_ensemble(self):
+        seen = []
+        falign.run_all(4, 2, seen.append)
+        self.assertEqual(sorted(seen), [0, 1, 2, 3])
+        with self.assertRaises(ZeroDivisionError):
+            falign.run_all(4, 2, lambda number: 1 // (number - 2))
+
+
+class Example(unittest.TestCase):
+    def test_train(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            text = subprocess.run([sys.executable, "-B", os.path.join(folder, "train.py")], cwd=scratch, check=True,
+                                  stdout=subprocess.PIPE).stdout.decode()
+        self.assertIn("W[0] is 12 x 8, got 8 x 12", text)
+        self.assertIn("sign-symmetry", text)
+
+
+if __name__ == "__main__":
+    if falign._np is None and "--without-numpy" not in sys.argv:
+        print("skipped: NumPy is not installed")
+        sys.exit(77)
+    unittest.main(argv=sys.argv[:1])
