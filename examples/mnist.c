@@ -210,19 +210,19 @@ static void print_missing(const experiment *e) {
 
 /* Writes what there is, also after a failure; returns the exit code. */
 static int finish(const experiment *e, falign_status status) {
-  int code = status == FALIGN_OK ? EXIT_SUCCESS : exit_failed("mnist");
+  int code = status == FALIGN_OK ? EXIT_SUCCESS : exit_failed();
   bool has_rows = falign_table_rows(e->table) > 0;
-  if ((status == FALIGN_OK || has_rows) && write_table(e) != FALIGN_OK) code = exit_failed("mnist");
-  if (status == FALIGN_OK && print_summary(e) != FALIGN_OK) code = exit_failed("mnist");
+  if ((status == FALIGN_OK || has_rows) && write_table(e) != FALIGN_OK) code = exit_failed();
+  if (status == FALIGN_OK && print_summary(e) != FALIGN_OK) code = exit_failed();
   if (status == FALIGN_OK) print_missing(e);
-  if (status == FALIGN_OK && e->set.plot != NULL && plot(e) != FALIGN_OK) code = exit_failed("mnist");
+  if (status == FALIGN_OK && e->set.plot != NULL && plot(e) != FALIGN_OK) code = exit_failed();
   return code;
 }
 
 static int run_experiment(experiment *e) {
-  if (load_data(e) != FALIGN_OK) return exit_failed("mnist");
-  if (settings_plan(&e->set, e->train) != FALIGN_OK) return exit_wrong_usage("mnist");
-  if (prepare(e) != FALIGN_OK) return exit_failed("mnist");
+  if (load_data(e) != FALIGN_OK) return exit_failed();
+  if (settings_plan(&e->set, e->train) != FALIGN_OK) return exit_wrong_usage();
+  if (prepare(e) != FALIGN_OK) return exit_failed();
   falign_status status = runs_do_all(e);
   progress_end(&e->progress);
   return finish(e, status);

@@ -91,7 +91,6 @@ static int parse_options(settings *s, int argc, char **argv) {
       OPTION_TEXT("resume", "FILE", NULL, &s->resume, "checkpoint to go on from, up to the given epochs or iterations"),
   };
   const program mnist = {
-      .name = "mnist",
       .about = "Trains a deep network on MNIST by backpropagation, feedback alignment or direct feedback alignment.",
       .options = options,
       .count = sizeof options / sizeof options[0],
@@ -196,7 +195,7 @@ static falign_status check(settings *s) {
 int settings_parse(settings *s, int argc, char **argv) {
   *s = (settings){.epochs = NOT_GIVEN, .iterations = NOT_GIVEN};
   int code = parse_options(s, argc, argv);
-  return code < 0 && check(s) != FALIGN_OK ? exit_wrong_usage("mnist") : code;
+  return code < 0 && check(s) != FALIGN_OK ? exit_wrong_usage() : code;
 }
 
 falign_status settings_plan(settings *s, const falign_dataset *train) {

@@ -215,11 +215,11 @@ static falign_status plot(const experiment *e) {
 
 /* Writes what there is, also after a failure; returns the exit code. */
 static int finish(const experiment *e, falign_status status) {
-  int code = status == FALIGN_OK ? EXIT_SUCCESS : exit_failed("open_loop");
+  int code = status == FALIGN_OK ? EXIT_SUCCESS : exit_failed();
   bool has_rows = falign_table_rows(e->table) > 0;
-  if ((status == FALIGN_OK || has_rows) && write_table(e) != FALIGN_OK) code = exit_failed("open_loop");
-  if (status == FALIGN_OK && print_summary(e) != FALIGN_OK) code = exit_failed("open_loop");
-  if (status == FALIGN_OK && e->set.plot != NULL && plot(e) != FALIGN_OK) code = exit_failed("open_loop");
+  if ((status == FALIGN_OK || has_rows) && write_table(e) != FALIGN_OK) code = exit_failed();
+  if (status == FALIGN_OK && print_summary(e) != FALIGN_OK) code = exit_failed();
+  if (status == FALIGN_OK && e->set.plot != NULL && plot(e) != FALIGN_OK) code = exit_failed();
   return code;
 }
 
@@ -231,7 +231,7 @@ static falign_status prepare(experiment *e) {
 }
 
 static int run_experiment(experiment *e) {
-  if (prepare(e) != FALIGN_OK) return exit_failed("open_loop");
+  if (prepare(e) != FALIGN_OK) return exit_failed();
   falign_status status = do_conditions(e);
   progress_end(&e->progress);
   return finish(e, status);
@@ -256,7 +256,6 @@ static int parse_command_line(settings *s, int argc, char **argv) {
       OPTION_TEXT("plot", "FILE.svg|FILE.png", NULL, &s->plot, "plot of the angles, drawn by gnuplot"),
   };
   const program open_loop = {
-      .name = "open_loop",
       .about = "Imposes signals on a 20-100-20 network and measures the angle of W[1] with B[1]^T (Fig. 1B).",
       .options = options,
       .count = sizeof options / sizeof options[0],
@@ -264,7 +263,7 @@ static int parse_command_line(settings *s, int argc, char **argv) {
   int code = options_parse(&open_loop, argc, argv);
   if (code >= 0 || s->plot == NULL || plot_can_write(s->plot)) return code;
   say_failure("--plot '%s' does not end in .svg or .png", s->plot);
-  return exit_wrong_usage("open_loop");
+  return exit_wrong_usage();
 }
 
 int main(int argc, char **argv) {

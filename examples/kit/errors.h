@@ -20,8 +20,12 @@ __attribute__((format(printf, 1, 2))) void say_failure(const char *format, ...);
 /* Returns `status`; puts the file that a failure is about, unless it is NULL, before its words. */
 falign_status blame(const char *path, falign_status status);
 
+/* The name by which the program was called, without folders. */
+void set_called_as(const char *path);
+const char *called_as(void);
+
 /* Prints what went wrong; the exit code of a failure is 1, that of wrong usage 2. */
-int exit_failed(const char *program);
-int exit_wrong_usage(const char *program);
+int exit_failed(void);
+int exit_wrong_usage(void);
 
 #endif

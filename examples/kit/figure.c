@@ -412,7 +412,7 @@ static int parse(figure *f, int argc, char **argv) {
   if (plan->epochs > 0) options[count++] = epochs;
   if (any_uses_data(plan)) options[count++] = data;
   print_about(plan, about, sizeof about);
-  const struct program p = {.name = plan->name, .about = about, .options = options, .count = count};
+  const struct program p = {.about = about, .options = options, .count = count};
   int code = options_parse(&p, argc, argv);
   if (f->runs == NOT_GIVEN) f->runs = f->quick ? plan->quick_runs : plan->runs;
   if (f->epochs == NOT_GIVEN) f->epochs = f->quick ? plan->quick_epochs : plan->epochs;
@@ -442,7 +442,7 @@ int figure_main(const figure_program *plan, int argc, char **argv) {
   process_one_blas_thread();
   int code = parse(&f, argc, argv);
   if (code >= 0) return code;
-  code = make_figure(&f) == FALIGN_OK ? EXIT_SUCCESS : exit_failed(plan->name);
+  code = make_figure(&f) == FALIGN_OK ? EXIT_SUCCESS : exit_failed();
   falign_table_destroy(f.table);
   falign_dataset_destroy(f.train);
   falign_dataset_destroy(f.test);

@@ -134,36 +134,35 @@ static void print_option(const option *o) {
 }
 
 static void print_help(const program *p) {
-  printf("usage: %s [OPTION [VALUE]]...\n%s\nOptions [default]:\n", p->name, p->about);
+  printf("Usage: %s [OPTION [VALUE]]...\n\n%s\nDefaults are in brackets.\n\nOptions:\n", called_as(), p->about);
   for (size_t i = 0; i < p->count; i++) print_option(&p->options[i]);
   printf("  %-*s%s\n", HELP_COLUMN - 2, "--help", "this text");
   printf("  %-*s%s\n", HELP_COLUMN - 2, "--version", "the version of the library");
   if (p->more != NULL) p->more();
 }
 
-static int finish_stdout(const program *p) {
+static int finish_stdout(void) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return EXIT_SUCCESS;
   say_failure("cannot write to standard output: %s", strerror(errno));
-  return exit_failed(p->name);
+  return exit_failed();
 }
 
 int options_parse(const program *p, int argc, char **argv) {
+  set_called_as(argv[0]);
   for (size_t i = 0; i < p->count; i++) {
     const option *o = &p->options[i];
-    if (o->standard != NULL && o->parse(o, o->standard) != FALIGN_OK) {
-      return exit_wrong_usage(p->name);
-    }
+    if (o->standard != NULL && o->parse(o, o->standard) != FALIGN_OK) return exit_wrong_usage();
   }
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--help") == 0) {
       print_help(p);
-      return finish_stdout(p);
+      return finish_stdout();
     }
     if (strcmp(argv[i], "--version") == 0) {
-      printf("%s (libfalign %s)\n", p->name, falign_version());
-      return finish_stdout(p);
+      printf("%s (libfalign %s)\n", called_as(), falign_version());
+      return finish_stdout();
     }
-    if (take(p, argv, &i) != FALIGN_OK) return exit_wrong_usage(p->name);
+    if (take(p, argv, &i) != FALIGN_OK) return exit_wrong_usage();
   }
   return -1;
 }

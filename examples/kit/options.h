@@ -48,7 +48,6 @@ enum { OPTION_ITEM_SIZE = 64 };
 bool option_next_item(const char **list, char item[OPTION_ITEM_SIZE]);
 
 typedef struct program {
-  const char *name;
   const char *about; /* printed by --help before the options */
   const option *options;
   size_t count;

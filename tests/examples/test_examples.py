@@ -11,6 +11,7 @@ import gzip
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import struct
@@ -180,6 +181,15 @@ def test_help():
     for metric in "test_error loss angle_w_b angle_dw_bp norm_w".split():
         assert f"\n  {metric} " in text, metric
     assert "0.0004" in run(OPEN_LOOP, "--help").stdout.decode()
+
+
+def test_called_by_another_name():
+    name = path("falign-open_loop")
+    os.symlink(OPEN_LOOP, name)
+    assert run(name, "--help").stdout.startswith(b"Usage: falign-open_loop [OPTION")
+    assert re.fullmatch(rb"falign-open_loop \(libfalign \d+\.\d+\.\d+\)\n", run(name, "--version").stdout)
+    refused(run(name, "--runs", "0", code=2), "falign-open_loop: ", "(try 'falign-open_loop --help')")
+    refused(run(name, "--plot", "a.gif", code=2), "falign-open_loop: ", "(try 'falign-open_loop --help')")
 
 
 def test_defaults_and_spelling():
