@@ -14,7 +14,7 @@
   } while (0)
 
 /* Says in printf()'s way what went wrong, and is `status`: a constant there tells compilers that it is a failure. */
-#define fail(status, ...) (say_failure(__VA_ARGS__), status)
+#define fail(status, ...) (say_failure(__VA_ARGS__), (status))
 __attribute__((format(printf, 1, 2))) void say_failure(const char *format, ...);
 
 /* Returns `status`; puts the file that a failure is about, unless it is NULL, before its words. */

@@ -9,7 +9,7 @@
  *  import_from()) or the handle (get_points()). Shapes, units, equations, errors and threads are as told there.
  *  - An object is moved and not copied: it is one reference. What it was given to keeps another, so that objects may go
  *    in any order. get() lends the C handle, release() hands it over, and x(handle) takes one over: what is not here
- *    can be called in C.
+ *    can be called in C. Of similarity and components, which must know their sizes, there is no x(handle).
  *  - A failure is a falign::error, with the status and the library's message.
  *  - What the caller's functions throw does not pass through C: it ends the call that has run them, which throws it
  *    again; of several at once, one. The functions live as long as the library may call them.
@@ -20,6 +20,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <exception>
 #include <functional>
@@ -748,8 +750,13 @@ class network : public object<falign_network, falign_network_destroy> {
     auto *const kept = dynamic_cast<detail::activations *>(thrown().get());
     if (kept == nullptr) throw error(FALIGN_UNSUPPORTED, "activations of one's own cannot be set within a callback");
     const auto made = std::make_shared<own>(own{std::move(f), std::move(df), kept});
-    auto &place = kept->functions[l];
-    call(falign_network_set_custom_activation, l, own::map_f, own::map_df, static_cast<void *>(made.get()));
+    auto &place = kept->functions[l]; /* before the call, after which nothing may fail */
+    try {
+      call(falign_network_set_custom_activation, l, own::map_f, own::map_df, static_cast<void *>(made.get()));
+    } catch (...) {
+      if (place == nullptr) kept->functions.erase(l);
+      throw;
+    }
     place = made;
   }
   falign_activation activation(std::uint32_t l) const noexcept { return falign_network_activation(get(), l); }

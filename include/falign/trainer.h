@@ -8,7 +8,7 @@
  *  Iterations count updates from 0; everything that is called k is a function of the weights before update k.
  *
  *  A trainer that is at work refuses calls from its own callbacks with FALIGN_INVALID: setters, steps and runs always;
- *  a metric may evaluate, go forward and measure, but a rule or normalization may not. */
+ *  a metric may evaluate and go forward, but a rule or normalization may not. */
 
 #include "falign/history.h"
 #include "falign/metric.h"

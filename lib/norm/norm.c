@@ -212,14 +212,18 @@ static falign_status check_match(const falign_norm *norm, const falign_network *
   return fal_rule_check(rule, network);
 }
 
+static falign_status apply_custom(const falign_norm *norm, falign_network *network, uint32_t l) {
+  fal_before_callback();
+  falign_status status = norm->table.apply(norm->user, network, l);
+  if (status == FALIGN_OK) return FALIGN_OK;
+  return fal_fail(FALIGN_CALLBACK, "normalization %s failed on W[%u]: %s", norm->name, l, fal_callback_message(status));
+}
+
 static falign_status apply_layer(const falign_norm *norm, falign_network *network, uint32_t l, size_t first) {
   switch (norm->kind) {
     case NORM_COLUMNS: return apply_columns(norm, network, l, first);
     case NORM_MATRICES: return apply_matrix(norm, network, l);
-    case NORM_CUSTOM:
-      fal_before_callback();
-      if (norm->table.apply(norm->user, network, l) == FALIGN_OK) return FALIGN_OK;
-      return fal_fail(FALIGN_CALLBACK, "normalization %s failed on W[%u]: %s", norm->name, l, falign_last_error());
+    case NORM_CUSTOM: return apply_custom(norm, network, l);
     default: return FALIGN_OK;
   }
 }

@@ -41,5 +41,5 @@ falign_status REAL(fal_rule_signal)(const falign_rule *rule, const falign_networ
   if (!own) fal_before_callback();
   falign_status status = rule->table.REAL(signal)(rule->user, rule, network, trace, l, out);
   if (status == FALIGN_OK || own) return status;
-  return fal_fail(FALIGN_CALLBACK, "rule %s failed at layer %u: %s", rule->table.name, l, falign_last_error());
+  return fal_fail(FALIGN_CALLBACK, "rule %s failed at layer %u: %s", rule->table.name, l, fal_callback_message(status));
 }

@@ -70,6 +70,10 @@ falign_status fal_callback_failed(falign_status status, const char *what, const 
   return status;
 }
 
+const char *fal_callback_message(falign_status status) {
+  return last_error[0] ? last_error : falign_status_name(status);
+}
+
 void fal_outcome_keep(fal_outcome *outcome, falign_status status) {
   outcome->status = status;
   if (status != FALIGN_OK) memcpy(outcome->message, last_error, sizeof last_error);

@@ -35,6 +35,8 @@ void fal_message(const char *format, ...) FAL_PRINTF(1, 2);
 /* Before a caller's function is called, and where it has failed: names it unless it has left a message itself. */
 void fal_before_callback(void);
 falign_status fal_callback_failed(falign_status status, const char *what, const char *name);
+/* What a callback that failed has left as its message, or else the name of its status. */
+const char *fal_callback_message(falign_status status);
 
 /* How work on another thread ended: messages are kept by thread. */
 typedef struct {

@@ -136,8 +136,9 @@ static falign_status adapt_rule(falign_trainer *trainer) {
   falign_rule *rule = trainer->rule;
   if (!rule->table.adapt) return FALIGN_OK;
   fal_before_callback();
-  if (rule->table.adapt(rule->user, rule, trainer->network, &trainer->work->last) == FALIGN_OK) return FALIGN_OK;
-  return fal_fail(FALIGN_CALLBACK, "rule %s failed to adapt: %s", rule->table.name, falign_last_error());
+  falign_status status = rule->table.adapt(rule->user, rule, trainer->network, &trainer->work->last);
+  if (status == FALIGN_OK) return FALIGN_OK;
+  return fal_fail(FALIGN_CALLBACK, "rule %s failed to adapt: %s", rule->table.name, fal_callback_message(status));
 }
 
 /* Forward, deltas and updates of all rows; the network is not changed. */

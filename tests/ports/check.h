@@ -88,6 +88,7 @@ typedef TCase Suite, SRunner; /* each has one case here */
 #define ck_assert_str_eq(x, y) CHECK_STRINGS(x, ==, y)
 #define ck_assert_str_ne(x, y) CHECK_STRINGS(x, !=, y)
 #define ck_assert_mem_eq(x, y, size) ck_assert_msg(memcmp(x, y, size) == 0, "%s differs from %s", #x, #y)
+#define ck_assert_mem_ne(x, y, size) ck_assert_msg(memcmp(x, y, size) != 0, "%s is %s", #x, #y)
 
 static inline TCase *tcase_create(const char *name) {
   static TCase tests;
