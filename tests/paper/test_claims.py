@@ -33,7 +33,7 @@ SIZES = {
     "similarity": ["--quick", "--runs", "4", "--epochs", "14"],  # iteration 800; histograms of fewer points
     "product_angle": ["--runs", "4"],
     "sensitivity": ["--runs", "3", "--epochs", "20"],
-    "norm_control": ["--runs", "8", "--epochs", "20"],
+    "norm_control": ["--runs", "8", "--epochs", "40"],  # the angle that W alone gains comes late
     "similarity_gap": ["--runs", "4", "--epochs", "6"],
     "direct_alignment": ["--runs", "4", "--epochs", "20"],
 }
