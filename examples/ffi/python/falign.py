@@ -22,6 +22,7 @@ except ImportError:
     _np = None  # type: ignore[assignment]
 
 VERSION = (0, 1)
+ABI = 0  # the number in the shared library's name
 
 # name, then the kinds of the result and of each argument: v void, i int32, I uint32, l int64, L uint64, z size_t,
 # f float, d double, c const char *, p any other pointer
@@ -127,8 +128,10 @@ disturbance_set_threads ipI
 disturbance_update ipp
 ensemble_run iIIpp
 ensemble_train ippzLI
+feature_at cz
 frobenius_f32 dpzzz
 frobenius_f64 dpzzz
+has_feature ic
 history_bytes ipLp
 history_clear vp
 history_create ipp
@@ -333,6 +336,7 @@ transformation_size zp
 transformation_skew_ratio ippzzzp
 transformation_trace dp
 version c
+version_number i
 """.strip().splitlines())
 
 _KINDS: Dict[str, Any] = {"v": None, "i": c.c_int32, "I": c.c_uint32, "l": c.c_int64, "L": c.c_uint64, "z": c.c_size_t,
@@ -341,7 +345,7 @@ _KINDS: Dict[str, Any] = {"v": None, "i": c.c_int32, "I": c.c_uint32, "l": c.c_i
 
 def _load() -> c.CDLL:
     tried: List[str] = []
-    soname = "libfalign.so.%d.%d" % VERSION if VERSION[0] == 0 else "libfalign.so.%d" % VERSION[0]
+    soname = "libfalign.so.%d" % ABI
     beside = os.path.dirname(os.path.abspath(__file__))
     chosen = os.environ.get("FALIGN_LIBRARY")
     if chosen:
@@ -369,6 +373,20 @@ for _name, _codes in PROTOTYPES.items():
 __version__ = _lib.falign_version().decode()
 if tuple(int(n) for n in __version__.split(".")[:2])[:1 if VERSION[0] else 2] != VERSION[:1 if VERSION[0] else 2]:
     raise ImportError("%s has version %s, this module needs %d.%d" % (_lib._name, __version__, *VERSION))
+
+
+def version_number() -> int:
+    """The library's version as one number to compare: 1002003 for 1.2.3."""
+    return int(_lib.falign_version_number())
+
+
+def features() -> List[str]:
+    """The optional parts in this build, such as "cblas", "lapack", "files" or "threads"."""
+    return [name.decode() for name in itertools.takewhile(bool, map(_lib.falign_feature_at, itertools.count()))]
+
+
+def has_feature(name: str) -> bool:
+    return bool(_lib.falign_has_feature(name.encode()))
 
 
 # ---- Enums: the names and numbers of the headers, without FALIGN_ ----

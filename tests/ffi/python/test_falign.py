@@ -66,6 +66,15 @@ class Declarations(unittest.TestCase):
         self.assertEqual(falign.PROTOTYPES, headers.functions(include))
         self.assertGreater(len(falign.PROTOTYPES), 300)
 
+    def test_version_and_features(self):
+        major, minor, patch = map(int, falign.__version__.split("."))
+        self.assertEqual(falign.version_number(), major * 1000000 + minor * 1000 + patch)
+        known = {"cblas", "xsmm", "lapack", "files", "threads", "openmp"}
+        self.assertEqual({name for name in known if falign.has_feature(name)}, set(falign.features()))
+        self.assertEqual(len(set(falign.features())), len(falign.features()))
+        self.assertFalse(falign.has_feature("none such"))
+        self.assertEqual((falign.VERSION, falign.ABI), headers.versions(include))
+
     def test_enums(self):
         ours = {}
         for value in vars(falign).values():
