@@ -22,6 +22,7 @@ except ImportError:
     _np = None  # type: ignore[assignment]
 
 VERSION = (0, 1)
+ABI = 0  # the number in the shared library's name
 
 # name, then the kinds of the result and of each argument: v void, i int32, I uint32, l int64, L uint64, z size_t,
 # f float, d double, c const char *, p any other pointer
@@ -127,8 +128,10 @@ disturbance_set_threads ipI
 disturbance_update ipp
 ensemble_run iIIpp
 ensemble_train ippzLI
+feature_at cz
 frobenius_f32 dpzzz
 frobenius_f64 dpzzz
+has_feature ic
 history_bytes ipLp
 history_clear vp
 history_create ipp
@@ -333,6 +336,7 @@ transformation_size zp
 transformation_skew_ratio ippzzzp
 transformation_trace dp
 version c
+version_number i
 """.strip().splitlines())
 
 _KINDS: Dict[str, Any] = {"v": None, "i": c.c_int32, "I": c.c_uint32, "l": c.c_int64, "L": c.c_uint64, "z": c.c_size_t,
@@ -341,7 +345,7 @@ _KINDS: Dict[str, Any] = {"v": None, "i": c.c_int32, "I": c.c_uint32, "l": c.c_i
 
 def _load() -> c.CDLL:
     tried: List[str] = []
-    soname = "libfalign.so.%d.%d" % VERSION if VERSION[0] == 0 else "libfalign.so.%d" % VERSION[0]
+    soname = "libfalign.so.%d" % ABI
     beside = os.path.dirname(os.path.abspath(__file__))
     chosen = os.environ.get("FALIGN_LIBRARY")
     if chosen:
@@ -369,6 +373,20 @@ for _name, _codes in PROTOTYPES.items():
 __version__ = _lib.falign_version().decode()
 if tuple(int(n) for n in __version__.split(".")[:2])[:1 if VERSION[0] else 2] != VERSION[:1 if VERSION[0] else 2]:
     raise ImportError("%s has version %s, this module needs %d.%d" % (_lib._name, __version__, *VERSION))
+
+
+def version_number() -> int:
+    """The library's version as one number to compare: 1002003 for 1.2.3."""
+    return int(_lib.falign_version_number())
+
+
+def features() -> List[str]:
+    """The optional parts in this build, such as "cblas", "lapack", "files" or "threads"."""
+    return [name.decode() for name in itertools.takewhile(bool, map(_lib.falign_feature_at, itertools.count()))]
+
+
+def has_feature(name: str) -> bool:
+    return bool(_lib.falign_has_feature(name.encode()))
 
 
 # ---- Enums: the names and numbers of the headers, without FALIGN_ ----
@@ -442,6 +460,18 @@ class SimilarityOf(enum.IntEnum):
 
 class PartOfM(enum.IntEnum):
     M_ALL, M_SYMMETRIC, M_SKEW = 1, 2, 3
+
+
+def find_activation(name: str) -> Activation:
+    """The activation of a name such as "tanh-relu"."""
+    found = _lib.falign_activation_find(name.encode())
+    if not found:
+        raise UnsupportedError("there is no activation %r" % name)
+    return Activation(found)
+
+
+def activation_name(activation: Activation) -> str:
+    return _text(_lib.falign_activation_name(activation))
 
 
 # ---- Errors ----
@@ -1080,6 +1110,19 @@ class Backend(_Object):
     detail = property(lambda self: _text(self._get("detail")))
     own_threads = property(lambda self: int(self._get("own_threads")))
 
+    def product(self, a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False, alpha: float = 1.0) -> Any:
+        """alpha op(A) op(B), op(X) = X or X^T, in the precision of A."""
+        x = _Given(a, 2)
+        y = _Given(b, 2, x.precision)
+        m, k = (x.cols, x.rows) if transpose_a else (x.rows, x.cols)
+        inner, n = (y.cols, y.rows) if transpose_b else (y.rows, y.cols)
+        if inner != k:
+            raise ShapeError("op(A) is %d x %d, op(B) is %d x %d" % (m, k, inner, n))
+        array, storage = _new(_REALS[x.precision], m, n)
+        self._do("gemm" + x.suffix, int(transpose_a), int(transpose_b), m, n, k, alpha, x, x.stride, y, y.stride, 0.0,
+                 storage, n)
+        return array
+
 
 class Value(NamedTuple):
     """A measured value; layer and order are -1 where they do not apply."""
@@ -1125,6 +1168,11 @@ class Metric(_Object):
     def autocorrelation(lags: Sequence[int], every: int = 1) -> "Metric":
         return Metric._made("metric_create_autocorrelation",  # type: ignore[no-any-return]
                             *_integers(c.c_uint64, lags), every)
+
+    @staticmethod
+    def terms(orders: Optional[Sequence[int]] = None) -> "Metric":
+        """Angles and norms of the alignment terms, of the given orders one by one, or of all (terms.h)."""
+        return Metric._made("metric_create_terms", *_integers(c.c_uint64, orders))  # type: ignore[no-any-return]
 
     @staticmethod
     def similarity(batches: "Batches", lag: int, every: int = 1) -> "Metric":
@@ -1198,6 +1246,13 @@ class Code(_Object):
     def n_hot(categories: int, width: int, hot: int, seed: int = 1, run: int = 0) -> "Code":
         return Code._made("code_create_n_hot", categories, width, hot, seed, run)  # type: ignore[no-any-return]
 
+    @staticmethod
+    def import_from(tensors: "Tensors") -> "Code":
+        return Code._made("code_import", tensors)  # type: ignore[no-any-return]
+
+    def export_to(self, tensors: "Tensors", precision: Precision = Precision.F64) -> None:
+        self._do("export", precision, tensors)
+
     categories = property(lambda self: int(self._get("categories")))
     width = property(lambda self: int(self._get("width")))
 
@@ -1243,6 +1298,17 @@ class Batches(_Object):
         y, y_storage = _new(c.c_double, rows, m)
         self._do("get_f64", k, x_storage, rows, n, n, y_storage, rows, m, m)
         return x, y
+
+    def points_of(self, k: int, labels: bool = True) -> Tuple[List[int], Optional[List[int]]]:
+        """Which points of the dataset the batch of iteration k holds, and the labels it gives them."""
+        rows = self._get("rows", k)
+        points, given = (c.c_uint32 * rows)(), (c.c_uint32 * rows)() if labels else None
+        self._do("points_of", k, points, given, rows)
+        return list(points), None if given is None else list(given)
+
+    @property
+    def code(self) -> Optional[Code]:
+        return _borrow(Code, self._get("code"), self)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Tuple[Any, Any]]:
         return (self.get(k) for k in range(len(self)))
@@ -1316,6 +1382,19 @@ class History(_Object):
 
     def set_limit(self, size: int, directory: Any = None) -> None:
         self._do("set_limit", size, None if directory is None else _path(directory))
+
+    def bytes(self, steps: int) -> int:
+        """The memory in bytes that a run of so many steps takes."""
+        out = c.c_uint64()
+        self._do("bytes", steps, c.byref(out))
+        return out.value
+
+    @property
+    def used(self) -> Tuple[int, int]:
+        """Bytes in memory and in the file."""
+        memory, file = c.c_uint64(), c.c_uint64()
+        self._do("used", c.byref(memory), c.byref(file))
+        return memory.value, file.value
 
     def clear(self) -> None:
         self._get("clear")
@@ -1459,6 +1538,12 @@ class Rng(_Object):
         self._get("normal_f64", sd, storage, count)
         return array
 
+    def block(self) -> Tuple[int, ...]:
+        """The next 128 random bits, as four words."""
+        words = (c.c_uint32 * 4)()
+        self._get("block", words)
+        return tuple(words)
+
     def uniform(self) -> float:
         return float(self._get("uniform"))
 
@@ -1500,6 +1585,25 @@ def frobenius(a: Any) -> float:
     return float(getattr(_lib, "falign_frobenius" + given.suffix)(*given.matrix))
 
 
+def row_norms(a: Any) -> Any:
+    """The norm of each row, such as each data point's |delta[l]| (Fig. S5C)."""
+    given = _Given(a, 2)
+    array, storage = _new(c.c_double, given.rows)
+    _call("row_norms" + given.suffix, *given.matrix, storage)
+    return array
+
+
+def similarity_matrix(a: Any, b: Any) -> Any:
+    """S = A B^T of two matrices with as many columns, in the precision of A."""
+    x = _Given(a, 2)
+    y = _Given(b, 2, x.precision)
+    if x.cols != y.cols:
+        raise ShapeError("A has %d columns, B has %d" % (x.cols, y.cols))
+    array, storage = _new(_REALS[x.precision], x.rows, y.rows)
+    _call("similarity_matrix" + x.suffix, x, x.rows, x.stride, y, y.rows, y.stride, x.cols, storage)
+    return array
+
+
 # ---- Analysis ----
 
 def _history_get(self: History, k: int, record: Record, l: int) -> Any:
@@ -1514,6 +1618,23 @@ def _history_get(self: History, k: int, record: Record, l: int) -> Any:
 
 
 History.get = _history_get  # type: ignore[attr-defined]
+
+
+def _matrices(self: _Object, call: str, trace: Trace, l: int, shape: Tuple[int, int], orders: Sequence[int],
+              *degree: int) -> List[Any]:
+    """A matrix for each order."""
+    values, count = _integers(c.c_uint64, orders)
+    storage = (c.c_double * max(1, count * shape[0] * shape[1]))()
+    self._do(call, trace, l, *degree, values, count, storage)
+    return [_view(c.addressof(storage) + 8 * i * shape[0] * shape[1], c.c_double, shape, storage)
+            for i in range(count)]
+
+
+class Compared(NamedTuple):
+    """Degrees (eq. 24), ||t||_F, and ||t||_F / ||dW[l]||_F."""
+    angle: float
+    norm: float
+    ratio: float
 
 
 class Terms(_Object):
@@ -1531,12 +1652,7 @@ class Terms(_Object):
         return self._widths[l], self._widths[l + 1]
 
     def _many(self, call: str, trace: Trace, l: int, orders: Sequence[int], *degree: int) -> List[Any]:
-        values, count = _integers(c.c_uint64, orders)
-        rows, cols = self._shape(l)
-        array, storage = _new(c.c_double, count * rows, cols)
-        self._do(call, trace, l, *degree, values, count, storage)
-        return [_view(c.addressof(storage) + 8 * i * rows * cols, c.c_double, (rows, cols), storage)
-                for i in range(count)]
+        return _matrices(self, call, trace, l, self._shape(l), orders, *degree)
 
     def _one(self, call: str, trace: Trace, l: int, *arguments: Any) -> Any:
         array, storage = _new(c.c_double, *self._shape(l))
@@ -1566,6 +1682,63 @@ class Terms(_Object):
 
     def remainder(self, trace: Trace, l: int, degree: int = 1) -> Any:
         return self._one("remainder", trace, l, degree)
+
+    def compare(self, trace: Trace, l: int, t: Any) -> Compared:
+        """A matrix t of the shape of W[l] against what W[l] aligns with: B[l]^T, or Q[l]^T (eq. 7)."""
+        given = _Given(t, 2, Precision.F64)
+        if (given.rows, given.cols) != self._shape(l):
+            raise ShapeError("t is %d x %d, W[%d] is %d x %d" % (given.rows, given.cols, l, *self._shape(l)))
+        if given.stride != given.cols:
+            given._copy([list(row) for row in t], 2)
+        out = [c.c_double() for _ in range(3)]
+        self._do("compare", trace, l, given, *map(c.byref, out))
+        return Compared(*(x.value for x in out))
+
+
+class Sums(NamedTuple):
+    """Pairs of a group, and their sums of S_L, of S_delta and of S_delta S_L (eq. 12)."""
+    count: int
+    l: float
+    delta: float
+    product: float
+
+
+class Similarity(_Object):
+    """How alike the outputs L[l-1] (rows x l_width) and the error signals delta[l+1] (rows x delta_width) of data
+    points of two iterations are: S_L = L[k-o] L[k]^T, S_delta = delta[k-o] delta[k]^T (eq. 12, Figs. S4, S5)."""
+    _noun = "similarity"
+
+    def __init__(self, l_width: int, delta_width: int, categories: int, precision: Precision = Precision.F64):
+        self._make("similarity_create", precision, l_width, delta_width, categories)
+        self._precision, self._widths = precision, (l_width, delta_width)
+
+    def set_side(self, side: Side, l: Any, delta: Any, labels: Sequence[int]) -> None:
+        x, y = _Given(l, 2, self._precision), _Given(delta, 2, self._precision)
+        values, count = _integers(c.c_uint32, labels)
+        if (x.rows, y.rows, x.cols, y.cols) != (count, count) + self._widths:
+            raise ShapeError("%d labels come with %d x %d and %d x %d, the widths being %d and %d"
+                             % ((count, x.rows, x.cols, y.rows, y.cols) + self._widths))
+        self._do("set_side" + x.suffix, side, x, x.stride, y, y.stride, values, count)
+
+    def classify(self, side: Side, errors: Any, share: float = 0.6) -> None:
+        """The share of the points with the smallest errors is well classified."""
+        values, count = _doubles(errors)
+        self._do("classify", side, values, count, share)
+
+    def sums(self, pairs: Pairs) -> Sums:
+        count, sums = c.c_uint64(), [c.c_double() for _ in range(3)]
+        self._do("sums", pairs, *map(c.byref, (count, *sums)))
+        return Sums(count.value, *(x.value for x in sums))
+
+    def histogram(self, quantity: SimilarityOf, low: float, high: float, bins: int,
+                  threads: int = 1) -> Dict[Pairs, List[int]]:
+        """Counts below `low`, in each of the bins and from `high` on, by well and poorly classified pairs."""
+        if not 0 < bins < 1 << 32:
+            raise InvalidError("there cannot be %d bins" % bins)
+        counts = (c.c_uint64 * (4 * (bins + 2)))()
+        self._do("histogram", quantity, low, high, bins, threads, counts)
+        return {Pairs(Pairs.PAIRS_WITHIN_WELL + g): list(counts[g * (bins + 2):(g + 1) * (bins + 2)])
+                for g in range(4)}
 
 
 class Decomposition(_Object):
@@ -1615,6 +1788,18 @@ class Transformation(_Object):
         array, storage = _new(c.c_double, self.size)
         self._do("eigenvalues", storage, len(storage))
         return array
+
+    def apply(self, b: Any, part: PartOfM = PartOfM.M_ALL) -> Tuple[float, float]:
+        """The angle of B^T with B^T M in degrees, and ||B^T M||_F, for B of n x any columns, such as B[l]."""
+        given, out = _Given(b, 2, Precision.F64), [c.c_double(), c.c_double()]
+        self._do("apply", part, *given.matrix, *map(c.byref, out))
+        return out[0].value, out[1].value
+
+    def skew_ratio(self, b: Any) -> float:
+        """||B^T M_skew||_F / ||B^T M_sym||_F."""
+        given, out = _Given(b, 2, Precision.F64), c.c_double()
+        self._do("skew_ratio", *given.matrix, c.byref(out))
+        return out.value
 
 
 class Trajectory(_Object):
@@ -1681,6 +1866,52 @@ class Components(_Object):
         return array
 
 
+    def project_direction(self, direction: Any) -> Any:
+        """Coordinates of a direction, such as an update: the mean is not taken away."""
+        array, storage = _new(c.c_double, len(self))
+        given = _Given(direction, 1, Precision.F64)
+        self._do("project_direction", given, given.cols, storage, len(storage))
+        return array
+
+    def project_feedback(self, network: Network, rule: Rule) -> Any:
+        """Coordinates of the feedback weights of FA: B[l]^T in the place of W[l], l >= 1, else 0."""
+        array, storage = _new(c.c_double, len(self))
+        self._do("project_feedback", network, rule, storage, len(storage))
+        return array
+
+    def point(self, coordinates: Any) -> Any:
+        """mean + sum_i coordinates[i] component i."""
+        values, count = _doubles(coordinates)
+        array, storage = _new(c.c_double, self._numbers)
+        self._do("point", values, count, storage, len(storage))
+        return array
+
+    def loss_grid(self, network: Network, batches: "Batches", x: Any, y: Any, a: int = 0, b: int = 1, threads: int = 1,
+                  progress: Optional[Callable[[int, int], Any]] = None) -> Any:
+        """loss[i][j] at mean + x[j] component a + y[i] component b. A true progress(done, total) cancels."""
+        xs, columns = _doubles(x)
+        ys, rows = _doubles(y)
+        thunk = None
+        if progress is not None:
+            told = progress
+            thunk = _thunk("ipLL", lambda _u, done, total: bool(told(done, total)), 1)
+        array, storage = _new(c.c_double, rows, columns)
+        self._do("loss_grid", a, b, network, batches, xs, columns, ys, rows, threads, thunk, None, storage)
+        return array
+
+
+class Row(NamedTuple):
+    """A row of a table; -1 (epoch: NaN) where a field is empty."""
+    condition: Optional[str]
+    run: int
+    iteration: int
+    epoch: float
+    layer: int
+    order: int
+    metric: str
+    value: float
+
+
 class Table(_Object):
     """Measured values, written as CSV."""
     _noun = "table"
@@ -1697,6 +1928,35 @@ class Table(_Object):
     def __len__(self) -> int:
         return int(self._get("rows"))
 
+    def set_condition(self, value: str) -> None:
+        self._do("set_condition", value.encode())
+
+    def append(self, other: "Table") -> None:
+        self._do("append", other)
+
+    def __getitem__(self, i: int) -> Row:
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        out = [c.c_char_p(), c.c_int64(), c.c_int64(), c.c_double(), c.c_int64(), c.c_int64(), c.c_char_p(),
+               c.c_double()]
+        self._do("row", i, *map(c.byref, out))
+        values: List[Any] = [o.value.decode() if isinstance(o.value, bytes) else o.value for o in out]
+        return Row(*values)
+
+    def write_descriptor(self, descriptor: int) -> None:
+        """The same to an open file, such as 1 for standard output."""
+        self._do("write_descriptor", descriptor)
+
+    def write_summary(self, path: Any) -> None:
+        """Mean, standard deviation and n over the runs."""
+        self._do("write_summary", _path(path))
+
+    def export_to(self, tensors: Tensors) -> None:
+        self._do("export", tensors)
+
+    def import_from(self, tensors: Tensors) -> None:
+        self._do("import", tensors)
+
     def write(self, path: Any) -> None:
         self._do("write", _path(path))
 
@@ -1711,6 +1971,17 @@ class Config(_Object):
     @staticmethod
     def read(path: Any) -> "Config":
         return Config._made("config_read", _path(path))  # type: ignore[no-any-return]
+
+    @staticmethod
+    def import_from(tensors: Tensors) -> "Config":
+        return Config._made("config_import", tensors)  # type: ignore[no-any-return]
+
+    def export_to(self, tensors: Tensors) -> None:
+        self._do("export", tensors)
+
+    def match(self, other: "Config") -> None:
+        """InvalidError names the first field that differs."""
+        self._do("match", other)
 
     def __setitem__(self, name: str, value: Union[str, int, float]) -> None:
         if isinstance(value, str):
@@ -1779,6 +2050,17 @@ class Disturbance(_Object):
         array, storage = _new(c.c_double, rows, cols)
         self._do("get_weights", l, storage, rows, cols, cols)
         return array
+
+    def orders(self, trace: Trace, l: int, orders: Sequence[int]) -> List[Any]:
+        """Disturbed terms of single orders, each of the shape of W[l]."""
+        if not 0 < l < len(self._widths) - 1:
+            raise InvalidError("there is no layer %d" % l)
+        return _matrices(self, "orders", trace, l, (self._widths[l], self._widths[l + 1]), orders)
+
+    name = property(lambda self: _text(self._get("name")))
+
+    def set_threads(self, threads: int) -> None:
+        self._do("set_threads", threads)
 
     def angle(self, l: int) -> float:
         out = c.c_double()

@@ -48,6 +48,13 @@ def functions(folder: str) -> Dict[str, str]:
     return found
 
 
+def versions(folder: str) -> Tuple[Tuple[int, int], int]:
+    source = pathlib.Path(folder, "version.h").read_text()
+    major, minor, abi = (int(re.search(r"#define FALIGN_%s (\d+)" % name, source).group(1))  # type: ignore[union-attr]
+                         for name in ("VERSION_MAJOR", "VERSION_MINOR", "ABI"))
+    return (major, minor), abi
+
+
 def enums(folder: str) -> Dict[str, int]:
     return {name: int(value) for body in re.findall(r"enum \{(.*?)\}", text(folder), flags=re.S)
             for name, value in re.findall(r"FALIGN_(\w+) = (\d+)", body)}

@@ -66,6 +66,15 @@ class Declarations(unittest.TestCase):
         self.assertEqual(falign.PROTOTYPES, headers.functions(include))
         self.assertGreater(len(falign.PROTOTYPES), 300)
 
+    def test_version_and_features(self):
+        major, minor, patch = map(int, falign.__version__.split("."))
+        self.assertEqual(falign.version_number(), major * 1000000 + minor * 1000 + patch)
+        known = {"cblas", "xsmm", "lapack", "files", "threads", "openmp"}
+        self.assertEqual({name for name in known if falign.has_feature(name)}, set(falign.features()))
+        self.assertEqual(len(set(falign.features())), len(falign.features()))
+        self.assertFalse(falign.has_feature("none such"))
+        self.assertEqual((falign.VERSION, falign.ABI), headers.versions(include))
+
     def test_enums(self):
         ours = {}
         for value in vars(falign).values():
@@ -305,6 +314,136 @@ class Analysis(unittest.TestCase):
     def test_product_angle(self):
         for thetas in falign.ProductAngle().draw(5):
             self.assertTrue(all(0 <= theta <= 180 for theta in thetas))
+
+    def test_terms_and_disturbance_by_order(self):
+        network = network_of()
+        rule = falign.Rule("fa", network).draw(0.3)
+        trainer, history = falign.Trainer(network, rule, 0.02), falign.History(network)
+        disturbance, terms = falign.Disturbance("none", history, rule), falign.Terms(history, rule)
+        trainer.set_history(history)
+        trainer.keep(falign.Needs.NEEDS_ACTIVITY)
+        self.assertEqual(history.used[1], 0)
+        trainer.run(batches_of(), 3)
+        self.assertEqual(history.used, (history.bytes(3), 0))
+        plain = terms.orders(trainer.trace, 1, [1, 2])
+        disturbed = disturbance.orders(trainer.trace, 1, [1, 2])
+        self.assertEqual([t.tolist() for t in disturbed], [t.tolist() for t in plain])
+        compared, dw = terms.compare(trainer.trace, 1, plain[0]), trainer.trace.view(falign.Quantity.DW, 1)
+        self.assertAlmostEqual(compared.angle, falign.angle(plain[0], rule.get_matrix(1), True), places=10)
+        self.assertAlmostEqual(compared.norm, falign.frobenius(plain[0]), places=14)
+        self.assertAlmostEqual(compared.ratio, compared.norm / falign.frobenius(dw), places=12)
+
+    def test_metric_of_terms(self):
+        network = network_of()
+        trainer = falign.Trainer(network, falign.Rule("fa", network).draw(0.3), 0.02)
+        trainer.set_history(falign.History(network, falign.Keep.KEEP_C))
+        values = trainer.observe(falign.Metric.terms([1]))
+        trainer.run(batches_of(), 3)
+        self.assertEqual([v.iteration for v in values if (v.metric, v.layer, v.order) == ("angle_t", 1, 1)], [1, 2])
+
+    def test_similarity(self):
+        s = falign.Similarity(2, 1, 2)
+        s.set_side(falign.Side.SIDE_PAST, [[1, 0], [0, 2]], [[1], [3]], [0, 1])
+        s.set_side(falign.Side.SIDE_PRESENT, [[1, 1], [2, 0]], [[2], [-1]], [0, 1])
+        # S_L = [[1, 2], [2, 0]], S_delta = [[2, -1], [6, -3]]; the diagonal is within
+        self.assertEqual(s.sums(falign.Pairs.PAIRS_WITHIN), (2, 1, -1, 2))
+        self.assertEqual(s.sums(falign.Pairs.PAIRS_BETWEEN), (2, 4, 5, 10))
+        for side in falign.Side:
+            s.classify(side, [1.0, 2.0], 0.5)
+        self.assertEqual(s.sums(falign.Pairs.PAIRS_WITHIN_WELL), (1, 1, 2, 2))
+        counts = s.histogram(falign.SimilarityOf.SIMILARITY_DELTA, 0.0, 4.0, 2)
+        self.assertEqual(list(counts.values()), [[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1]])
+        with self.assertRaises(falign.ShapeError):
+            s.set_side(falign.Side.SIDE_PAST, [[1, 0]], [[1]], [0, 1])
+        self.assertEqual(falign.similarity_matrix([[1, 0], [0, 2]], [[1, 1], [2, 0]]).tolist(), [[1, 2], [2, 0]])
+        self.assertEqual(falign.row_norms([[3, 4], [5, 12]]).tolist(), [5, 13])
+
+    def test_transformation_of_b(self):
+        m = falign.Transformation([[2.0, 1.0], [3.0, 4.0]])  # symmetric 2 2 2 4, skew 0 -1 1 0
+        angle, norm = m.apply([[1.0], [0.0]])  # (1, 0) M = (2, 1)
+        self.assertAlmostEqual(angle, math.degrees(math.atan2(1, 2)), places=12)
+        self.assertAlmostEqual(norm, math.sqrt(5), places=12)
+        self.assertAlmostEqual(m.skew_ratio([[1.0], [0.0]]), 1 / math.sqrt(8), places=12)
+
+    @optional
+    def test_plane(self):
+        network = network_of([12, 3, 10])
+        rule, path = falign.Rule("fa", network).draw(0.3), falign.Trajectory(network.parameters)
+        points = []
+        for seed in (1, 2, 3):
+            path.add(network.draw(0.3, 0.3, seed))
+            points.append(path[len(path) - 1])
+        plane = falign.Components(path, 2)
+        at = plane.project(points[0])
+        for got, want in zip(plane.point(at), points[0]):  # three points span the plane
+            self.assertAlmostEqual(got, want, places=12)
+        feedback = [0.0] * (12 * 3 + 3) + [rule.get_matrix(1)[j][i] for i in range(3) for j in range(10)] + [0.0] * 10
+        for got, want in zip(plane.project_feedback(network, rule), plane.project(feedback)):
+            self.assertAlmostEqual(got, want, places=12)
+        moved = plane.project_direction([p - m for p, m in zip(points[0], plane.mean)])
+        for got, want in zip(moved, at):
+            self.assertAlmostEqual(got, want, places=12)
+        batches, seen = batches_of(), []
+        loss = plane.loss_grid(network, batches, [at[0], 0.0], [at[1]], progress=lambda *t: seen.append(t))
+        network.draw(0.3, 0.3, 1)
+        self.assertAlmostEqual(loss[0][0] / falign.Trainer(network, rule, 0.1).evaluate(batches)[0], 1, places=10)
+        self.assertEqual(sorted(seen), [(1, 2), (2, 2)])
+        with self.assertRaises(falign.CancelledError):
+            plane.loss_grid(network, batches, [0.0], [0.0], progress=lambda done, total: True)
+
+    def test_small_calls(self):
+        a, b = [[1.0, 2.0], [3.0, 4.0]], [[0.0, 1.0], [1.0, 1.0]]
+        backend = falign.Backend()
+        self.assertEqual(backend.product(a, b).tolist(), [[2, 3], [4, 7]])
+        self.assertEqual(backend.product(a, b, transpose_a=True, alpha=2.0).tolist(), [[6, 8], [8, 12]])
+        self.assertEqual(falign.find_activation("tanh-relu"), falign.Activation.TANH_RELU)
+        self.assertEqual(falign.activation_name(falign.Activation.LOGISTIC), "logistic")
+        with self.assertRaises(falign.UnsupportedError):
+            falign.find_activation("none such")
+        rng = falign.Rng(1)
+        first = rng.block()
+        self.assertEqual((len(first), rng.position), (4, 1))
+        rng.position = 0
+        self.assertEqual(rng.block(), first)
+        points, labels = batches_of().points_of(1)
+        self.assertEqual((points, labels), (list(range(50, 100)), [p % 5 for p in range(50, 100)]))
+        tensors = falign.Tensors()
+        batches_of().code.export_to(tensors)
+        self.assertEqual(falign.Code.import_from(tensors).row(3).tolist(), batches_of().code.row(3).tolist())
+
+    @optional
+    def test_table(self):
+        tables = [falign.Table(condition="condition") for _ in range(2)]
+        for run, table in enumerate(tables):
+            table.set_condition("fa")
+            table.set_run(run)
+            table.add(falign.Value(7, "norm_w", 1, -1, 2.0 + 2 * run))
+        tables[0].append(tables[1])
+        row = tables[0][1]
+        self.assertEqual(row._replace(epoch=0.0), ("fa", 1, 7, 0.0, 1, -1, "norm_w", 4.0))
+        self.assertTrue(math.isnan(row.epoch))
+        tensors, again = falign.Tensors(), falign.Table(condition="condition")
+        tables[0].export_to(tensors)
+        again.import_from(tensors)
+        self.assertEqual([r.value for r in again], [2.0, 4.0])
+        with tempfile.TemporaryFile() as file:
+            again.write_descriptor(file.fileno())
+            file.seek(0)
+            self.assertEqual(file.read().splitlines()[1:], [b"fa,0,7,,1,,norm_w,2", b"fa,1,7,,1,,norm_w,4"])
+        with tempfile.TemporaryDirectory() as scratch:
+            again.write_summary(os.path.join(scratch, "s.csv"))
+            with open(os.path.join(scratch, "s.csv")) as file:
+                mean, sd, n = map(float, file.read().splitlines()[1].split(",")[-3:])
+        self.assertEqual((mean, n), (3, 2))
+        self.assertAlmostEqual(sd, math.sqrt(2), places=12)
+        config = falign.Config()
+        config["eta"] = 0.5
+        config.export_to(tensors)
+        other = falign.Config.import_from(tensors)
+        other.match(config)
+        other["eta"] = 0.25
+        with self.assertRaisesRegex(falign.InvalidError, "eta"):
+            other.match(config)
 
     @optional
     def test_files(self):
