@@ -14,6 +14,7 @@ import enum
 import itertools
 import operator
 import os
+import re
 import threading
 import weakref
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -574,11 +575,11 @@ def _run(name: str, *arguments: Any) -> Any:
     try:
         return getattr(_lib, "falign_" + name)(*arguments)
     except c.ArgumentError as error:
-        for kind in (OverflowError, ValueError):  # what ctypes has wrapped
-            _, found, message = str(error).partition(kind.__name__ + ": ")
-            if found:
-                raise kind("falign_%s: %s" % (name, message)) from None
-        raise
+        wrapped = re.search(r"\b(OverflowError|ValueError)(?:'>)?: (.*)", str(error), re.S)
+        if not wrapped:
+            raise
+        kind = OverflowError if wrapped.group(1) == "OverflowError" else ValueError
+        raise kind("falign_%s: %s" % (name, wrapped.group(2))) from None
 
 
 def _call(name: str, *arguments: Any) -> None:
