@@ -1415,7 +1415,8 @@ class Tensors(_Object):
 
 
 class History(_Object):
-    """The past steps of a run."""
+    """The past steps of a run: W[l], dW[l] (n[l] x n[l+1]) and b[l]; with Keep also C[l] = L[l-1]^T delta[l+1]
+    (n[l-1] x n[l+1]) and L[l-1]^T delta[d]. Set it with Trainer.set_history() before the first step."""
     _noun = "history"
 
     def __init__(self, network: Network, keep: Keep = Keep(0), window: int = 0):
@@ -1690,7 +1691,11 @@ class Compared(NamedTuple):
 
 
 class Terms(_Object):
-    """Alignment terms (eqs. 3, 4, 5, 8, 11) of a step that the history holds; each has the shape of W[l]."""
+    """Alignment terms of a step that the history holds, l = 1..d-1; each has the shape of W[l], n[l] x n[l+1].
+
+    dW[l][k] = orders 1..k + zero(k) + remainder (eq. 3), with T_l^o = eta {f'(zeta^o) o (L[l-1][k] dW[l-1][k-o])}^T
+    delta[l+1][k] and zeta^o = L[l-1][k] W[l-1][k-o] + b[l][k] (eq. 4). The trace has the batch's activity
+    (Trainer.keep(NEEDS_ACTIVITY)); linear terms (eq. 5) need Keep.KEEP_C, or KEEP_DIRECT under DFA (eq. 8)."""
     _noun = "terms"
 
     def __init__(self, history: History, rule: Rule, threads: int = 1):
@@ -1794,7 +1799,8 @@ class Similarity(_Object):
 
 
 class Decomposition(_Object):
-    """F[l] = F_hat[l] + F_perp[l] (eq. 7) of a rule with direct feedback."""
+    """F[l] = F_hat[l] + F_perp[l] (n[d] x n[l]; eq. 7) of a rule with direct feedback, F_hat[l] = Q[d-1] ... Q[l] with
+    Q[l] of n[l+1] x n[l]."""
     _noun = "decomposition"
 
     def __init__(self, rule: Rule):
