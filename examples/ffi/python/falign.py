@@ -12,8 +12,11 @@ import ctypes as c
 import ctypes.util
 import enum
 import itertools
+import operator
 import os
+import re
 import threading
+import weakref
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 try:
@@ -362,13 +365,28 @@ def _load() -> c.CDLL:
     raise ImportError("libfalign was not found; tried " + "; ".join(tried) + ". Name it in FALIGN_LIBRARY.")
 
 
+class _Ranged:
+    """An integer argument: ctypes alone would cut those that are too large or negative."""
+
+    def __init__(self, kind: Any):
+        size, signed = 8 * c.sizeof(kind), kind(-1).value < 0
+        self._kind, self._from, self._end = kind, -(1 << size - 1) if signed else 0, 1 << size - signed
+
+    def from_param(self, value: Any) -> Any:
+        number = operator.index(value.value if isinstance(value, c._SimpleCData) else value)
+        if not self._from <= number < self._end:
+            raise OverflowError("%d is not within %d to %d" % (number, self._from, self._end - 1))
+        return self._kind(number)
+
+
+_ARGUMENTS = {k: _Ranged(kind) if k in "iIlLz" else kind for k, kind in _KINDS.items()}
 _lib = _load()
 for _name, _codes in PROTOTYPES.items():
     try:
         _function = getattr(_lib, _name)
     except AttributeError:
         raise ImportError("%s has no %s" % (_lib._name, _name)) from None
-    _function.restype, _function.argtypes = _KINDS[_codes[0]], [_KINDS[k] for k in _codes[1:]]
+    _function.restype, _function.argtypes = _KINDS[_codes[0]], [_ARGUMENTS[k] for k in _codes[1:]]
 
 __version__ = _lib.falign_version().decode()
 if tuple(int(n) for n in __version__.split(".")[:2])[:1 if VERSION[0] else 2] != VERSION[:1 if VERSION[0] else 2]:
@@ -553,8 +571,19 @@ def _check(status: int) -> None:
         raise _ERRORS.get(Status(status), Error)(message)
 
 
+def _run(name: str, *arguments: Any) -> Any:
+    try:
+        return getattr(_lib, "falign_" + name)(*arguments)
+    except c.ArgumentError as error:
+        wrapped = re.search(r"\b(OverflowError|ValueError)(?:'>)?: (.*)", str(error), re.S)
+        if not wrapped:
+            raise
+        kind = OverflowError if wrapped.group(1) == "OverflowError" else ValueError
+        raise kind("falign_%s: %s" % (name, wrapped.group(2))) from None
+
+
 def _call(name: str, *arguments: Any) -> None:
-    _check(getattr(_lib, "falign_" + name)(*arguments))
+    _check(_run(name, *arguments))
 
 
 def _text(value: Optional[bytes]) -> str:
@@ -630,6 +659,9 @@ def _view(address: Optional[int], kind: Any, shape: Tuple[int, ...], owner: Any,
     count = (shape[0] - 1) * stride + cols if len(shape) == 2 and shape[0] else cols
     storage = (kind * count).from_address(address) if address is not None else (kind * count)()
     storage._owner = owner
+    if isinstance(owner, _Object):
+        for holder in [owner] + [kept for kept in owner._kept if isinstance(kept, _Object)]:
+            holder._views[id(storage)] = storage
     if _np is None:
         return Matrix(storage, shape, stride, writable=writable)
     array = _np.frombuffer(storage, dtype=kind)
@@ -745,6 +777,7 @@ class _Object:
 
     def __init__(self, handle: Optional[int], owned: bool = True, *keep: Any):
         self._handle, self._owned, self._kept = handle, owned, list(keep)
+        self._views: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
 
     @classmethod
     def _made(cls, function: str, *arguments: Any, keep: Sequence[Any] = ()) -> Any:
@@ -767,13 +800,23 @@ class _Object:
         _call(self._noun + "_" + name, self, *arguments)
 
     def _get(self, name: str, *arguments: Any) -> Any:
-        return getattr(_lib, "falign_%s_%s" % (self._noun, name))(self, *arguments)
+        return _run(self._noun + "_" + name, self, *arguments)
 
     def close(self) -> None:
-        """Gives the reference back now. Views that are still in use must not be read afterwards."""
+        """Gives the reference back, at once or, where views of it are still in use, when the last of them is gone."""
+        if self._handle is not None and self._views:
+            self._release_after_views()
         handle, self._handle = self._handle, None
         if handle is not None and self._owned:
             getattr(_lib, "falign_%s_destroy" % self._noun)(c.c_void_p(handle))
+
+    def _release_after_views(self) -> None:
+        """Hands the reference to an object that the views keep alive in this one's place."""
+        heir = _Object(self._handle, self._owned, *self._kept)
+        heir._noun = self._noun
+        for storage in self._views.values():
+            storage._owner = (storage._owner, heir)
+        self._views, self._owned = weakref.WeakValueDictionary(), False
 
     def __enter__(self) -> Any:
         return self
@@ -945,7 +988,8 @@ class Network(_Object):
 class Rule(_Object):
     """How the error travels back: Rule("fa", network), or a subclass with signal(rule, network, trace, l, out).
 
-    A subclass sets `name`, `feedback`, and may have adapt(rule, network, trace), save(tensors) and load(tensors)."""
+    A subclass sets `name`, `feedback`, and may have adapt(rule, network, trace), save(tensors) and load(tensors).
+    Its signal() is never called from several threads at once: Python's global lock would make them wait anyway."""
     _noun = "rule"
     name = "custom"
     feedback = Feedback.FEEDBACK_NONE
@@ -1022,7 +1066,7 @@ def _rule_entries(signal: Any, adapt: Any, save: Any, load: Any, widths: Tuple[i
     def run_adapt(_user: Any, rule: int, network: int, trace: int) -> Any:
         net = _borrow(Network, network)
         return adapt(_borrowed_rule(rule, net), net, Trace(trace))
-    return {"signal" + _SUFFIX[precision]: _thunk("ipppp" "Ip", run_signal),
+    return {"signal" + _SUFFIX[precision]: _thunk("ippppIp", run_signal),
             "adapt": _thunk("ipppp", run_adapt) if adapt else None,
             "save": _thunk("ipp", lambda _u, t: save(_borrow(Tensors, t))) if save else None,
             "load": _thunk("ipp", lambda _u, t: load(_borrow(Tensors, t))) if load else None}
@@ -1371,7 +1415,8 @@ class Tensors(_Object):
 
 
 class History(_Object):
-    """The past steps of a run."""
+    """The past steps of a run: W[l], dW[l] (n[l] x n[l+1]) and b[l]; with Keep also C[l] = L[l-1]^T delta[l+1]
+    (n[l-1] x n[l+1]) and L[l-1]^T delta[d]. Set it with Trainer.set_history() before the first step."""
     _noun = "history"
 
     def __init__(self, network: Network, keep: Keep = Keep(0), window: int = 0):
@@ -1426,6 +1471,14 @@ class Trainer(_Object):
     @property
     def rule(self) -> Rule:
         return self.__dict__.get("_rule") or _borrowed_rule(self._get("rule"), self.network)
+
+    @property
+    def backend(self) -> Backend:
+        return _borrow(Backend, self._get("backend"), self)  # type: ignore[no-any-return]
+
+    def start_norm(self, l: int) -> float:
+        """||W[l]||_F before the first update."""
+        return float(self._get("start_norm", l))
 
     iteration = property(lambda self: int(self._get("iteration")))
     eta = property(lambda self: float(self._get("eta")), lambda self, eta: self._do("set_eta", eta))
@@ -1638,7 +1691,11 @@ class Compared(NamedTuple):
 
 
 class Terms(_Object):
-    """Alignment terms (eqs. 3, 4, 5, 8, 11) of a step that the history holds; each has the shape of W[l]."""
+    """Alignment terms of a step that the history holds, l = 1..d-1; each has the shape of W[l], n[l] x n[l+1].
+
+    dW[l][k] = orders 1..k + zero(k) + remainder (eq. 3), with T_l^o = eta {f'(zeta^o) o (L[l-1][k] dW[l-1][k-o])}^T
+    delta[l+1][k] and zeta^o = L[l-1][k] W[l-1][k-o] + b[l][k] (eq. 4). The trace has the batch's activity
+    (Trainer.keep(NEEDS_ACTIVITY)); linear terms (eq. 5) need Keep.KEEP_C, or KEEP_DIRECT under DFA (eq. 8)."""
     _noun = "terms"
 
     def __init__(self, history: History, rule: Rule, threads: int = 1):
@@ -1697,7 +1754,7 @@ class Terms(_Object):
 
 class Sums(NamedTuple):
     """Pairs of a group, and their sums of S_L, of S_delta and of S_delta S_L (eq. 12)."""
-    count: int
+    pairs: int
     l: float
     delta: float
     product: float
@@ -1726,9 +1783,9 @@ class Similarity(_Object):
         self._do("classify", side, values, count, share)
 
     def sums(self, pairs: Pairs) -> Sums:
-        count, sums = c.c_uint64(), [c.c_double() for _ in range(3)]
-        self._do("sums", pairs, *map(c.byref, (count, *sums)))
-        return Sums(count.value, *(x.value for x in sums))
+        out: List[Any] = [c.c_uint64()] + [c.c_double() for _ in range(3)]
+        self._do("sums", pairs, *map(c.byref, out))
+        return Sums(*(x.value for x in out))
 
     def histogram(self, quantity: SimilarityOf, low: float, high: float, bins: int,
                   threads: int = 1) -> Dict[Pairs, List[int]]:
@@ -1742,7 +1799,8 @@ class Similarity(_Object):
 
 
 class Decomposition(_Object):
-    """F[l] = F_hat[l] + F_perp[l] (eq. 7) of a rule with direct feedback."""
+    """F[l] = F_hat[l] + F_perp[l] (n[d] x n[l]; eq. 7) of a rule with direct feedback, F_hat[l] = Q[d-1] ... Q[l] with
+    Q[l] of n[l+1] x n[l]."""
     _noun = "decomposition"
 
     def __init__(self, rule: Rule):
@@ -1865,7 +1923,6 @@ class Components(_Object):
             self._do("project", given, given.cols, storage, len(storage))
         return array
 
-
     def project_direction(self, direction: Any) -> Any:
         """Coordinates of a direction, such as an update: the mean is not taken away."""
         array, storage = _new(c.c_double, len(self))
@@ -1937,8 +1994,8 @@ class Table(_Object):
     def __getitem__(self, i: int) -> Row:
         if not 0 <= i < len(self):
             raise IndexError(i)
-        out = [c.c_char_p(), c.c_int64(), c.c_int64(), c.c_double(), c.c_int64(), c.c_int64(), c.c_char_p(),
-               c.c_double()]
+        out: List[Any] = [c.c_char_p(), c.c_int64(), c.c_int64(), c.c_double(), c.c_int64(), c.c_int64(),
+                          c.c_char_p(), c.c_double()]
         self._do("row", i, *map(c.byref, out))
         values: List[Any] = [o.value.decode() if isinstance(o.value, bytes) else o.value for o in out]
         return Row(*values)

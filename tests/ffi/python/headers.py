@@ -60,6 +60,25 @@ def enums(folder: str) -> Dict[str, int]:
             for name, value in re.findall(r"FALIGN_(\w+) = (\d+)", body)}
 
 
+def callbacks(folder: str) -> Dict[str, str]:
+    """The codes of each function pointer in a table, by table.entry, and of each callback type, by name."""
+    source, found = text(folder), {}
+    known = dict(KINDS)
+    for integer, name in re.findall(r"typedef (\w+) (falign_\w+);", source):
+        known[name] = KINDS.get(integer, "p")
+
+    def codes(result: str, arguments: str) -> str:
+        return kind(result, known) + "".join(kind(a, known) for a in split(" ".join(arguments.split())))
+    for result, name, arguments in re.findall(r"typedef (\w+) \(\*(falign_\w+_fn)\)\(([^;]*)\);", source):
+        found[name] = codes(result, arguments)
+    for table, body in re.findall(r"typedef struct (falign_\w+_table) \{(.*?)\} \1;", source, flags=re.S):
+        for result, name, arguments in re.findall(r"(\w+) \(\*(\w+)\)\(([^;]*)\);", body):
+            found[table + "." + name] = codes(result, arguments)
+        for type_name, name in re.findall(r"(falign_\w+_fn) (\w+);", body):
+            found[table + "." + name] = found[type_name]
+    return found
+
+
 def tables(folder: str) -> Dict[str, List[Tuple[str, str]]]:
     found = {}
     for name, body in re.findall(r"typedef struct (falign_\w+_table) \{(.*?)\} \1;", text(folder), flags=re.S):

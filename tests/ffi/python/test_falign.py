@@ -4,6 +4,7 @@
 import gc
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,17 @@ def network_of(widths=WIDTHS, precision=F64):
 def batches_of(points=100):
     data = falign.Dataset.synthetic(points, 12, 5, 0.6, 0.0)
     return falign.Batches(data, falign.Code.n_hot(5, 10, 2), 50)
+
+
+# Functions that the module does not name, although it may call them.
+EXCEPTIONS = [
+    "disturbance_create_feedback", "disturbance_create_linear", "disturbance_create_none", "disturbance_create_rows",
+    "norm_create_columns", "norm_create_matrices",  # by the kind that the caller names
+    "history_get",  # by History.get, outside its class
+    "network_view_bias", "network_view_weights", "rule_view_feedback",  # const twins of those that lend
+    "rule_create_bp", "rule_create_dfa", "rule_create_fa",  # rule_create_named makes them
+    "norm_name", "rule_name", "status_name", "trace_backend", "trainer_history",  # Python keeps the same itself
+]
 
 
 def rows_of(matrix):
@@ -84,6 +96,28 @@ class Declarations(unittest.TestCase):
         theirs = headers.enums(include)
         theirs.update(F32=1, F64=2)
         self.assertEqual(ours, theirs)
+
+    def test_every_function_is_used(self):
+        with open(falign.__file__) as file:
+            parts = file.read().split('""".strip()')[1].split("\nclass ")
+        nouns = [(re.search(r'_noun = "(\w+)"', part), part) for part in parts]
+        unused = set()
+        for name in falign.PROTOTYPES:
+            stem = re.sub("_f(32|64)$", "", name)
+            if not any(re.search(r'"%s(_f64)?"|%s\b' % (stem[7:], stem), part)
+                       or noun and stem.startswith("falign_%s_" % noun.group(1))
+                       and re.search('"%s(_f64)?"' % stem[8 + len(noun.group(1)):], part) for noun, part in nouns):
+                unused.add(stem[7:])
+        self.assertEqual({name for name in unused if not name.endswith("_destroy")}, set(EXCEPTIONS))
+
+    def test_callbacks(self):
+        theirs = headers.callbacks(include)
+        theirs = {kind for name, kind in theirs.items() if not name.startswith("falign_map")} | {"vpppz"}
+        with open(falign.__file__) as file:
+            source = file.read()
+        for kind in theirs - {"vp"}:  # vp: destroy
+            self.assertTrue('"%s"' % kind in source, kind)
+        self.assertEqual(set(re.findall(r'_thunk\("(\w+)"', source)) - theirs, set())
 
     def test_tables(self):
         for name, fields in headers.tables(include).items():
@@ -189,6 +223,22 @@ class Storage(unittest.TestCase):
         trainer.close()
         self.assertEqual(len(falign._live), before - 1)
 
+    def test_closed_while_viewed(self):
+        freed, destroy = [], falign._lib.falign_network_destroy
+        falign._lib.falign_network_destroy = lambda handle: freed.append(1) or destroy(handle)
+        try:
+            network = network_of()
+            view, copy = network.weights(0), network.get_weights(0).tolist()
+            network.close()
+            with self.assertRaises(ValueError):
+                network.weights(0)
+            self.assertEqual((freed, view.tolist()), ([], copy))
+            del view
+            gc.collect()
+            self.assertEqual(freed, [1])
+        finally:
+            falign._lib.falign_network_destroy = destroy
+
     def test_strides(self):
         wide = memoryview(bytearray(8 * 12 * 16)).cast("B").cast("d", [12, 16])
         wide[3, 4] = 2.0
@@ -214,6 +264,46 @@ class Errors(unittest.TestCase):
             network_of().set_weights(0, [[0.0] * 12] * 8)
         self.assertEqual(str(caught.exception), "W[0] is 12 x 8, got 8 x 12")
         self.assertIsInstance(caught.exception, ValueError)
+
+    def test_integers_out_of_range(self):
+        network = network_of()
+        for call in (lambda: network.draw(0.3, 0.3, -1), lambda: network.draw(0.3, 0.3, 1 << 64),
+                     lambda: network.weights(-1), lambda: network.activation(1 << 32),
+                     lambda: batches_of().get(-1), lambda: falign.Rng(1, 1 << 32)):
+            with self.assertRaises(OverflowError):
+                call()
+
+    def test_adapt_save_and_load(self):
+        class Counting(PythonFa):
+            seen = []
+
+            @staticmethod
+            def adapt(rule, network, trace):
+                Counting.seen.append((trace.iteration, len(trace.view(falign.Quantity.DW, 1))))
+
+            @staticmethod
+            def save(tensors):
+                tensors.add("rule.count", [[len(Counting.seen)]])
+
+            @staticmethod
+            def load(tensors):
+                Counting.seen[:] = [None] * int(tensors["rule.count"][0][0])
+        network, tensors = network_of(), falign.Tensors()
+        rule = Counting(None, network).draw(0.3)
+        falign.Trainer(network, rule, 0.02).run(batches_of(), 2)
+        self.assertEqual(Counting.seen, [(0, 8), (1, 8)])
+        rule.export_to(tensors)
+        Counting.seen.append(None)
+        rule.import_from(tensors)
+        self.assertEqual(Counting.seen, [None, None])
+
+    def test_callback_class(self):
+        network = network_of()
+        trainer = falign.Trainer(network, Failing(None, network), 0.02)
+        with self.assertRaises(KeyError) as caught:
+            trainer.run(batches_of(), 1)
+        self.assertIs(type(caught.exception.__cause__), falign.CallbackError)
+        self.assertIn("no feedback today", str(caught.exception.__cause__))
 
     def test_statuses(self):
         with self.assertRaises(falign.InvalidError):
@@ -397,6 +487,13 @@ class Analysis(unittest.TestCase):
         self.assertEqual(backend.product(a, b).tolist(), [[2, 3], [4, 7]])
         self.assertEqual(backend.product(a, b, transpose_a=True, alpha=2.0).tolist(), [[6, 8], [8, 12]])
         self.assertEqual(falign.find_activation("tanh-relu"), falign.Activation.TANH_RELU)
+        network = network_of()
+        trainer = falign.Trainer(network, falign.Rule("bp", network), 0.1, backend=falign.Backend("builtin"))
+        self.assertEqual(trainer.backend.name, "builtin")
+        start = falign.frobenius(network.weights(1))
+        trainer.run(batches_of(), 1)
+        self.assertAlmostEqual(trainer.start_norm(1), start, places=12)
+        self.assertNotAlmostEqual(falign.frobenius(network.weights(1)), start, places=12)
         self.assertEqual(falign.activation_name(falign.Activation.LOGISTIC), "logistic")
         with self.assertRaises(falign.UnsupportedError):
             falign.find_activation("none such")
