@@ -43,7 +43,7 @@ static falign_status run_step(falign_trainer *trainer, falign_batches *batches, 
 }
 
 falign_status falign_trainer_run(falign_trainer *trainer, falign_batches *batches, uint64_t until) {
-  FAL_GIVEN(trainer);
+  FAL_TRY(fal_check_idle(trainer)); /* before the cancel request and the batches, which are the outer run's */
   FAL_TRY(fal_check_batches(trainer, batches));
   falign_status status = FALIGN_OK;
   fal_refs_keep(&trainer->refs); /* a callback may give the caller's reference back */

@@ -129,13 +129,13 @@ void fal_leave(const falign_trainer *trainer, fal_phase before) {
   falign_trainer_destroy((falign_trainer *)trainer);
 }
 
-static falign_status check_idle(const falign_trainer *trainer) {
+falign_status fal_check_idle(const falign_trainer *trainer) {
   FAL_GIVEN(trainer);
   return trainer->work ? check_phase(trainer, FAL_IDLE) : FALIGN_OK;
 }
 
 falign_status falign_trainer_set_eta(falign_trainer *trainer, double eta) {
-  FAL_TRY(check_idle(trainer));
+  FAL_TRY(fal_check_idle(trainer));
   FAL_TRY(check_eta(eta, trainer->network->precision));
   trainer->eta = eta;
   return FALIGN_OK;
@@ -144,7 +144,7 @@ falign_status falign_trainer_set_eta(falign_trainer *trainer, double eta) {
 double falign_trainer_eta(const falign_trainer *trainer) { return trainer->eta; }
 
 falign_status falign_trainer_set_norm(falign_trainer *trainer, const falign_norm *norm) {
-  FAL_TRY(check_idle(trainer));
+  FAL_TRY(fal_check_idle(trainer));
   const falign_norm *old = trainer->norm;
   if (norm) fal_norm_keep(norm);
   trainer->norm = norm;
@@ -153,7 +153,7 @@ falign_status falign_trainer_set_norm(falign_trainer *trainer, const falign_norm
 }
 
 falign_status falign_trainer_set_backend(falign_trainer *trainer, const falign_backend *backend) {
-  FAL_TRY(check_idle(trainer));
+  FAL_TRY(fal_check_idle(trainer));
   FAL_GIVEN(backend);
   const falign_backend *old = trainer->backend;
   fal_backend_keep(backend);
@@ -166,7 +166,7 @@ falign_status falign_trainer_set_backend(falign_trainer *trainer, const falign_b
 const falign_backend *falign_trainer_backend(const falign_trainer *trainer) { return trainer->backend; }
 
 falign_status falign_trainer_set_threads(falign_trainer *trainer, uint32_t threads) {
-  FAL_TRY(check_idle(trainer));
+  FAL_TRY(fal_check_idle(trainer));
   FAL_TRY(fal_pool_check(threads));
   fal_work *work = trainer->work;
   if (threads == work->threads) return FALIGN_OK;
@@ -189,14 +189,14 @@ falign_status falign_trainer_set_threads(falign_trainer *trainer, uint32_t threa
 uint32_t falign_trainer_threads(const falign_trainer *trainer) { return trainer->work->threads; }
 
 falign_status falign_trainer_keep(falign_trainer *trainer, int32_t needs) {
-  FAL_TRY(check_idle(trainer));
+  FAL_TRY(fal_check_idle(trainer));
   if (needs & ~FAL_NEEDS_ALL) return fal_fail(FALIGN_INVALID, "needs of %d are unknown", needs);
   trainer->keep = needs;
   return FALIGN_OK;
 }
 
 falign_status falign_trainer_set_history(falign_trainer *trainer, falign_history *history) {
-  FAL_TRY(check_idle(trainer));
+  FAL_TRY(fal_check_idle(trainer));
   if (history && history->network != trainer->network)
     return fal_fail(FALIGN_SHAPE, "the history was made for another network");
   if (history) fal_history_keep_reference(history);
@@ -321,7 +321,7 @@ static falign_status import(falign_trainer *trainer, const falign_tensors *tenso
 }
 
 falign_status falign_trainer_import(falign_trainer *trainer, const falign_tensors *tensors) {
-  FAL_TRY(check_idle(trainer));
+  FAL_TRY(fal_check_idle(trainer));
   FAL_GIVEN(tensors);
   double *start_norm = fal_zalloc(trainer->network->layers, sizeof *start_norm);
   if (!start_norm) return fal_fail_memory("norms", trainer->network->layers, sizeof *start_norm);

@@ -106,6 +106,8 @@ typedef struct {
 } fal_pass;
 
 /* trainer.c */
+/* For what a trainer that is at work refuses from its callbacks; touches nothing, so that they may be on any thread. */
+falign_status fal_check_idle(const falign_trainer *trainer);
 /* Begins what only an idle trainer may do, or an evaluation also while observers look. Keeps a reference until
  * fal_leave(), since a callback may give the caller's back. */
 falign_status fal_enter(const falign_trainer *trainer, fal_phase phase, fal_phase *before);

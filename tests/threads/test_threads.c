@@ -323,12 +323,14 @@ typedef struct {
   falign_batches *batches;
   atomic_int calls, refused, served, gone;
   bool destroys; /* the callback gives the trainer back */
+  bool cancels;  /* the callback asks the run that it is within to end */
 } phone;
 
 /* All that a trainer refuses while it is at work; counts as one call. */
 static void call_at_work(phone *p) {
   falign_trainer *own = p->by.trainer;
   double x[7] = {0};
+  if (p->cancels) falign_trainer_cancel(own);
   bool refused =
       falign_trainer_step_f64(own, x, 1, 7, 7, x, 4, 4) == FALIGN_INVALID &&
       falign_trainer_run(own, p->batches, UINT64_MAX) == FALIGN_INVALID &&
@@ -566,6 +568,21 @@ START_TEST(cancelled_while_running) {
 }
 END_TEST
 
+/* The runs that callbacks ask for in vain do not take a request that is for the run they are within. */
+START_TEST(cancelled_from_signals) {
+  phone p;
+  draw_task();
+  for (uint32_t threads = 1; threads <= several(); threads++) {
+    open_phone(&p, threads);
+    p.cancels = true;
+    fails(FALIGN_CANCELLED, "cancelled at iteration 1", falign_trainer_run(p.by.trainer, p.batches, 6));
+    ck_assert_int_gt(atomic_load(&p.calls), 0);
+    ck_assert_int_eq(atomic_load(&p.refused), atomic_load(&p.calls));
+    close_phone(&p);
+  }
+}
+END_TEST
+
 /* A request outside a run is kept for the next one that has something to do. */
 START_TEST(cancelled_before_and_after) {
   draw_task();
@@ -681,6 +698,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, destroyed_within_its_own_calls);
   tcase_add_test(tests, progress_finds_an_idle_trainer);
   tcase_add_test(tests, cancelled_while_running);
+  tcase_add_test(tests, cancelled_from_signals);
   tcase_add_test(tests, cancelled_before_and_after);
   tcase_add_test(tests, cancelled_by_a_signal_handler);
   tcase_add_test(tests, forked_before_and_after_use);
