@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -98,8 +99,16 @@ using progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
 namespace detail {
 
-/* What the caller's functions have thrown, until the call that ran them takes it. Exceptions are told apart by their
- * texts, which the library puts into its message: rules, backends and the like may serve several threads at once. */
+struct activations;
+
+/* The order of all calls and exceptions. */
+inline std::uint64_t now() noexcept {
+  static std::atomic<std::uint64_t> next{0};
+  return next++;
+}
+
+/* What the caller's functions have thrown, until the call that ran them takes it: it is not older than the call, and
+ * its text is in the library's message, since rules, backends and the like may serve several threads at once. */
 class outbox {
  public:
   outbox() = default;
@@ -107,34 +116,22 @@ class outbox {
   outbox &operator=(const outbox &) = delete;
   virtual ~outbox() = default;
 
-  /* An empty text: the first call that looks takes it, whatever its message. */
+  /* An empty text: any call that was under way takes it, whatever its message. */
   void put(std::exception_ptr thrown, const char *text) noexcept try {
     const std::string begin = std::string(text).substr(0, 256); /* long messages are cut by the library */
     const std::lock_guard<std::mutex> lock(mutex_);
-    take_of(begin.c_str(), true);
-    if (waiting_.size() == 16) waiting_.erase(waiting_.begin());
-    waiting_.push_back({std::move(thrown), begin});
+    const auto same = [&](const letter &each) { return each.text == begin; };
+    waiting_.erase(std::remove_if(waiting_.begin(), waiting_.end(), same), waiting_.end());
+    if (waiting_.size() == 64) waiting_.erase(waiting_.begin());
+    waiting_.push_back({now(), begin, std::move(thrown)});
   } catch (...) { /* no memory: the call ends with the message alone */
   }
 
-  /* What a failure with this message comes from, if anything; NULL after a success. */
-  virtual std::exception_ptr take(const char *message) noexcept {
+  /* What a call that began at `since` and failed with this message, or NULL if it did not, comes from, if anything. */
+  virtual std::exception_ptr take(std::uint64_t since, const char *message) noexcept {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return take_of(message, false);
-  }
-
-  /* Whether functions live here that C objects call. */
-  virtual bool holds_functions() const noexcept { return false; }
-
- private:
-  struct letter {
-    std::exception_ptr thrown;
-    std::string text;
-  };
-
-  std::exception_ptr take_of(const char *message, bool exactly) noexcept {
-    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const letter &each) {
-      if (exactly) return each.text == message;
+    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [=](const letter &each) {
+      if (each.put < since) return false;
       return each.text.empty() || (message != nullptr && std::strstr(message, each.text.c_str()) != nullptr);
     });
     if (found == waiting_.end()) return nullptr;
@@ -142,6 +139,18 @@ class outbox {
     waiting_.erase(found);
     return thrown;
   }
+
+  /* Whether functions live here that C objects call. */
+  virtual bool holds_functions() const noexcept { return false; }
+  /* Itself, where it is the box of a network of the caller's; needs no RTTI. */
+  virtual activations *of_network() noexcept { return nullptr; }
+
+ private:
+  struct letter {
+    std::uint64_t put;
+    std::string text;
+    std::exception_ptr thrown;
+  };
 
   std::mutex mutex_;
   std::vector<letter> waiting_;
@@ -151,10 +160,10 @@ using box = std::shared_ptr<outbox>;
 /* The boxes of all that one object may run. */
 struct group : outbox {
   explicit group(std::vector<box> of) : members(std::move(of)) {}
-  std::exception_ptr take(const char *message) noexcept override {
-    std::exception_ptr first = outbox::take(message);
+  std::exception_ptr take(std::uint64_t since, const char *message) noexcept override {
+    std::exception_ptr first = outbox::take(since, message);
     for (const box &member : members) {
-      std::exception_ptr thrown = member ? member->take(message) : nullptr;
+      std::exception_ptr thrown = member ? member->take(since, message) : nullptr;
       if (!first) first = std::move(thrown);
     }
     return first;
@@ -172,12 +181,20 @@ struct function_box : outbox {
   const F function;
 };
 
-inline void check(falign_status status, outbox *of = nullptr) {
+inline void check(falign_status status) {
+  if (status != FALIGN_OK) throw error(status, falign_last_error());
+}
+
+/* Calls f, which may run functions whose exceptions go to `of`; it may be NULL. */
+template <class F, class... Arguments>
+void run(outbox *of, F f, Arguments... arguments) {
+  const std::uint64_t since = now();
+  const falign_status status = f(arguments...);
   if (of != nullptr) {
-    const std::exception_ptr thrown = of->take(status == FALIGN_OK ? nullptr : falign_last_error());
+    const std::exception_ptr thrown = of->take(since, status == FALIGN_OK ? nullptr : falign_last_error());
     if (thrown) std::rethrow_exception(thrown);
   }
-  if (status != FALIGN_OK) throw error(status, falign_last_error());
+  check(status);
 }
 
 inline falign_status keep(outbox &of, falign_status status, const char *text) noexcept {
@@ -229,7 +246,7 @@ struct custom {
 template <class C, class Own, class Make, class Table, class... Arguments>
 C *create_custom(std::unique_ptr<Own> own, Make make, const Table &table, Arguments... arguments) {
   C *out = nullptr;
-  check(make(&table, own.get(), arguments..., &out), own->thrown.get());
+  run(own->thrown.get(), make, &table, static_cast<void *>(own.get()), arguments..., &out);
   own.release(); /* the C object destroys it */
   return out;
 }
@@ -325,7 +342,7 @@ class object {
   template <class F, class... Arguments>
   void call(F f, Arguments... arguments) const {
     const detail::box box = box_;
-    detail::check(f(c_, arguments...), box.get());
+    detail::run(box.get(), f, c_, arguments...);
   }
 
  private:
@@ -691,6 +708,7 @@ namespace detail {
 /* The caller's activations, by layer; C has but pointers to them. */
 struct activations : outbox {
   bool holds_functions() const noexcept override { return !functions.empty(); }
+  activations *of_network() noexcept override { return this; }
   std::map<std::uint32_t, std::shared_ptr<void>> functions;
 };
 
@@ -747,7 +765,7 @@ class network : public object<falign_network, falign_network_destroy> {
   template <class F, class D>
   void set_activation(std::uint32_t l, F f, D df) {
     using own = detail::activation<F, D>;
-    auto *const kept = dynamic_cast<detail::activations *>(thrown().get());
+    detail::activations *const kept = thrown() ? thrown()->of_network() : nullptr;
     if (kept == nullptr) throw error(FALIGN_UNSUPPORTED, "activations of one's own cannot be set within a callback");
     const auto made = std::make_shared<own>(own{std::move(f), std::move(df), kept});
     auto &place = kept->functions[l]; /* before the call, after which nothing may fail */
@@ -1328,7 +1346,7 @@ inline void run(std::uint32_t runs, std::uint32_t threads, std::function<void(st
     auto &of = *static_cast<decltype(own) *>(user);
     return detail::guard(of, [&] { of.function(number); });
   };
-  detail::check(falign_ensemble_run(runs, threads, one, &own), &own);
+  detail::run(&own, falign_ensemble_run, runs, threads, one, &own);
 }
 
 /** trainer::run() with each, trainers[i] on batches[i]. */
@@ -1343,7 +1361,7 @@ inline void train(const std::vector<trainer *> &trainers, const std::vector<batc
     c_trainers.push_back(each->get());
   }
   for (const batches *const each : on) c_batches.push_back(each->get());
-  detail::check(falign_ensemble_train(c_trainers.data(), c_batches.data(), c_trainers.size(), until, threads), &thrown);
+  detail::run(&thrown, falign_ensemble_train, c_trainers.data(), c_batches.data(), c_trainers.size(), until, threads);
 }
 
 }  // namespace ensemble
@@ -1641,9 +1659,8 @@ class components : public object<falign_components, falign_components_destroy> {
     const bool told = static_cast<bool>(report);
     const auto own = std::make_shared<detail::function_box<progress>>(std::move(report));
     detail::group thrown({own, of.thrown()});
-    detail::check(falign_components_loss_grid(get(), a, b, of.get(), on.get(), x.data(), x.size(), y.data(), y.size(),
-                                              threads, told ? detail::report : nullptr, own.get(), out.data()),
-                  &thrown);
+    detail::run(&thrown, falign_components_loss_grid, get(), a, b, of.get(), on.get(), x.data(), x.size(), y.data(),
+                y.size(), threads, told ? detail::report : nullptr, own.get(), out.data());
     return out;
   }
 

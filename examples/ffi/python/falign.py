@@ -538,34 +538,36 @@ class CallbackError(Error):
 _ERRORS = {e.status: e for e in (InvalidError, ShapeError, OutOfMemoryError, FileError, FormatError, DivergedError,
                                  UnsupportedError, CancelledError, CallbackError)}
 
-# Exceptions of callbacks on their way out: (message or None, thread, exception).
-_raised: "collections.deque[Tuple[Optional[str], int, BaseException]]" = collections.deque(maxlen=256)
+# Exceptions of callbacks on their way out: (time, message or None, thread, exception). Times are the order of all calls
+# and exceptions: a call takes none that is older than itself.
+_raised: "collections.deque[Tuple[int, Optional[str], int, BaseException]]" = collections.deque(maxlen=256)
+_time = itertools.count()
 
 
 def _keep_exception(error: BaseException, says: bool = True) -> int:
     """Keeps what a callback raised for the call that ran it. Without a status to return it is found by its thread."""
     message = ("%s: %s" % (type(error).__name__, error))[:500]
-    _raised.append((message if says else None, threading.get_ident(), error))
+    _raised.append((next(_time), message if says else None, threading.get_ident(), error))
     if says:
         _lib.falign_set_last_error(message.encode("utf-8", "replace"))
     return error.status if isinstance(error, Error) else Status.CALLBACK
 
 
-def _check(status: int) -> None:
+def _check(status: int, since: int) -> None:
     if status == Status.OK and not _raised:
         return
     message = _lib.falign_last_error().decode("utf-8", "replace") if status else ""
-    here = threading.get_ident()
-    mine = [e for e in _raised if e[1] == here]
+    recent = [e for e in _raised if e[0] >= since]
+    mine = [e for e in recent if e[2] == threading.get_ident()]
     # A function without a status may have run on any thread, and again after it raised.
-    unsaid = [e for e in (_raised if status else mine) if e[0] is None]
-    said = [e for e in _raised if status and e[0] is not None and e[0] in message]
+    unsaid = [e for e in (recent if status else mine) if e[1] is None]
+    said = [e for e in recent if status and e[1] is not None and e[1] in message]
     found = said or unsaid or mine
     for entry in found if found is not said else said[:1]:
         if entry in _raised:
             _raised.remove(entry)
     if found and (status or unsaid):
-        raised = found[0][2]
+        raised = found[0][3]
         raise raised from (_ERRORS.get(Status(status), Error)(message) if status else Error("a callback failed"))
     if status:
         raise _ERRORS.get(Status(status), Error)(message)
@@ -583,7 +585,8 @@ def _run(name: str, *arguments: Any) -> Any:
 
 
 def _call(name: str, *arguments: Any) -> None:
-    _check(_run(name, *arguments))
+    since = next(_time)
+    _check(_run(name, *arguments), since)
 
 
 def _text(value: Optional[bytes]) -> str:
@@ -1193,7 +1196,8 @@ class Metric(_Object):
             seen: Trainer = _borrow(Trainer, trainer)
 
             def one(value: float, layer: int = -1, order: int = -1, metric: str = name) -> None:
-                _check(send(emit_user, seen.iteration, metric.encode(), layer, order, value))
+                since = next(_time)
+                _check(send(emit_user, seen.iteration, metric.encode(), layer, order, value), since)
             return measure(seen, None if trace is None else Trace(trace), one)
         _custom(self, "falign_metric_table", "metric_create_custom", name,
                 {"needs": int(self.needs), "measure": _thunk("ippppp", run)})

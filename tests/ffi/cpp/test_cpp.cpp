@@ -392,6 +392,21 @@ void test_exceptions_are_not_stale() {
   t.trainer.observe(angle, 1, [](auto &&...) { throw falign::error(FALIGN_IO, "the disk is full"); });
   EXPECT(falign_trainer_run(t.trainer.get(), t.batches.get(), 1) == FALIGN_IO);  // the status that was thrown
   EXPECT(std::string(falign_last_error()) == "the disk is full");
+
+  int count = 0;  // not even for one of the same text
+  falign::rule_table table;
+  table.name = "counting";
+  table.signal_f64 = [&count](auto &&...) { throw own_failure{++count}; };
+  setting u(table);
+  EXPECT(falign_trainer_run(u.trainer.get(), u.batches.get(), 1) == FALIGN_CALLBACK);
+  EXPECT(count > 0);
+  count = 100;
+  EXPECT(number_of([&] { u.trainer.run(u.batches, 1); }) > 100);
+
+  setting v;  // what progress throws has no text
+  v.trainer.set_progress([](auto &&...) -> bool { throw own_failure{1}; });
+  EXPECT(falign_trainer_run(v.trainer.get(), v.batches.get(), 1) == FALIGN_CANCELLED);
+  v.trainer.set_eta(0.1);
 }
 
 // ---- Who gives back what when ----

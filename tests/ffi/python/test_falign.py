@@ -350,6 +350,19 @@ class Errors(unittest.TestCase):
         with self.assertRaises(KeyError):
             falign.Backend("mine", gemm=fail)
 
+    def test_exceptions_of_earlier_calls_stay_away(self):
+        def fail(*_, **__):
+            raise KeyError("not today")
+        network = falign.Network([12, 9, 10]).draw(0.3)
+        trainer = falign.Trainer(network, falign.Rule("fa", network).draw(0.3), 0.02)
+        trainer.set_progress(fail)
+        self.assertEqual(falign._run("trainer_run", trainer, batches_of(), 1), falign.Status.CANCELLED)  # and not taken
+        trainer.set_progress(None)
+        with self.assertRaisesRegex(falign.InvalidError, "eta"):
+            trainer.eta = -1
+        trainer.eta = 0.1
+        falign._raised.clear()
+
     def test_library_is_missing(self):
         environment = dict(os.environ, FALIGN_LIBRARY="/none/such.so", PYTHONPATH=folder)
         done = subprocess.run([sys.executable, "-c", "import falign"], env=environment, stderr=subprocess.PIPE)
