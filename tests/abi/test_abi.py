@@ -118,6 +118,14 @@ def test_type_names():
     broken("dataset", "typedef int32_t falign_part;", "#define falign_part int32_t", "falign_part is gone")
 
 
+def test_macros():
+    broken("terms", "#define FALIGN_TERMS_MAX_DEGREE 10", "", "FALIGN_TERMS_MAX_DEGREE is gone")
+    need_abidiff()
+    with Copy() as copy:  # a limit may grow; the change is seen
+        copy.header("terms", ("#define FALIGN_TERMS_MAX_DEGREE 10", "#define FALIGN_TERMS_MAX_DEGREE 12"))
+        copy.check(1, FINE, "-#define FALIGN_TERMS_MAX_DEGREE 10\n+#define FALIGN_TERMS_MAX_DEGREE 12\n")
+
+
 def test_parameters():
     need_abidiff()
     broken("rng", "falign_rng_below(falign_rng *rng, uint64_t bound)",
