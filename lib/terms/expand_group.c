@@ -236,7 +236,6 @@ static falign_status do_group(const fal_wave *wave, size_t task, const fal_expan
 
 void REAL(fal_expand_group)(void *arg, size_t task, uint32_t worker) {
   fal_wave *wave = arg;
-  fal_before_callback();
   fal_outcome_keep(&wave->outcomes[task], do_group(wave, task, &wave->rooms[worker]));
 }
 

@@ -243,7 +243,6 @@ static void do_lane(const fal_pass *pass, size_t lane, uint32_t worker, bool tar
   falign_status status = FALIGN_OK;
   size_t first_block, blocks, first, rows;
   fal_part(work->block_count, work->lane_count, lane, &first_block, &blocks);
-  fal_before_callback();
   for (size_t i = 0; i < blocks && status == FALIGN_OK; i++) {
     fal_part(pass->in.rows, work->block_count, first_block + i, &first, &rows);
     status = each(pass, load(pass, worker, first, rows, target), lane, i == 0);
