@@ -30,7 +30,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_code_create(const double *code, s
  *  two-dimensional, FALIGN_FORMAT for integers, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_code_import(const struct falign_tensors *tensors, falign_code **out);
 /** Adds the tensor "code" (categories x width) to a set, in the given precision. @return FALIGN_INVALID for a name that
- *  is there already or what is no precision, FALIGN_MEMORY. */
+ *  is there already, what is no precision, or a number beyond it; FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_code_export(const falign_code *code, falign_precision precision,
                                                            struct falign_tensors *tensors);
 /** Gives back a reference; NULL is fine. */

@@ -44,8 +44,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_table_append(falign_table *table,
 FALIGN_API size_t falign_table_rows(const falign_table *table);
 
 /** Reads row i back. Empty fields come as -1 (epoch: NaN). `condition` and `metric` stay in the table's own storage
- *  (condition: NULL without such a column), as long as the table. The outputs that are NULL are not written. @return
- *  FALIGN_INVALID for a row that is not there. */
+ *  (condition: NULL without such a column), until the table imports others or is destroyed. The outputs that are NULL
+ *  are not written. @return FALIGN_INVALID for a row that is not there. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_row(const falign_table *table, size_t i, const char **condition,
                                                          int64_t *run, int64_t *iteration, double *epoch,
                                                          int64_t *layer, int64_t *order, const char **metric,

@@ -57,7 +57,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_tensors_read_f64(const falign_ten
                                                                 const size_t *dims, size_t rank, double *out);
 
 /** Sets a note (an entry of the file's __metadata__), replacing one of the same name.
- *  @return FALIGN_INVALID for an empty name, FALIGN_MEMORY. */
+ *  @return FALIGN_INVALID for a NULL, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_tensors_set_note(falign_tensors *tensors, const char *name,
                                                                 const char *text);
 /** Reads a note; NULL where there is none. Valid until the note or the set changes. */

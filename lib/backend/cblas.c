@@ -11,7 +11,7 @@ static falign_status check_sizes(size_t m, size_t n, size_t k, size_t lda, size_
                   k, lda, ldb, ldc);
 }
 
-static CBLAS_TRANSPOSE op(int32_t transpose) { return transpose ? CblasTrans : CblasNoTrans; }
+static enum CBLAS_TRANSPOSE op(int32_t transpose) { return transpose ? CblasTrans : CblasNoTrans; }
 
 static falign_status sgemm(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n, size_t k,
                            float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,

@@ -165,12 +165,17 @@ static bool is_imported(const falign_batches *batches, uint64_t number) {
   return batches->imported && batches->imported_number == number;
 }
 
+static falign_status check_epoch(const falign_batches *batches, uint64_t k) {
+  uint64_t number = permutation_of(batches, k);
+  if (number <= 0xffffff) return FALIGN_OK;
+  return fal_fail(FALIGN_INVALID, "iteration %" PRIu64 " is in epoch %" PRIu64 ", but orders end with epoch %d", k,
+                  number, 0xffffff);
+}
+
 falign_status fal_batches_seek(falign_batches *batches, uint64_t k) {
   uint64_t number = permutation_of(batches, k);
   if (is_imported(batches, number) || (batches->is_drawn && batches->drawn_number == number)) return FALIGN_OK;
-  if (number > 0xffffff)
-    return fal_fail(FALIGN_INVALID, "iteration %" PRIu64 " is in epoch %" PRIu64 ", but orders end with epoch %d", k,
-                    number, 0xffffff);
+  FAL_TRY(check_epoch(batches, k));
   uint32_t points = (uint32_t)batches->points;
   if (batches->order == FALIGN_ORDER_NONE) {
     for (uint32_t i = 0; i < points; i++) batches->drawn[i] = i;
@@ -395,6 +400,7 @@ static falign_status import_all(const falign_batches *batches, const falign_tens
 falign_status falign_batches_import(falign_batches *batches, uint64_t k, const falign_tensors *tensors) {
   FAL_GIVEN(batches);
   FAL_GIVEN(tensors);
+  FAL_TRY(check_epoch(batches, k));
   drawings taken = {0};
   falign_status status = import_all(batches, tensors, &taken);
   if (status == FALIGN_OK) {

@@ -118,6 +118,7 @@ falign_status falign_code_export(const falign_code *code, falign_precision preci
   FAL_GIVEN(tensors);
   size_t dims[] = {code->categories, code->width}, element = fal_element(precision);
   if (element == 0) return fal_fail(FALIGN_INVALID, "precision %d is none", (int)precision);
+  FAL_TRY(fal_check_finite_as("code", -1, code->rows, FALIGN_F64, precision, dims[0], dims[1], dims[1]));
   void *rows = fal_alloc(dims[0] * dims[1], element);
   if (!rows) return fal_fail_memory("a code", dims[0] * dims[1], element);
   fal_copy_matrix(rows, precision, code->width, code->rows, FALIGN_F64, code->width, code->categories, code->width);

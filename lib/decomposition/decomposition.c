@@ -132,6 +132,16 @@ static falign_status check_layer(const falign_decomposition *decomposition, uint
   return fal_fail(FALIGN_INVALID, "there is no F[%u]: l goes from 1 to %u", l, decomposition->layers - 1);
 }
 
+bool fal_decomposition_is_of(const falign_decomposition *decomposition, const falign_rule *rule) {
+  for (uint32_t l = 1; l < decomposition->layers; l++) {
+    const factors *at = &decomposition->at[l];
+    for (size_t i = 0; i < at->rows * at->cols; i++) {
+      if (!(at->f[i] == fal_number(rule->precision, rule->feedback[l], i))) return false;
+    }
+  }
+  return true;
+}
+
 const double *fal_decomposition_q(const falign_decomposition *decomposition, uint32_t l) {
   return decomposition->at[l].q;
 }

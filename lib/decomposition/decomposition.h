@@ -7,5 +7,7 @@
 
 /* Q[l], contiguous; l = 1..d-1. */
 const double *fal_decomposition_q(const falign_decomposition *decomposition, uint32_t l);
+/* Whether it is that of F as it is now. */
+bool fal_decomposition_is_of(const falign_decomposition *decomposition, const falign_rule *rule);
 
 #endif

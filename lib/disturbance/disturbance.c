@@ -22,7 +22,8 @@ struct falign_disturbance {
   fal_disturbed *disturbed; /* the history's; NULL for NONE and LINEAR */
   size_t part;              /* its number among the history's parts */
   double **w;               /* [1..d-1] */
-  uint64_t next;            /* step */
+  double **before;          /* the same, before the last update */
+  uint64_t origin, next;    /* steps: that of the first weights, and the one to come */
   bool begun;
 };
 
@@ -121,8 +122,11 @@ static falign_status add_updates(falign_disturbance *d, falign_rule *rule, bool 
 
 void falign_disturbance_destroy(falign_disturbance *disturbance) {
   if (!disturbance || !fal_refs_drop(&disturbance->refs)) return;
-  for (uint32_t l = 1; disturbance->w && l < disturbance->history->network->layers; l++) free(disturbance->w[l]);
+  uint32_t d = disturbance->history->network->layers;
+  for (uint32_t l = 1; disturbance->w && l < d; l++) free(disturbance->w[l]);
+  for (uint32_t l = 1; disturbance->before && l < d; l++) free(disturbance->before[l]);
   free(disturbance->w);
+  free(disturbance->before);
   falign_terms_destroy(disturbance->terms);
   falign_terms_destroy(disturbance->against);
   falign_history_destroy(disturbance->history);
@@ -132,8 +136,12 @@ void falign_disturbance_destroy(falign_disturbance *disturbance) {
 static falign_status allocate_weights(falign_disturbance *d) {
   const falign_network *network = d->history->network;
   d->w = fal_zalloc(network->layers, sizeof *d->w);
-  if (!d->w) return fal_fail_memory("disturbed weights", network->layers, sizeof *d->w);
-  for (uint32_t l = 1; l < network->layers; l++) FAL_TRY(fal_terms_room(network, l, 1, &d->w[l]));
+  d->before = fal_zalloc(network->layers, sizeof *d->before);
+  if (!d->w || !d->before) return fal_fail_memory("disturbed weights", network->layers, sizeof *d->w);
+  for (uint32_t l = 1; l < network->layers; l++) {
+    FAL_TRY(fal_terms_room(network, l, 1, &d->w[l]));
+    FAL_TRY(fal_terms_room(network, l, 1, &d->before[l]));
+  }
   return FALIGN_OK;
 }
 
@@ -248,7 +256,7 @@ static void begin(falign_disturbance *d) {
     size_t rows = network->widths[l], cols = network->widths[l + 1];
     fal_copy_matrix(d->w[l], FALIGN_F64, cols, fal_history_start(d->history, l), network->precision, cols, rows, cols);
   }
-  d->next = d->history->origin;
+  d->origin = d->next = d->history->origin;
   d->begun = true;
 }
 
@@ -267,6 +275,14 @@ static falign_status gain(falign_disturbance *d, const falign_trace *trace, uint
   return FALIGN_OK;
 }
 
+/* Before the last update, whose step was not made after all. */
+static void take_back(falign_disturbance *d) {
+  double **after = d->w;
+  d->w = d->before;
+  d->before = after;
+  d->next--;
+}
+
 /* Adds what all layers have gained. */
 static falign_status gain_all(falign_disturbance *d, const falign_trace *trace, double *gains, double *room) {
   const falign_network *network = d->history->network;
@@ -275,8 +291,10 @@ static falign_status gain_all(falign_disturbance *d, const falign_trace *trace, 
     FAL_TRY(gain(d, trace, l, at, room));
     at += fal_terms_numbers(network, l);
   }
+  if (trace->iteration == d->history->origin) begin(d); /* of this run, or of another after it was cleared */
   at = gains;
   for (uint32_t l = 1; l < network->layers; l++) {
+    memcpy(d->before[l], d->w[l], fal_terms_numbers(network, l) * sizeof *d->w[l]);
     for (size_t i = 0; i < fal_terms_numbers(network, l); i++) d->w[l][i] += *at++;
   }
   return FALIGN_OK;
@@ -287,8 +305,8 @@ falign_status falign_disturbance_update(falign_disturbance *disturbance, const f
   FAL_GIVEN(trace);
   const falign_history *history = disturbance->history;
   FAL_TRY(fal_history_check(history, trace->iteration));
-  if (trace->iteration == history->origin) begin(disturbance); /* of this run, or of another after it was cleared */
-  if (!disturbance->begun || trace->iteration != disturbance->next)
+  bool begins = trace->iteration == history->origin;
+  if (!begins && (!disturbance->begun || trace->iteration != disturbance->next))
     return fal_fail(FALIGN_INVALID, "disturbed weights go on with iteration %llu, not with %llu",
                     (unsigned long long)(disturbance->begun ? disturbance->next : history->origin),
                     (unsigned long long)trace->iteration);
@@ -321,7 +339,7 @@ falign_status falign_disturbance_get_weights(const falign_disturbance *disturban
 falign_status falign_disturbance_angle(falign_disturbance *disturbance, uint32_t l, double *angle) {
   FAL_TRY(check_weights(disturbance, l));
   FAL_GIVEN(angle);
-  return fal_terms_angle(disturbance->against, disturbance->next, l, disturbance->w[l], angle);
+  return fal_terms_angle(disturbance->against, l, disturbance->w[l], angle);
 }
 
 /* ---- The metric ---- */
@@ -349,6 +367,8 @@ static falign_status measure(void *user, const falign_trainer *trainer, const fa
   uint64_t k = trace->iteration;
   FAL_TRY(falign_disturbance_set_threads(disturbance, falign_trainer_threads(trainer)));
   FAL_TRY(fal_history_check(disturbance->history, k));
+  bool same_run = disturbance->begun && disturbance->origin == disturbance->history->origin;
+  if (same_run && k + 1 == disturbance->next) take_back(disturbance);
   if (k == disturbance->history->origin) begin(disturbance);
   if (k % metric->every == 0) FAL_TRY(emit_angles(metric, k, emit, emit_user));
   return falign_disturbance_update(disturbance, trace);

@@ -193,6 +193,12 @@ static falign_status apply_matrix(const falign_norm *norm, falign_network *netwo
   return FALIGN_OK;
 }
 
+/* Whether B[l] has a norm that can be scaled: W[l] is not to be scaled before it fails. */
+static falign_status check_feedback(const falign_network *network, const falign_rule *rule, uint32_t l) {
+  double scale, norm = frobenius(rule->precision, rule->feedback[l], network->widths[l + 1], network->widths[l]);
+  return find_scale("B", l, -1, rule->precision, norm, norm, &scale);
+}
+
 /* Gives B[l] the norm of W[l]. */
 static falign_status match(const falign_network *network, falign_rule *rule, uint32_t l) {
   size_t rows = network->widths[l], cols = network->widths[l + 1];
@@ -234,6 +240,7 @@ falign_status falign_norm_apply(const falign_norm *norm, falign_network *network
   FAL_TRY(check_match(norm, network, rule));
   size_t first = 0;
   for (uint32_t l = 0; l < network->layers; l++) {
+    if (norm->match_feedback && l >= 1) FAL_TRY(check_feedback(network, rule, l));
     FAL_TRY(apply_layer(norm, network, l, first));
     first += network->widths[l + 1];
     if (norm->match_feedback && l >= 1) FAL_TRY(match(network, rule, l));

@@ -202,7 +202,8 @@ static int compare_errors(const void *a, const void *b) {
 
 static falign_status check_errors(const point_set *points, const double *errors, size_t rows, double share) {
   FAL_GIVEN(errors);
-  if (rows != points->rows) return fal_fail(FALIGN_SHAPE, "the side has %zu points, got %zu", points->rows, rows);
+  if (rows == 0 || rows != points->rows)
+    return fal_fail(FALIGN_SHAPE, "the side has %zu points, got %zu", points->rows, rows);
   if (!(share >= 0 && share <= 1)) return fal_fail(FALIGN_INVALID, "share is %g, outside 0..1", share);
   for (size_t i = 0; i < rows; i++) {
     if (isnan(errors[i])) return fal_fail(FALIGN_INVALID, "the error of point %zu is not a number", i);

@@ -262,7 +262,7 @@ falign_status falign_terms_simplified(falign_terms *terms, const falign_trace *t
   FAL_GIVEN(t);
   FAL_TRY(fal_terms_check(terms, trace, l));
   FAL_TRY(fal_terms_check_orders(terms->history, trace->iteration, orders, count));
-  FAL_TRY(fal_terms_decompose(terms, trace->iteration));
+  FAL_TRY(fal_terms_decompose(terms));
   FAL_TRY(prepare(terms, trace, l, terms->rule->layers, &x));
   falign_status status = simplify(terms, &x);
   if (status == FALIGN_OK) status = collect(&x, whole_term, orders, count, false, t);

@@ -196,24 +196,23 @@ falign_status falign_terms_zero(falign_terms *terms, const falign_trace *trace, 
 
 /* ---- Comparing ---- */
 
-falign_status fal_terms_decompose(falign_terms *terms, uint64_t k) {
-  if (terms->decomposition && terms->decomposed == k) return FALIGN_OK; /* a rule may change F after a step */
+falign_status fal_terms_decompose(falign_terms *terms) {
+  if (terms->decomposition && fal_decomposition_is_of(terms->decomposition, terms->rule)) return FALIGN_OK;
   falign_decomposition *made;
   FAL_TRY(falign_decomposition_create(terms->rule, &made));
   falign_decomposition_destroy(terms->decomposition);
   terms->decomposition = made;
-  terms->decomposed = k;
   return FALIGN_OK;
 }
 
 /* B[l]^T, or Q[l]^T under direct feedback. */
-static falign_status target(falign_terms *terms, uint64_t k, uint32_t l, fal_view *out) {
+static falign_status target(falign_terms *terms, uint32_t l, fal_view *out) {
   const falign_rule *rule = terms->rule;
   const size_t *n = rule->widths;
   const void *feedback = rule->feedback[l];
   falign_precision precision = rule->precision;
   if (rule->table.feedback == FALIGN_FEEDBACK_DIRECT && l < rule->layers - 1) {
-    FAL_TRY(fal_terms_decompose(terms, k));
+    FAL_TRY(fal_terms_decompose(terms));
     feedback = fal_decomposition_q(terms->decomposition, l);
     precision = FALIGN_F64;
   }
@@ -228,10 +227,10 @@ fal_view fal_terms_update(const falign_trace *trace, uint32_t l) {
   return fal_view_of(update, network->precision, n[l], n[l + 1], n[l + 1]);
 }
 
-falign_status fal_terms_angle(falign_terms *terms, uint64_t k, uint32_t l, const double *t, double *angle) {
+falign_status fal_terms_angle(falign_terms *terms, uint32_t l, const double *t, double *angle) {
   const size_t *n = terms->rule->widths;
   fal_view term = fal_view_of(t, FALIGN_F64, n[l], n[l + 1], n[l + 1]), against;
-  FAL_TRY(target(terms, k, l, &against));
+  FAL_TRY(target(terms, l, &against));
   *angle = fal_view_angle(&term, &against, 1);
   return FALIGN_OK;
 }
@@ -243,7 +242,7 @@ falign_status falign_terms_compare(falign_terms *terms, const falign_trace *trac
   const falign_network *network = terms->history->network;
   size_t rows = network->widths[l], cols = network->widths[l + 1];
   fal_view term = fal_view_of(t, FALIGN_F64, rows, cols, cols);
-  if (angle) FAL_TRY(fal_terms_angle(terms, trace->iteration, l, t, angle));
+  if (angle) FAL_TRY(fal_terms_angle(terms, l, t, angle));
   if (norm) *norm = fal_view_norm(&term, 1);
   if (!ratio) return FALIGN_OK;
   fal_view dw = fal_terms_update(trace, l);

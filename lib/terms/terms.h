@@ -10,8 +10,7 @@ struct falign_terms {
   falign_history *history;
   falign_rule *rule;
   fal_expander *expander;
-  falign_decomposition *decomposition; /* of F, as it was at iteration `decomposed`; NULL before */
-  uint64_t decomposed;
+  falign_decomposition *decomposition; /* of F, as it was when last asked for; NULL before */
 };
 
 /* Fails unless terms of layer l can be computed for this trace. */
@@ -31,10 +30,10 @@ falign_status fal_terms_expand(falign_terms *terms, fal_expansion *what, double 
 falign_status fal_terms_expand_all(falign_terms *terms, fal_expansion *what, double **result, double *t);
 /* dW[l] of the step. */
 fal_view fal_terms_update(const falign_trace *trace, uint32_t l);
-/* The angle of a matrix of the shape of W[l] with the feedback at iteration k. */
-falign_status fal_terms_angle(falign_terms *terms, uint64_t k, uint32_t l, const double *t, double *angle);
+/* The angle of a matrix of the shape of W[l] with the feedback. */
+falign_status fal_terms_angle(falign_terms *terms, uint32_t l, const double *t, double *angle);
 
-/* The decomposition of F at iteration k. */
-falign_status fal_terms_decompose(falign_terms *terms, uint64_t k);
+/* The decomposition of F as it is now. */
+falign_status fal_terms_decompose(falign_terms *terms);
 
 #endif

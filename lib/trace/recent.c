@@ -21,11 +21,11 @@ struct fal_recent {
 };
 
 falign_status fal_recent_create(uint64_t iterations, fal_recent **out) {
-  if (iterations > SIZE_MAX / sizeof(copy) - sizeof(fal_recent))
+  if (iterations >= SIZE_MAX / sizeof(copy) - sizeof(fal_recent))
     return fal_fail(FALIGN_MEMORY, "%llu iterations are too many to keep", (unsigned long long)iterations);
-  fal_recent *recent = fal_zalloc(1, sizeof *recent + (size_t)iterations * sizeof *recent->copies);
+  fal_recent *recent = fal_zalloc(1, sizeof *recent + ((size_t)iterations + 1) * sizeof *recent->copies);
   if (!recent) return fal_fail_memory("past iterations", iterations, sizeof *recent->copies);
-  recent->count = iterations;
+  recent->count = iterations + 1; /* of the last one, too, which may be made anew */
   *out = recent;
   return FALIGN_OK;
 }
@@ -48,9 +48,13 @@ static size_t numbers_before(const falign_network *network, falign_quantity quan
 void fal_recent_meet(fal_recent *recent, const struct falign_trainer *trainer, const falign_trace *trace) {
   const falign_network *network = trace->network;
   size_t row_bytes = numbers_before(network, FALIGN_DELTA, network->layers + 1) * fal_element(network->precision);
-  bool follows = recent->held > 0 && recent->trainer == trainer && recent->row_bytes == row_bytes &&
-                 trace->iteration == recent->last + 1;
-  if (follows) return;
+  bool same = recent->held > 0 && recent->trainer == trainer && recent->row_bytes == row_bytes;
+  if (same && trace->iteration == recent->last + 1) return;
+  if (same && trace->iteration == recent->last) { /* that step was not made after all */
+    recent->last--;
+    recent->held--;
+    return;
+  }
   recent->held = 0;
   recent->trainer = trainer;
   recent->row_bytes = row_bytes;

@@ -17,6 +17,7 @@ static falign_status evaluate_batch(const falign_trainer *trainer, falign_batche
   fal_pass pass = {.trainer = trainer, .in = {.rows = falign_batches_rows(batches, k), .batches = batches, .k = k}};
   FAL_TRY(run_lanes(trainer, &pass, fal_evaluate_lane_f32, fal_evaluate_lane_f64));
   for (size_t i = 0; i < trainer->work->lane_count; i++) {
+    if (!isfinite(trainer->work->lanes[i].loss)) FAL_TRY(fal_blame_input(trainer, &pass.in, NULL));
     *loss += trainer->work->lanes[i].loss;
     *wrong += trainer->work->lanes[i].wrong;
   }

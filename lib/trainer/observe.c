@@ -37,11 +37,13 @@ falign_status falign_trainer_measure(falign_trainer *trainer) {
   bool started = trainer->started;
   fal_note_start(trainer);
   falign_status status = FALIGN_OK;
+  trainer->work->looker = fal_this_thread();
   for (size_t i = 0; i < trainer->observer_count && status == FALIGN_OK; i++) {
     const fal_observer *observer = &trainer->observers[i];
     if (falign_metric_needs(observer->metric) != 0) continue;
     status = fal_metric_measure(observer->metric, trainer, NULL, observer->sink, observer->user);
   }
+  trainer->work->looker = NULL;
   trainer->started = started; /* only a step begins a run */
   fal_leave(trainer, before);
   return status;

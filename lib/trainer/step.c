@@ -51,15 +51,18 @@ static falign_status blame_batch(const falign_trainer *trainer, const fal_rows_i
   const falign_network *network = trainer->network;
   const falign_trace *scratch = &trainer->work->workers[0].scratch;
   for (size_t i = 0; i < in->rows; i++) {
-    fal_batches_gather(in->batches, in->k, i, 1, network->precision, scratch->outputs[0], NULL);
-    if (fal_check_finite("x", -1, scratch->outputs[0], network->precision, 1, network->widths[0], network->widths[0]))
+    void *x = scratch->outputs[0], *y = scratch->storage; /* the target is first in it */
+    fal_batches_gather(in->batches, in->k, i, 1, network->precision, x, y);
+    if (fal_check_finite("x", -1, x, network->precision, 1, network->widths[0], network->widths[0]) ||
+        fal_check_finite("y", -1, y, network->precision, 1, network->widths[network->layers],
+                         network->widths[network->layers]))
       return fal_fail(FALIGN_INVALID, "row %zu of batch %llu is beyond single precision", i, (unsigned long long)in->k);
   }
   return FALIGN_OK;
 }
 
 /* An input that is not finite is the caller's mistake and told as such; it is looked for only after a failure. */
-static falign_status blame_input(const falign_trainer *trainer, const fal_rows_in *in, const char *y_name) {
+falign_status fal_blame_input(const falign_trainer *trainer, const fal_rows_in *in, const char *y_name) {
   const falign_network *network = trainer->network;
   if (in->batches) return blame_batch(trainer, in);
   FAL_TRY(fal_check_finite("x", -1, in->x, network->precision, in->rows, network->widths[0], in->x_stride));
@@ -79,7 +82,7 @@ falign_status fal_lanes_status(const falign_trainer *trainer, const fal_rows_in 
     const fal_lane *lane = &work->lanes[i];
     if (lane->outcome.status == FALIGN_OK) continue;
     if (lane->bad_layer == 0) return fal_outcome_raise(&lane->outcome);
-    FAL_TRY(blame_input(trainer, in, y_name));
+    FAL_TRY(fal_blame_input(trainer, in, y_name));
     return diverged(trainer, "Z", lane->bad_layer);
   }
   return FALIGN_OK;
@@ -89,7 +92,7 @@ falign_status fal_lanes_status(const falign_trainer *trainer, const fal_rows_in 
 static falign_status blame_update(const falign_trainer *trainer, const fal_rows_in *in, const char *y_name) {
   const falign_network *network = trainer->network;
   double limit = network->precision == FALIGN_F32 ? (double)FLT_MAX : DBL_MAX;
-  FAL_TRY(blame_input(trainer, in, y_name));
+  FAL_TRY(fal_blame_input(trainer, in, y_name));
   for (size_t i = 0; i < network->parameter_count; i++) {
     double next = fal_number(network->precision, network->parameters, i) +
                   fal_number(network->precision, trainer->work->sums.whole, i);
@@ -161,7 +164,7 @@ static falign_status compute(falign_trainer *trainer, fal_pass *pass, double *lo
   if (pass->correlate) fal_sums_gather(trainer, &work->correlation_sums, NULL);
   *loss = sum_losses(work);
   if (isfinite(*loss)) return FALIGN_OK;
-  FAL_TRY(blame_input(trainer, &pass->in, y_name));
+  FAL_TRY(fal_blame_input(trainer, &pass->in, y_name));
   return fal_fail(FALIGN_DIVERGED, "diverged at iteration %llu, layer %u: the loss is %g",
                   (unsigned long long)trainer->iteration, trainer->network->layers, *loss);
 }
@@ -171,7 +174,10 @@ static falign_status finish(falign_trainer *trainer) {
   fal_work *work = trainer->work;
   if (trainer->history) FAL_TRY(fal_history_record(trainer->history, &work->last, work->correlation_sums.whole));
   work->phase = FAL_LOOKING;
-  FAL_TRY(fal_observe(trainer, &work->last));
+  work->looker = fal_this_thread();
+  falign_status looked = fal_observe(trainer, &work->last);
+  work->looker = NULL;
+  FAL_TRY(looked);
   work->phase = FAL_APPLYING;
   fal_sums_apply(trainer);
   trainer->iteration++; /* W[k+1] is there, whatever comes of what follows */

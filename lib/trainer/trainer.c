@@ -108,10 +108,18 @@ void falign_trainer_destroy(falign_trainer *trainer) {
   free(trainer);
 }
 
+const void *fal_this_thread(void) {
+  static _Thread_local char own;
+  return &own;
+}
+
 static falign_status check_phase(const falign_trainer *trainer, fal_phase phase) {
   static const char *const names[] = {"", "while it computes a step", "while observers look", "while it evaluates",
                                       "while it applies an update"};
-  fal_phase now = trainer->work->phase;
+  const fal_work *work = trainer->work;
+  if (work->looker && work->looker != fal_this_thread()) /* which may be changing the phase */
+    return fal_fail(FALIGN_INVALID, "the trainer was called %s, on another thread than theirs", names[FAL_LOOKING]);
+  fal_phase now = work->phase;
   if (now == FAL_IDLE || (now == FAL_LOOKING && phase == FAL_EVALUATING)) return FALIGN_OK;
   return fal_fail(FALIGN_INVALID, "the trainer was called %s, from a callback of its own", names[now]);
 }
@@ -199,9 +207,10 @@ falign_status falign_trainer_set_history(falign_trainer *trainer, falign_history
   FAL_TRY(fal_check_idle(trainer));
   if (history && history->network != trainer->network)
     return fal_fail(FALIGN_SHAPE, "the history was made for another network");
+  falign_history *old = trainer->history;
   if (history) fal_history_keep_reference(history);
-  falign_history_destroy(trainer->history);
   trainer->history = history;
+  falign_history_destroy(old);
   return FALIGN_OK;
 }
 
@@ -272,7 +281,9 @@ static falign_status export(const falign_trainer *trainer, falign_tensors *tenso
 falign_status falign_trainer_export(const falign_trainer *trainer, falign_tensors *tensors) {
   if (!trainer || !tensors) return fal_fail(FALIGN_INVALID, "%s is NULL", trainer ? "tensors" : "trainer");
   size_t before = falign_tensors_count(tensors);
+  fal_refs_keep(&((falign_trainer *)trainer)->refs); /* the rule's `save` may give the caller's back */
   falign_status status = export(trainer, tensors);
+  falign_trainer_destroy((falign_trainer *)trainer);
   if (status != FALIGN_OK) fal_tensors_truncate(tensors, before);
   return status;
 }
@@ -325,7 +336,9 @@ falign_status falign_trainer_import(falign_trainer *trainer, const falign_tensor
   FAL_GIVEN(tensors);
   double *start_norm = fal_zalloc(trainer->network->layers, sizeof *start_norm);
   if (!start_norm) return fal_fail_memory("norms", trainer->network->layers, sizeof *start_norm);
+  fal_refs_keep(&trainer->refs); /* the rule's `load` may give the caller's back */
   falign_status status = import(trainer, tensors, start_norm);
+  falign_trainer_destroy(trainer);
   free(start_norm);
   return status;
 }

@@ -63,7 +63,8 @@ typedef enum { FAL_IDLE, FAL_COMPUTING, FAL_LOOKING, FAL_EVALUATING, FAL_APPLYIN
 
 typedef struct {
   fal_phase phase;
-  fal_pool *pool; /* NULL for one thread */
+  const void *looker; /* the thread on which observers look, see fal_this_thread(); NULL while they do not */
+  fal_pool *pool;     /* NULL for one thread */
   uint32_t threads;
   fal_worker *workers; /* one a thread */
   falign_trace whole;  /* owns the matrices of a whole batch, where activity is kept */
@@ -112,6 +113,8 @@ falign_status fal_check_idle(const falign_trainer *trainer);
  * fal_leave(), since a callback may give the caller's back. */
 falign_status fal_enter(const falign_trainer *trainer, fal_phase phase, fal_phase *before);
 void fal_leave(const falign_trainer *trainer, fal_phase before);
+/* An address that no other thread has. */
+const void *fal_this_thread(void);
 void fal_note_start(falign_trainer *trainer);
 falign_status fal_check_rows(const falign_trainer *trainer, falign_precision precision, const void *x, size_t rows,
                              size_t x_cols, size_t x_stride, const char *y_name, const void *y, size_t y_cols,
@@ -133,6 +136,8 @@ falign_status fal_step(falign_trainer *trainer, const fal_rows_in *in, bool impo
 falign_status fal_plan(const falign_trainer *trainer, size_t rows, bool bp);
 /* The status of the first lane that failed. */
 falign_status fal_lanes_status(const falign_trainer *trainer, const fal_rows_in *in, const char *y_name);
+/* Fails where an input, or a target, is not finite in the network's precision. */
+falign_status fal_blame_input(const falign_trainer *trainer, const fal_rows_in *in, const char *y_name);
 /* Part i of `parts` nearly equal parts of `count`. */
 void fal_part(size_t count, size_t parts, size_t i, size_t *first, size_t *length);
 

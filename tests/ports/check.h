@@ -116,7 +116,7 @@ static inline void suite_add_tcase(Suite *suite, TCase *tests) { (void)suite, (v
 
 static inline SRunner *srunner_create(Suite *suite) { return suite; }
 
-static inline void check_run(TCase *tests, const TTest *test, int i) {
+static inline void check_do_run(TCase *tests, const TTest *test, int i) {
   int status = -1;
   pid_t child = fork();
   if (child == 0) {
@@ -135,7 +135,7 @@ static inline void srunner_run_all(SRunner *tests, int mode) {
   (void)mode;
   for (size_t t = 0; t < tests->count; t++) {
     check_loop loop = tests->loops[t];
-    for (int i = loop.first; i < loop.end; i++) check_run(tests, loop.test, i);
+    for (int i = loop.first; i < loop.end; i++) check_do_run(tests, loop.test, i);
   }
 }
 
