@@ -364,6 +364,7 @@ START_TEST(round_trip) {
   ck_assert_int_eq(changed_labels(to), changed_labels(from));
   ok(falign_batches_set_order(to, FALIGN_ORDER_EPOCH, 5, 0));
   ck_assert(same_epochs(to, 2, unchanged, 2));
+  fails(FALIGN_INVALID, "epoch 16777216", falign_batches_import(to, (uint64_t)COUNT << 24, set));
   falign_tensors_destroy(set);
   falign_code_destroy(code);
   falign_dataset_destroy(data);

@@ -161,6 +161,15 @@ START_TEST(tensors) {
     falign_tensors_destroy(set);
   }
   falign_code_destroy(code);
+
+  const double large[] = {1, 0, 0, 1e300};
+  ok(falign_tensors_create(&set));
+  ok(falign_code_create(large, 2, 2, 2, &code));
+  fails(FALIGN_INVALID, "code", falign_code_export(code, FALIGN_F32, set));
+  ck_assert_uint_eq(falign_tensors_count(set), 0);
+  ok(falign_code_export(code, FALIGN_F64, set));
+  falign_code_destroy(code);
+  falign_tensors_destroy(set);
 }
 END_TEST
 

@@ -206,6 +206,10 @@ START_TEST(feedback_that_cannot_follow) {
   double zero[20] = {0};
   ok(falign_rule_set_feedback_f64(fa, 2, zero, 3, 4, 4));
   fails(FALIGN_INVALID, "B[2]", falign_norm_apply(norm, network, fa));
+  double w[12], was[12]; /* its layer is left as it was */
+  ok(falign_network_get_weights_f64(network, 2, w, 4, 3, 3));
+  ok(falign_network_get_weights_f64(before, 2, was, 4, 3, 3));
+  ck_assert_mem_eq(w, was, sizeof w);
   falign_norm_destroy(norm);
   falign_rule_destroy(bp);
   falign_rule_destroy(dfa);

@@ -36,9 +36,9 @@ typedef TCase Suite, SRunner; /* each has one case here */
 #define CK_ENV 0
 
 #define START_TEST(name)                                                      \
-  static void name##_run(int _i);                                             \
-  static const TTest name##_test = {#name, name##_run}, *name = &name##_test; \
-  static void name##_run(int _i __attribute__((unused)))
+  static void name##_fn(int _i);                                             \
+  static const TTest name##_test = {#name, name##_fn}, *name = &name##_test; \
+  static void name##_fn(int _i __attribute__((unused)))
 #define END_TEST
 
 #define ck_abort_msg(...)                                   \

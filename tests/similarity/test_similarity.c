@@ -302,6 +302,7 @@ START_TEST(classifications_that_are_refused) {
   ok(falign_similarity_classify(similarity, FALIGN_SIDE_PRESENT, fine, FEW, 0.4));
   fails(FALIGN_SHAPE, "5 points, got 4", falign_similarity_classify(similarity, FALIGN_SIDE_PRESENT, fine, 4, 0.4));
   fails(FALIGN_SHAPE, "0 points, got 5", falign_similarity_classify(empty, FALIGN_SIDE_PRESENT, fine, FEW, 0.4));
+  fails(FALIGN_SHAPE, "0 points, got 0", falign_similarity_classify(empty, FALIGN_SIDE_PRESENT, fine, 0, 0.4));
   fails(FALIGN_INVALID, "point 3", falign_similarity_classify(similarity, FALIGN_SIDE_PRESENT, errors, FEW, 0.4));
   const double shares[] = {-0.1, 1.1, (double)NAN};
   for (int i = 0; i < 3; i++)
