@@ -35,7 +35,7 @@ typedef TCase Suite, SRunner; /* each has one case here */
 
 #define CK_ENV 0
 
-#define START_TEST(name)                                                      \
+#define START_TEST(name)                                                     \
   static void name##_fn(int _i);                                             \
   static const TTest name##_test = {#name, name##_fn}, *name = &name##_test; \
   static void name##_fn(int _i __attribute__((unused)))
