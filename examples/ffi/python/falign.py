@@ -757,7 +757,7 @@ class _Given:
 def _integers(kind: Any, values: Optional[Sequence[int]]) -> Tuple[Any, int]:
     if values is None:
         return None, 0
-    numbers = [int(v) for v in values]
+    numbers = [operator.index(v) for v in values]
     limit = 1 << (8 * c.sizeof(kind))
     for n in numbers:
         if not 0 <= n < limit:
@@ -1559,6 +1559,7 @@ class Trainer(_Object):
         return None if handle is None else Trace(handle, self)
 
     def run(self, batches: Batches, until: int) -> None:
+        """Updates until `iteration` is `until`; does nothing where it is there already."""
         self._do("run", batches, until)
 
     def forward(self, x: Any) -> Any:
