@@ -66,7 +66,8 @@ static falign_status check(const falign_trainer *trainer, const falign_metric *m
   FAL_GIVEN(trainer);
   FAL_GIVEN(metric);
   if (!sink) return fal_fail(FALIGN_INVALID, "the sink of %s is NULL", falign_metric_name(metric));
-  if (trainer->work->phase != FAL_IDLE) return fal_fail(FALIGN_INVALID, "observers cannot be added within a step");
+  if (trainer->work->looker || trainer->work->phase != FAL_IDLE)
+    return fal_fail(FALIGN_INVALID, "observers cannot be added within a step");
   return FALIGN_OK;
 }
 
