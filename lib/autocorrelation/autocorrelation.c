@@ -59,7 +59,9 @@ static void destroy(void *user) {
 static falign_status check(const uint64_t *lags, size_t count, uint64_t every) {
   FAL_GIVEN(lags);
   if (count == 0) return fal_fail(FALIGN_INVALID, "there are no lags");
-  if (every == 0) return fal_fail(FALIGN_INVALID, "every is 0");
+  if (every == 0)
+    return fal_fail(FALIGN_INVALID,
+                    "every is 0, want 1 or more: values are measured at the iterations that it divides");
   for (size_t i = 0; i < count; i++) {
     if (lags[i] == 0 || lags[i] > INT64_MAX)
       return fal_fail(FALIGN_INVALID, "lags[%zu] is %llu, outside 1..2^63 - 1", i, (unsigned long long)lags[i]);

@@ -276,7 +276,8 @@ falign_status falign_dataset_read_mnist(const char *directory, falign_part part,
                                         falign_dataset **out) {
   FAL_GIVEN(directory);
   FAL_GIVEN(out);
-  if (part != FALIGN_TRAIN && part != FALIGN_TEST) return fal_fail(FALIGN_INVALID, "part %d is none", (int)part);
+  if (part != FALIGN_TRAIN && part != FALIGN_TEST)
+    return fal_fail(FALIGN_INVALID, "part is FALIGN_TRAIN or FALIGN_TEST, got %d", (int)part);
   bool train = part == FALIGN_TRAIN;
   char *images, *labels;
   FAL_TRY(find(directory, train ? "train-images" : "t10k-images", "idx3-ubyte", &images));

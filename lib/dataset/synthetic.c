@@ -18,7 +18,8 @@ static falign_status check(size_t points, size_t width, uint32_t categories, dou
   if (!(0 <= between && between <= within && within <= 1))
     return fal_fail(FALIGN_INVALID, "0 <= between <= within <= 1 does not hold for between %g, within %g", between,
                     within);
-  if (part != FALIGN_TRAIN && part != FALIGN_TEST) return fal_fail(FALIGN_INVALID, "part %d is none", (int)part);
+  if (part != FALIGN_TRAIN && part != FALIGN_TEST)
+    return fal_fail(FALIGN_INVALID, "part is FALIGN_TRAIN or FALIGN_TEST, got %d", (int)part);
   return FALIGN_OK;
 }
 

@@ -383,7 +383,9 @@ static void destroy_metric(void *user) {
 falign_status falign_metric_create_disturbance(falign_disturbance *disturbance, uint64_t every, falign_metric **out) {
   FAL_GIVEN(disturbance);
   FAL_GIVEN(out);
-  if (every == 0) return fal_fail(FALIGN_INVALID, "every is 0");
+  if (every == 0)
+    return fal_fail(FALIGN_INVALID,
+                    "every is 0, want 1 or more: values are measured at the iterations that it divides");
   disturbance_metric *metric = fal_zalloc(1, sizeof *metric);
   if (!metric) return fal_fail_memory("a metric", 1, sizeof *metric);
   metric->every = every;

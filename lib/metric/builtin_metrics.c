@@ -352,7 +352,8 @@ falign_status falign_metric_create(const char *name, falign_metric **out) {
   }
   if (strcmp(name, "test_error") == 0)
     return fal_fail(FALIGN_UNSUPPORTED, "\"test_error\" needs batches: make it with falign_metric_create_test_error()");
-  return fal_fail(FALIGN_UNSUPPORTED, "there is no metric \"%s\"", name);
+  return fal_fail(FALIGN_UNSUPPORTED, "there is no metric \"%s\"; falign_metric_name_at() lists those that have a name",
+                  name);
 }
 
 static falign_status measure_test_error(void *user, const falign_trainer *trainer, const falign_trace *trace,

@@ -56,7 +56,8 @@ falign_status falign_network_create(falign_precision precision, uint32_t layers,
                                     falign_network **out) {
   FAL_GIVEN(out);
   FAL_GIVEN(widths);
-  if (fal_element(precision) == 0) return fal_fail(FALIGN_INVALID, "%d is no precision", precision);
+  if (fal_element(precision) == 0)
+    return fal_fail(FALIGN_INVALID, "precision is FALIGN_F32 or FALIGN_F64, got %d", precision);
   if (layers < 1 || layers >= UINT32_C(1) << 24)
     return fal_fail(FALIGN_INVALID, "a network has 1 to 2^24 - 1 layers of weights, got %u", layers);
   size_t parameters, widest, ends = (size_t)layers + 1;

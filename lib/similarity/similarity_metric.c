@@ -101,7 +101,9 @@ static falign_status check(const falign_batches *batches, uint64_t lag, uint64_t
   FAL_GIVEN(batches);
   if (lag == 0 || lag > INT64_MAX)
     return fal_fail(FALIGN_INVALID, "lag is %llu, outside 1..2^63 - 1", (unsigned long long)lag);
-  if (every == 0) return fal_fail(FALIGN_INVALID, "every is 0");
+  if (every == 0)
+    return fal_fail(FALIGN_INVALID,
+                    "every is 0, want 1 or more: values are measured at the iterations that it divides");
   if (!falign_batches_code(batches)) return fal_fail(FALIGN_UNSUPPORTED, "the batches have no labels");
   return FALIGN_OK;
 }

@@ -350,8 +350,8 @@ static falign_status read_length(fal_source *source, size_t *out) {
   uint64_t length = 0;
   for (size_t i = 0; i < LENGTH; i++) length |= (uint64_t)prefix[i] << 8 * i;
   if (length > MAX_HEADER)
-    return fal_fail(FALIGN_FORMAT, "%s: its header would have %" PRIu64 " bytes, more than %d", source->path, length,
-                    MAX_HEADER);
+    return fal_fail(FALIGN_FORMAT, "%s is no safetensors file: its header would have %" PRIu64 " bytes, more than %d",
+                    source->path, length, MAX_HEADER);
   if (length > source->size - LENGTH)
     return fal_fail(FALIGN_FORMAT, "%s: its header would have %" PRIu64 " bytes, but only %zu follow", source->path,
                     length, source->size - LENGTH);

@@ -59,7 +59,9 @@ falign_status fal_terms_check(const falign_terms *terms, const falign_trace *tra
   if (l < 1 || l >= network->layers)
     return fal_fail(FALIGN_INVALID, "there are no terms of layer %u: l goes from 1 to %u", l, network->layers - 1);
   if (!trace->outputs[l - 1] || !trace->deltas[l + 1])
-    return fal_fail(FALIGN_UNSUPPORTED, "L[%u] and delta[%u] were not kept in this step", l - 1, l + 1);
+    return fal_fail(FALIGN_UNSUPPORTED,
+                    "L[%u] and delta[%u] were not kept in this step: ask falign_trainer_keep() for them before", l - 1,
+                    l + 1);
   return fal_history_check(terms->history, trace->iteration);
 }
 

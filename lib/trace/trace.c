@@ -159,7 +159,8 @@ static falign_status view(const falign_trace *trace, falign_quantity quantity, u
     return fal_fail(FALIGN_SHAPE, "the trace is in %s", trace->network->precision == FALIGN_F32 ? "f32" : "f64");
   *out = find(trace, quantity, l);
   if (out->data) return FALIGN_OK;
-  return fal_fail(FALIGN_UNSUPPORTED, "%s[%u] was not kept in this step", quantity_name(quantity), l);
+  return fal_fail(FALIGN_UNSUPPORTED, "%s[%u] was not kept in this step: ask falign_trainer_keep() for it before",
+                  quantity_name(quantity), l);
 }
 
 /* Writes the outputs that are asked for. */

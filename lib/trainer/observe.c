@@ -74,7 +74,9 @@ static falign_status check(const falign_trainer *trainer, const falign_metric *m
 falign_status falign_trainer_observe(falign_trainer *trainer, falign_metric *metric, uint64_t every,
                                      falign_value_fn sink, void *user) {
   FAL_TRY(check(trainer, metric, sink));
-  if (every == 0) return fal_fail(FALIGN_INVALID, "every is 0");
+  if (every == 0)
+    return fal_fail(FALIGN_INVALID,
+                    "every is 0, want 1 or more: values are measured at the iterations that it divides");
   return add(trainer, (fal_observer){.metric = metric, .every = every, .sink = sink, .user = user});
 }
 

@@ -8,7 +8,8 @@
 
 falign_status falign_trajectory_create(falign_precision precision, size_t numbers, falign_trajectory **out) {
   FAL_GIVEN(out);
-  if (fal_element(precision) == 0) return fal_fail(FALIGN_INVALID, "%d is no precision", precision);
+  if (fal_element(precision) == 0)
+    return fal_fail(FALIGN_INVALID, "precision is FALIGN_F32 or FALIGN_F64, got %d", precision);
   if (numbers == 0) return fal_fail(FALIGN_INVALID, "a point of 0 coordinates");
   falign_trajectory *trajectory = fal_zalloc(1, sizeof *trajectory);
   if (!trajectory) return fal_fail_memory("a trajectory", 1, sizeof *trajectory);

@@ -163,7 +163,8 @@ def make(figure, build, out, settings, runner, times):
     words = command(figure, build, out, settings)
     outcome = Outcome(figure, command=shlex.join(words))
     if not os.access(words[0], os.X_OK):
-        outcome.failure = f"there is no program {words[0]}; build it: meson setup {build} && ninja -C {build}"
+        outcome.failure = f"there is no program {words[0]}; build it: " \
+            f"meson setup {build} && meson configure {build} -Dexamples=true && ninja -C {build}"
         return outcome
     files = [os.path.join(out, figure.name + ending) for ending in (".json", ".csv", ".svg")]
     runs, stamps, began = kept_runs(figure, out), [stamp(path) for path in files], time.monotonic()

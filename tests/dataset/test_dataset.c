@@ -187,7 +187,7 @@ START_TEST(bad_synthetic) {
   fails(FALIGN_INVALID, "within 1.5", falign_dataset_create_synthetic(2, 2, 2, 1.5, 0.6, FALIGN_TRAIN, 0, &data));
   fails(FALIGN_INVALID, "between -1", falign_dataset_create_synthetic(2, 2, 2, 0.5, -1, FALIGN_TRAIN, 0, &data));
   fails(FALIGN_INVALID, "nan", falign_dataset_create_synthetic(2, 2, 2, NAN, 0, FALIGN_TRAIN, 0, &data));
-  fails(FALIGN_INVALID, "part 3", falign_dataset_create_synthetic(2, 2, 2, 0.5, 0.1, 3, 0, &data));
+  fails(FALIGN_INVALID, "FALIGN_TEST, got 3", falign_dataset_create_synthetic(2, 2, 2, 0.5, 0.1, 3, 0, &data));
   fails(FALIGN_MEMORY, "synthetic",
         falign_dataset_create_synthetic(2, SIZE_MAX / 2, 2, 0.5, 0.1, FALIGN_TRAIN, 0, &data));
   fails(FALIGN_INVALID, "out is NULL", falign_dataset_create_synthetic(2, 2, 2, 0.5, 0.1, FALIGN_TRAIN, 0, NULL));
@@ -472,7 +472,7 @@ START_TEST(bad_idx_arguments) {
   fails(FALIGN_INVALID, "image_size is 1451", falign_dataset_read_idx(images_path, labels_path, 1451, 10, &data));
   fails(FALIGN_INVALID, "image_size", falign_dataset_read_idx(images_path, labels_path, SIZE_MAX, 10, &data));
   fails(FALIGN_INVALID, "directory is NULL", falign_dataset_read_mnist(NULL, FALIGN_TRAIN, 0, &data));
-  fails(FALIGN_INVALID, "part 0", falign_dataset_read_mnist("/", 0, 0, &data));
+  fails(FALIGN_INVALID, "FALIGN_TEST, got 0", falign_dataset_read_mnist("/", 0, 0, &data));
   fails(FALIGN_INVALID, "out is NULL", falign_dataset_read_mnist("/", FALIGN_TEST, 0, NULL));
   ck_assert_ptr_null(data);
 }

@@ -54,7 +54,7 @@ START_TEST(bad_points) {
   falign_trajectory *trajectory = NULL;
   falign_network *network = NULL;
   fails(FALIGN_INVALID, "0 coordinates", falign_trajectory_create(FALIGN_F32, 0, &trajectory));
-  fails(FALIGN_INVALID, "3 is no precision", falign_trajectory_create(3, 3, &trajectory));
+  fails(FALIGN_INVALID, "precision is FALIGN_F32 or FALIGN_F64, got 3", falign_trajectory_create(3, 3, &trajectory));
   fails(FALIGN_INVALID, "out is NULL", falign_trajectory_create(FALIGN_F32, 3, NULL));
   ck_assert_ptr_null(trajectory);
   ok(falign_trajectory_create(FALIGN_F32, 3, &trajectory));

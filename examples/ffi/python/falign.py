@@ -1111,7 +1111,7 @@ class Norm(_Object):
         elif kind == "none":
             self._make("norm_create_none")
         else:
-            raise UnsupportedError("there is no normalization %r" % kind)
+            raise UnsupportedError("there is no normalization %r, but none, columns and matrices" % kind)
 
     def match_feedback(self, on: bool = True) -> None:
         self._do("match_feedback", int(on))
