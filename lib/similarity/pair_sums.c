@@ -35,7 +35,8 @@ static falign_status reserve(fal_pair_room *room, size_t l_width, size_t delta_w
   double *numbers = fal_alloc(total, sizeof *numbers);
   if (!numbers) return fal_fail_memory("sums over points", total, sizeof *numbers);
   free(room->numbers);
-  *room = (fal_pair_room){total, numbers};
+  room->count = total;
+  room->numbers = numbers;
   return FALIGN_OK;
 }
 

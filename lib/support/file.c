@@ -68,6 +68,7 @@ static int resolve(const char *path, char **out) {
   if (!target) return ENOMEM;
   for (int links = 0; links < MAX_LINKS; links++) {
     struct stat status;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): where follow_link() fails, errno is not 0 */
     if (lstat(target, &status) != 0 || !S_ISLNK(status.st_mode)) {
       *out = target;
       return 0;

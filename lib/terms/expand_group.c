@@ -53,6 +53,7 @@ static bool is_chained(const group *g) {
     const real *of_next = update + (g->before ? 0 : g->here);
     for (size_t j = 0; j < (g->slots - 1) * g->here; j++) {
       real sum = w[j + g->here] + of_next[j];
+      /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c): bit for bit */
       if (memcmp(&sum, &w[j], sizeof sum) != 0) return false;
     }
   }

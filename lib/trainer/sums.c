@@ -6,7 +6,8 @@
 void fal_sums_clear(fal_sums *sums) {
   free(sums->whole);
   free(sums->partial);
-  *sums = (fal_sums){0};
+  sums->whole = sums->partial = NULL;
+  sums->count = sums->partials = 0;
 }
 
 static falign_status allocate(void **buffer, size_t count, size_t element) {
