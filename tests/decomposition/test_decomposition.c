@@ -380,6 +380,36 @@ START_TEST(later_changes_of_f) {
 }
 END_TEST
 
+/* What terms keep of F is not older than F, though no step lies between. */
+START_TEST(terms_follow_direct_feedback) {
+  if (!falign_has_feature("lapack")) return; /* which takes F apart */
+  draw_task();
+  learner by = task_learner(FALIGN_F64, "dfa");
+  falign_batches *batches = task_batches(TASK_POINTS, TASK_BATCH, FALIGN_ORDER_NONE);
+  falign_history *history = NULL;
+  falign_terms *terms = NULL, *fresh = NULL;
+  double w[9 * 6], first, then, want;
+  ok(falign_history_create(by.network, &history));
+  ok(falign_trainer_set_history(by.trainer, history));
+  ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY));
+  ok(falign_terms_create(history, by.rule, &terms));
+  ok(falign_trainer_run(by.trainer, batches, 1));
+  ok(falign_network_get_weights_f64(by.network, 1, w, 9, 6, 6));
+  ok(falign_terms_compare(terms, falign_trainer_trace(by.trainer), 1, w, &first, NULL, NULL));
+  ok(falign_rule_draw(by.rule, 0.5, 77, 0));
+  ok(falign_terms_create(history, by.rule, &fresh));
+  ok(falign_terms_compare(terms, falign_trainer_trace(by.trainer), 1, w, &then, NULL, NULL));
+  ok(falign_terms_compare(fresh, falign_trainer_trace(by.trainer), 1, w, &want, NULL, NULL));
+  ck_assert_double_eq(then, want);
+  ck_assert(then != first);
+  falign_terms_destroy(terms);
+  falign_terms_destroy(fresh);
+  falign_history_destroy(history);
+  falign_batches_destroy(batches);
+  free_learner(&by);
+}
+END_TEST
+
 /* ---- Errors ---- */
 
 START_TEST(reading_what_is_not_there) {
@@ -444,6 +474,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, zero_feedback);
   tcase_add_test(tests, single_precision);
   tcase_add_test(tests, later_changes_of_f);
+  tcase_add_test(tests, terms_follow_direct_feedback);
   tcase_add_test(tests, reading_what_is_not_there);
   tcase_add_test(tests, rules_without_direct_feedback);
 }

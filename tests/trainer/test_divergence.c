@@ -179,6 +179,20 @@ START_TEST(points_beyond_single_precision) {
 }
 END_TEST
 
+START_TEST(targets_beyond_single_precision) {
+  draw_task();
+  task.y[2 * 4 + 1] = 1e300;
+  learner by = task_learner(FALIGN_F32, "bp");
+  falign_batches *batches = task_batches(TASK_BATCH, TASK_BATCH, FALIGN_ORDER_NONE);
+  double loss;
+  fails(FALIGN_INVALID, "row 2 of batch 0 is beyond single precision",
+        falign_trainer_evaluate(by.trainer, batches, &loss, NULL));
+  fails(FALIGN_INVALID, "row 2 of batch 0 is beyond single precision", falign_trainer_run(by.trainer, batches, 1));
+  falign_batches_destroy(batches);
+  free_learner(&by);
+}
+END_TEST
+
 START_TEST(imposed_signals_that_are_not_finite) {
   draw_task();
   learner by = task_learner(FALIGN_F64, "fa");
@@ -241,6 +255,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, overflow_of_the_loss);
   tcase_add_test(tests, inputs_that_are_not_finite);
   tcase_add_test(tests, points_beyond_single_precision);
+  tcase_add_test(tests, targets_beyond_single_precision);
   tcase_add_test(tests, imposed_signals_that_are_not_finite);
   tcase_add_test(tests, wrong_shapes);
 }
