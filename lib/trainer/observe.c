@@ -63,12 +63,9 @@ static falign_status add(falign_trainer *trainer, fal_observer observer) {
 }
 
 static falign_status check(const falign_trainer *trainer, const falign_metric *metric, falign_value_fn sink) {
-  FAL_GIVEN(trainer);
+  FAL_TRY(fal_check_idle(trainer));
   FAL_GIVEN(metric);
-  if (!sink) return fal_fail(FALIGN_INVALID, "the sink of %s is NULL", falign_metric_name(metric));
-  if (trainer->work->looker || trainer->work->phase != FAL_IDLE)
-    return fal_fail(FALIGN_INVALID, "observers cannot be added within a step");
-  return FALIGN_OK;
+  return sink ? FALIGN_OK : fal_fail(FALIGN_INVALID, "the sink of %s is NULL", falign_metric_name(metric));
 }
 
 falign_status falign_trainer_observe(falign_trainer *trainer, falign_metric *metric, uint64_t every,

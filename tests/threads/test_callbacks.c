@@ -13,6 +13,7 @@
 typedef struct {
   learner by, other;
   falign_batches *batches;
+  falign_metric *loss;
   atomic_int calls, refused, served, gone;
   bool destroys; /* the callback gives the trainer back */
   bool cancels;  /* the callback asks the run that it is within to end */
@@ -30,6 +31,7 @@ static void call_at_work(phone *p) {
       falign_trainer_set_threads(own, 1) == FALIGN_INVALID && falign_trainer_set_norm(own, NULL) == FALIGN_INVALID &&
       falign_trainer_set_backend(own, falign_trainer_backend(own)) == FALIGN_INVALID &&
       falign_trainer_set_history(own, NULL) == FALIGN_INVALID && falign_trainer_keep(own, 0) == FALIGN_INVALID &&
+      falign_trainer_observe(own, p->loss, 1, add_value, NULL) == FALIGN_INVALID &&
       falign_trainer_import(own, NULL) == FALIGN_INVALID && strstr(falign_last_error(), "from a callback of its own");
   atomic_fetch_add(&p->calls, 1);
   atomic_fetch_add(&p->refused, refused);
@@ -84,12 +86,14 @@ static void open_phone(phone *p, uint32_t threads) {
   ok(falign_trainer_set_threads(p->by.trainer, threads));
   p->other = task_learner(FALIGN_F64, "fa");
   p->batches = task_batches(TASK_ROWS, 1000, FALIGN_ORDER_NONE);
+  ok(falign_metric_create("loss", &p->loss));
 }
 
 static void close_phone(phone *p) {
   free_learner(&p->by);
   free_learner(&p->other);
   falign_batches_destroy(p->batches);
+  falign_metric_destroy(p->loss);
 }
 
 /* From signals on all threads, `adapt` and activations in steps and evaluations: an error, no deadlock, no harm. */
@@ -174,6 +178,7 @@ START_TEST(destroyed_within_its_own_calls) {
     falign_network_destroy(p.by.network);
     free_learner(&p.other);
     falign_batches_destroy(p.batches);
+    falign_metric_destroy(p.loss);
   }
 }
 END_TEST
