@@ -8,7 +8,8 @@
 
 #include "threads/life.h"
 
-/* Neither the sanitizer nor OpenMP lets threads be made in a child of a program that has threads. */
+/* Neither the sanitizer nor OpenMP nor QEMU, which Meson starts as a wrapper, lets threads be made in a child of a
+ * program that has threads. */
 #if defined(__SANITIZE_THREAD__) || defined(FAL_TEST_OPENMP)
 #define CHILDREN_HAVE_THREADS false
 #elif defined(__has_feature)
@@ -17,7 +18,7 @@
 #endif
 #endif
 #ifndef CHILDREN_HAVE_THREADS
-#define CHILDREN_HAVE_THREADS true
+#define CHILDREN_HAVE_THREADS (getenv("MESON_EXE_WRAPPER") == NULL)
 #endif
 
 /* ---- Many threads ---- */
