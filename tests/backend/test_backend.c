@@ -631,7 +631,8 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, own_backend_is_right);
   tcase_add_loop_test(tests, trainer_uses_it, 0, 2);
   tcase_add_loop_test(tests, all_agree_with_builtin, 0, 3);
-  tcase_add_loop_test(tests, large_networks_agree, 0, 3);
+  if (!getenv("MESON_EXE_WRAPPER")) /* Meson's emulator, where it takes an hour */
+    tcase_add_loop_test(tests, large_networks_agree, 0, 3);
   tcase_add_test(tests, trainer_stops_with_it);
 }
 
