@@ -64,12 +64,18 @@ static bool is_known(const char *name, uint32_t d) {
          is_layer(name, 'F', 1, d - 1) || strcmp(name, "code") == 0;
 }
 
+static falign_status refuse_unknown(const char *path, const char *name) {
+  bool is_checkpoint = strncmp(name, "trainer.", strlen("trainer.")) == 0;
+  return fail(FALIGN_FORMAT, "%s: this network has no '%s'%s", path, name,
+              is_checkpoint ? ", which is of a checkpoint, for --resume" : "");
+}
+
 /* Refuses what an import would pass over: unknown names, and mixed precisions. */
 static falign_status check_start(const falign_tensors *start, const char *path, uint32_t d) {
   falign_dtype first = 0, dtype;
   for (size_t i = 0; i < falign_tensors_count(start); i++) {
     const char *name = falign_tensors_name_at(start, i);
-    if (!is_known(name, d)) return fail(FALIGN_FORMAT, "%s: this network has no '%s'", path, name);
+    if (!is_known(name, d)) return refuse_unknown(path, name);
     TRY(falign_tensors_view(start, name, &dtype, NULL, NULL, NULL));
     if (dtype != FALIGN_DTYPE_F32 && dtype != FALIGN_DTYPE_F64) {
       return fail(FALIGN_FORMAT, "%s: '%s' is neither F32 nor F64", path, name);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kit/data.h"
 #include "kit/describe.h"
 #include "kit/options.h"
 #include "kit/output.h"
@@ -174,6 +175,7 @@ static falign_status check_outputs(const settings *s) {
 
 /* What the table of options cannot say. */
 static falign_status check(settings *s) {
+  TRY(data_check(s->data));
   TRY(parse_widths(s));
   TRY(check_metrics(s->metrics));
   TRY(check_backend(s->backend));

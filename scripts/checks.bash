@@ -43,12 +43,13 @@ skip() {
 
 # tests NAME COMMAND...: a command whose last line is "N passed, N failed, N skipped".
 tests() {
-  local name=$1 status=0 log counts
-  log=$(mktemp)
+  local name=$1 status=0 line counts=
   heading "$name"
-  "${@:2}" 2>&1 | tee "$log" || status=$?
-  counts=$(tail -n 1 "$log")
-  rm -f "$log"
+  while IFS= read -r line || [[ -n $line ]]; do
+    printf '%s\n' "$line"
+    counts=$line
+  done < <("${@:2}" 2>&1)
+  wait "$!" || status=$?
   if [[ $counts =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
     passed=$((passed + BASH_REMATCH[1]))
     failed=$((failed + BASH_REMATCH[2]))

@@ -46,10 +46,19 @@ static falign_status read_synthetic(const char *text, data_place *place) {
   int found = sscanf(text, "%lf,%lf%c", &s->within, &s->between, &rest);
   bool holds = found == 2 && s->between >= 0 && s->between <= s->within && s->within <= 1;
   if (!holds)
-    return fail(FALIGN_INVALID, "'%s%s' is not synthetic:WITHIN,BETWEEN with 1 >= WITHIN >= BETWEEN >= 0", synthetic,
-                text);
+    return fail(FALIGN_INVALID, "--data '%s%s' is not synthetic:WITHIN,BETWEEN with 1 >= WITHIN >= BETWEEN >= 0",
+                synthetic, text);
   place->drawn = true;
   return use(place, synthetic, text, NULL);
+}
+
+static bool is_synthetic(const char *given) {
+  return given != NULL && strncmp(given, synthetic, strlen(synthetic)) == 0;
+}
+
+falign_status data_check(const char *given) {
+  data_place place;
+  return is_synthetic(given) ? read_synthetic(given + strlen(synthetic), &place) : FALIGN_OK;
 }
 
 falign_status data_find(const char *given, data_place *place) {
@@ -58,9 +67,7 @@ falign_status data_find(const char *given, data_place *place) {
   const char *home = environment("HOME");
   const char *system = "/usr/share/datasets/fashion-mnist", *user = "the user's data directory";
   *place = (data_place){0};
-  if (given != NULL && strncmp(given, synthetic, strlen(synthetic)) == 0) {
-    return read_synthetic(given + strlen(synthetic), place);
-  }
+  if (is_synthetic(given)) return read_synthetic(given + strlen(synthetic), place);
   if (given != NULL) return use(place, given, "", NULL);
   if (named != NULL) return use(place, named, "", "FALIGN_MNIST_DIR");
   if (data_home == NULL && home != NULL && has_images(home, "/.local/share/falign/mnist")) {

@@ -20,6 +20,9 @@ typedef struct data_place {
   data_synthetic synthetic;
 } data_place;
 
+/* Refuses text that begins as synthetic data and is not. */
+falign_status data_check(const char *given);
+
 /* Chooses `given`, or where that is NULL the first of $FALIGN_MNIST_DIR, the user's data directory and the system's
  * Fashion-MNIST. "synthetic:WITHIN,BETWEEN" asks for synthetic data. */
 falign_status data_find(const char *given, data_place *place);

@@ -414,6 +414,7 @@ static int parse(figure *f, int argc, char **argv) {
   print_about(plan, about, sizeof about);
   const struct program p = {.about = about, .options = options, .count = count};
   int code = options_parse(&p, argc, argv);
+  if (code < 0 && data_check(f->data) != FALIGN_OK) code = exit_wrong_usage();
   if (f->runs == NOT_GIVEN) f->runs = f->quick ? plan->quick_runs : plan->runs;
   if (f->epochs == NOT_GIVEN) f->epochs = f->quick ? plan->quick_epochs : plan->epochs;
   return code;

@@ -32,7 +32,7 @@ FALIGN_API void falign_product_angle_destroy(falign_product_angle *source);
  *  @param theta_1 B_1 angle W_1^T
  *  @param theta_2 B_2 angle W_2^T
  *  @param theta_3 B_2 B_1 angle W_2^T W_1^T
- *  @param theta_3_nonlinear eq. S1: {B_2 o f'(Z_2)} B_1 o f'(Z_1) angle {W_2^T o f'(Z_2)} W_1^T o f'(Z_1), with Z_1
+ *  @param theta_3_nonlinear eq. S1: {B_2 .* f'(Z_2)} B_1 .* f'(Z_1) angle {W_2^T .* f'(Z_2)} W_1^T .* f'(Z_1), with Z_1
  *  (rows x cols) and Z_2 (rows x inner) from N(0, 1) and f = relu; NaN where a side is zero
  *  @return FALIGN_INVALID for a NULL source alone. */
 FALIGN_API FALIGN_CHECKED falign_status falign_product_angle_draw(falign_product_angle *source, size_t count,

@@ -53,13 +53,13 @@ typedef struct falign_rule_table {
   void (*destroy)(void *user); /**< optional: called once when the last reference is gone */
 } falign_rule_table;
 
-/** Backpropagation: delta[l] = delta[l+1] W[l]^T o f'(Z[l]) (eq. 19). No feedback matrices. Keeps no reference to the
+/** Backpropagation: delta[l] = delta[l+1] W[l]^T .* f'(Z[l]) (eq. 19). No feedback matrices. Keeps no reference to the
  *  network. @return FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_create_bp(const falign_network *network, falign_rule **out);
-/** Feedback alignment (BP-TRW): delta[l] = delta[l+1] B[l] o f'(Z[l]) (eqs. 2, 21). B starts at 0: draw or set it.
+/** Feedback alignment (BP-TRW): delta[l] = delta[l+1] B[l] .* f'(Z[l]) (eqs. 2, 21). B starts at 0: draw or set it.
  *  Keeps no reference to the network. @return FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_create_fa(const falign_network *network, falign_rule **out);
-/** Direct feedback alignment: delta[l] = delta[d] F[l] o f'(Z[l]) (eq. 6). F starts at 0: draw or set it. Keeps no
+/** Direct feedback alignment: delta[l] = delta[d] F[l] .* f'(Z[l]) (eq. 6). F starts at 0: draw or set it. Keeps no
  *  reference to the network. @return FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_rule_create_dfa(const falign_network *network, falign_rule **out);
 /** The rule "bp", "fa" or "dfa". @return FALIGN_UNSUPPORTED for another name, FALIGN_MEMORY. */

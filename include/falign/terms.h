@@ -12,7 +12,9 @@
  *  with zeta^o = L[l-1][k] W[l-1][k-o] + b[l][k] and the terms of order o (eqs. 4, S15; by eqs. 1 and 22
  *  eta L[l-1][k-o]^T delta[l][k-o] is the update dW[l-1][k-o] that the history holds)
  *
- *      T_l^o = eta { f'(zeta^o) o (L[l-1][k] dW[l-1][k-o]) }^T delta[l+1][k].
+ *      T_l^o = eta { f'(zeta^o) .* (L[l-1][k] dW[l-1][k-o]) }^T delta[l+1][k],
+ *
+ *  where .* and .^ act element by element.
  *
  *  The functions below take the trace of a step k which the history holds, with the activity of the whole batch
  *  (FALIGN_NEEDS_ACTIVITY): the trace that a metric is given, or that of the last step. All terms have the shape of
@@ -49,7 +51,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_terms_set_threads(falign_terms *t
 
 /** The terms of the given orders o, 1 <= o <= k.
  *  @param degree 1 for T_l^o; v > 1 for the Taylor term of that degree (eqs. S2 to S5),
- *  eta { f^(v)(zeta^o) / v! o (L[l-1][k] dW[l-1][k-o])^(o v) }^T delta[l+1][k]: up to FALIGN_TERMS_MAX_DEGREE, and only
+ *  eta { f^(v)(zeta^o) / v! .* (L[l-1][k] dW[l-1][k-o]).^v }^T delta[l+1][k]: up to FALIGN_TERMS_MAX_DEGREE, and only
  *  for tanh, logistic and linear, which are analytic (else FALIGN_UNSUPPORTED)
  *  @param t count x n[l] x n[l+1] */
 FALIGN_API FALIGN_CHECKED falign_status falign_terms_orders(falign_terms *terms, const falign_trace *trace, uint32_t l,
@@ -64,7 +66,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_terms_sum(falign_terms *terms, co
 FALIGN_API FALIGN_CHECKED falign_status falign_terms_zero(falign_terms *terms, const falign_trace *trace, uint32_t l,
                                                           uint64_t order, double *t);
 /** The remainder R_l (eq. 11), computed on its own and not as what is left over:
- *  eta sum_o { f(zeta^(o-1)) - f(zeta^o) - sum_v f^(v)(zeta^o) / v! o (L[l-1][k] dW[l-1][k-o])^(o v) }^T delta[l+1][k]
+ *  eta sum_o { f(zeta^(o-1)) - f(zeta^o) - sum_v f^(v)(zeta^o) / v! .* (L[l-1][k] dW[l-1][k-o]).^v }^T delta[l+1][k]
  *  over o = 1..k and v = 1..degree. What normalization does to W is part of it.
  *  @param degree 1 for eq. 11; more as for falign_terms_orders() */
 FALIGN_API FALIGN_CHECKED falign_status falign_terms_remainder(falign_terms *terms, const falign_trace *trace,

@@ -5,8 +5,8 @@
 #include "falign/disturbance.h"
 #include "terms/terms.h"
 
-/* The updates that disturbed error signals would have made: D[l-1] = eta L[l-1]^T delta[l], with delta[l] = signal o f'
- * by a rule of their own or from shuffled rows. A part of the history, which owns it. */
+/* The updates that disturbed error signals would have made: D[l-1] = eta L[l-1]^T delta[l], with
+ * delta[l] = signal .* f' by a rule of their own or from shuffled rows. A part of the history, which owns it. */
 typedef struct {
   const falign_network *network;
   falign_rule *rule; /* whose signal it is */

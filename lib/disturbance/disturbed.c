@@ -13,7 +13,7 @@ static void shuffle(const fal_disturbed *disturbed, const falign_trace *trace, u
   for (size_t i = 0; i < trace->rows; i++) memcpy(to + i * cols, from + disturbed->order[i] * cols, cols * sizeof *to);
 }
 
-/* D[l-1] = eta L[l-1]^T { signal o f'(Z[l]) } */
+/* D[l-1] = eta L[l-1]^T { signal .* f'(Z[l]) } */
 static falign_status fill_layer(const fal_disturbed *disturbed, const falign_trace *seen, uint32_t l, real *out) {
   const falign_network *network = disturbed->network;
   const size_t *n = network->widths;

@@ -12,7 +12,7 @@ bool fal_activate_f32(const fal_activation *activation, const float *b, float *z
 bool fal_activate_f64(const fal_activation *activation, const double *b, double *z, double *y, size_t rows,
                       size_t cols);
 
-/* out = signal o f'(Z), where Y = f(Z); `out` may be `signal`, which is fastest. */
+/* out = signal .* f'(Z), where Y = f(Z); `out` may be `signal`, which is fastest. */
 void fal_times_derivative_f32(const fal_activation *activation, const float *signal, const float *z, const float *y,
                               float *out, size_t count);
 void fal_times_derivative_f64(const fal_activation *activation, const double *signal, const double *z, const double *y,
@@ -22,7 +22,7 @@ void fal_times_derivative_f64(const fal_activation *activation, const double *si
 bool fal_is_analytic(const fal_activation *activation);
 
 /* out = sum over v = first..last of f^(v)(Z) / v! o step^v, where Y = f(Z): terms of f(Z + step) (eqs. S2 to S5), with
- * 1 <= first <= last <= FAL_MAX_DEGREE. For an f that is not analytic last is 1, so that out = step o f'(Z). `out` may
+ * 1 <= first <= last <= FAL_MAX_DEGREE. For an f that is not analytic last is 1, so that out = step .* f'(Z). `out` may
  * be `step`.
  * The error of a term is at most 20 epsilon |step|^v for tanh and 20 epsilon |step / 2|^v for logistic. It is absolute:
  * the derivatives are made of Y, so where tanh or logistic rounds to 1 they are 0. */

@@ -66,12 +66,14 @@ void fal_message(const char *format, ...) {
 void fal_before_callback(void) { last_error[0] = 0; }
 
 falign_status fal_callback_failed(falign_status status, const char *what, const char *name) {
-  if (last_error[0] == 0) fal_message("%s %s failed with status %d", what, name, status);
+  if (last_error[0] == 0)
+    fal_message("%s %s failed with status %d (%s)", what, name, (int)status, falign_status_name(status));
   return status;
 }
 
 const char *fal_callback_message(falign_status status) {
-  return last_error[0] ? last_error : falign_status_name(status);
+  if (last_error[0] == 0) fal_message("status %d (%s)", (int)status, falign_status_name(status));
+  return last_error;
 }
 
 void fal_outcome_keep(fal_outcome *outcome, falign_status status) {

@@ -8,7 +8,7 @@
 /* The expansion of f(L[l-1][k] W[l-1][k] + b[l][k])^T delta in the updates of past steps, for many orders at once.
  *
  * Since eta L[l-1][k-o]^T delta[l][k-o] is dW[l-1][k-o], no product of the size nb x nb is needed: of order o there are
- *   Z = L[l-1] W[l-1][k-o] + b[l]   P = L[l-1] dW[l-1][k-o]   T = eta { f'(Z) o P }^T delta,
+ *   Z = L[l-1] W[l-1][k-o] + b[l]   P = L[l-1] dW[l-1][k-o]   T = eta { f'(Z) .* P }^T delta,
  * and the W, and the dW, of a group of orders stand side by side in one matrix. Where W[l-1][k-o+1] is
  * W[l-1][k-o] + dW[l-1][k-o], as without normalization, the first Z of a group gives the others by subtracting P.
  * Groups are shared out among threads; their sums are added in order. */
@@ -39,7 +39,7 @@ typedef struct {
   size_t capacity;    /* numbers */
   void *w, *update;   /* n[l-1] x slots n[l] */
   void *bias;         /* slots n[l] */
-  void *z, *y, *step; /* block x slots n[l]; `step` is P, then f' o P */
+  void *z, *y, *step; /* block x slots n[l]; `step` is P, then f' .* P */
   void *together;     /* block x n[l]: of all orders of the group */
   void *rest;         /* block x n[l]: of the remainder */
   void *t;            /* slots n[l] x n[l+1] */

@@ -121,7 +121,7 @@ static falign_status states(const group *g, const block *rows) {
                   g->what->l, (unsigned long long)iteration(g));
 }
 
-/* sum_v f^(v)(zeta^o) / v! o P^(o v) of all orders, in place of P = L[l-1] dW[l-1][k-o]. */
+/* sum_v f^(v)(zeta^o) / v! .* P.^v of all orders, in place of P = L[l-1] dW[l-1][k-o]. */
 static void expand(const group *g, const block *rows) {
   const fal_expansion *what = g->what;
   const fal_activation *activation = &what->history->network->activation[what->l];

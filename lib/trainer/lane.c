@@ -99,7 +99,7 @@ static void times_derivative(const falign_trace *block, uint32_t l, real *delta)
    block->rows * block->network->widths[l]);
 }
 
-/* delta[d] = E o f'(Z[d]) (eqs. 18, 20), or as imposed. */
+/* delta[d] = E .* f'(Z[d]) (eqs. 18, 20), or as imposed. */
 static void output_delta(const fal_pass *pass, falign_trace *block, fal_lane *lane) {
   uint32_t d = block->network->layers;
   size_t cols = block->network->widths[d];
@@ -113,7 +113,7 @@ static void output_delta(const fal_pass *pass, falign_trace *block, fal_lane *la
   times_derivative(block, d, block->deltas[d]);
 }
 
-/* delta[l] = the rule's signal o f'(Z[l]), from the last hidden layer down. */
+/* delta[l] = the rule's signal .* f'(Z[l]), from the last hidden layer down. */
 static falign_status hidden_deltas(const falign_rule *rule, falign_trace *block) {
   for (uint32_t l = block->network->layers - 1; l >= 1; l--) {
     block->lowest_delta = l + 1;

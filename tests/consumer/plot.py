@@ -8,12 +8,17 @@ import sys
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 WIDTH, HEIGHT, LEFT, TOP = 480, 300, 60, 20
 
+if len(sys.argv) != 4:
+    sys.exit(__doc__)
 table, metric, layer = sys.argv[1:]
 lines = {}
-with open(table, encoding="utf-8", newline="") as file:
-    for row in csv.DictReader(file):
-        if row["metric"] == metric and row["layer"] == layer and row["value"] != "nan":
-            lines.setdefault(row["condition"], []).append((int(row["iteration"]), float(row["value"])))
+try:
+    with open(table, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["metric"] == metric and row["layer"] == layer and row["value"] != "nan":
+                lines.setdefault(row["condition"], []).append((int(row["iteration"]), float(row["value"])))
+except (OSError, ValueError, LookupError) as error:
+    sys.exit(f"{table} cannot be read as such a table: {type(error).__name__}: {error}")
 if not lines:
     sys.exit(f"{table} has no {metric} of layer {layer}")
 

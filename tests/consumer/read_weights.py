@@ -22,5 +22,11 @@ def read(path):
     return tensors
 
 
-for name, (shape, numbers) in read(sys.argv[1]).items():
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
+try:
+    weights = read(sys.argv[1])
+except (OSError, ValueError, LookupError, TypeError, OverflowError, MemoryError) as error:
+    sys.exit(f"{sys.argv[1]} cannot be read as safetensors: {error!r}")
+for name, (shape, numbers) in weights.items():
     print(name, shape, f"{sum(x * x for x in numbers) ** 0.5:.3f}")

@@ -161,7 +161,8 @@ static falign_status wait_for_failure(void *user, uint32_t number) {
 START_TEST(no_run_begins_after_a_failure) {
   for (uint32_t threads = 1; threads <= (have_threads() ? 4 : 1); threads++) {
     atomic_uint begun = 0;
-    fails(FALIGN_CANCELLED, "run 0 failed with status 8", falign_ensemble_run(1000, threads, wait_for_failure, &begun));
+    fails(FALIGN_CANCELLED, "run 0 failed with status 8 (FALIGN_CANCELLED)",
+          falign_ensemble_run(1000, threads, wait_for_failure, &begun));
     ck_assert_uint_le(atomic_load(&begun), 2 * threads); /* a thread may have begun one before run 0 failed */
   }
 }

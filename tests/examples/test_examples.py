@@ -879,6 +879,7 @@ def test_resume_refuses_another_configuration():
     refused(mnist(*base, "--data", data, "--resume", path("ck"), code=1), "test-data")
     mnist(*base, "--save", path("weights"))
     refused(mnist(*base, "--resume", path("weights"), code=1), path("weights"))
+    refused(mnist(*base, "--load", path("ck"), code=1), "--resume")
     refused(mnist(*base, "--resume", path("nowhere"), code=1), path("nowhere"))
 
 
@@ -967,7 +968,7 @@ def test_synthetic_data():
     errors = [float(select(rows_of(run(MNIST, "--data", f"synthetic:{within},0.2", "--epochs", 4).stdout), "test_error",
                            iteration=240)[0]["value"]) for within in (0.8, 0.2)]
     assert errors[0] < 20 and 85 < errors[1] < 95, errors
-    refused(run(MNIST, "--data", "synthetic:0.2,0.8", code=1), "synthetic:0.2,0.8")
+    refused(run(MNIST, "--data", "synthetic:0.2,0.8", code=2), "synthetic:0.2,0.8")
 
 
 # ---- Terminals and plots ----

@@ -358,7 +358,7 @@ def test_synthetic_data():
     mean = sum(angles.values()) / len(angles)
     assert len(angles) == 5 and abs(mean - want) < 1, (mean, want)  # centres of 225 numbers: a s.d. of about 0.3
     for wrong in ("synthetic:0.2,0.6", "synthetic:1.5,0", "synthetic:nan,0", "synthetic:0.5", "synthetic:0.5,0.1,2"):
-        refused(make(PROGRAMS["autocorrelation"], "wrong", "--data", wrong, code=1), wrong, "synthetic:WITHIN,BETWEEN")
+        refused(make(PROGRAMS["autocorrelation"], "wrong", "--data", wrong, code=2), wrong, "synthetic:WITHIN,BETWEEN")
 
 
 def test_options():

@@ -318,8 +318,9 @@ static falign_status failing_signal(void *user, const falign_rule *rule, const f
 }
 
 static falign_status failing_adapt(void *user, falign_rule *rule, falign_network *network, const falign_trace *trace) {
-  (void)user, (void)rule, (void)network, (void)trace;
-  falign_set_last_error("will not adapt");
+  const own_rule *own = user;
+  (void)rule, (void)network, (void)trace;
+  if (own->adapted == 0) falign_set_last_error("will not adapt");
   return FALIGN_UNSUPPORTED;
 }
 
@@ -360,6 +361,9 @@ START_TEST(failing_adapt_is_told) {
   draw_data();
   fails(FALIGN_CALLBACK, "will not adapt", step(&by, inputs, ROWS, targets));
   ck_assert_ptr_nonnull(strstr(falign_last_error(), "kolen-pollack"));
+  own.adapted = 1; /* and it fails without a word */
+  falign_set_last_error("an older message");
+  fails(FALIGN_CALLBACK, "failed to adapt: status 7 (FALIGN_UNSUPPORTED)", step(&by, inputs, ROWS, targets));
   free_learner(&by);
 }
 END_TEST

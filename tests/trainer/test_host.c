@@ -150,10 +150,10 @@ START_TEST(failure_without_a_message) {
   ok(falign_trainer_observe(by.trainer, metric, 1, ignore, NULL));
   falign_set_last_error("an older message");
   ck_assert_int_eq(update(&by), FALIGN_IO);
-  ck_assert_str_eq(falign_last_error(), "metric mute failed with status 4");
+  ck_assert_str_eq(falign_last_error(), "metric mute failed with status 4 (FALIGN_IO)");
   falign_set_last_error("an older message");
   ck_assert_int_eq(falign_trainer_measure(by.trainer), FALIGN_IO);
-  ck_assert_str_eq(falign_last_error(), "metric mute failed with status 4");
+  ck_assert_str_eq(falign_last_error(), "metric mute failed with status 4 (FALIGN_IO)");
   ck_assert_uint_eq(falign_trainer_iteration(by.trainer), 0);
   falign_metric_destroy(metric);
   free_learner(&by);
@@ -189,7 +189,7 @@ START_TEST(failing_products) {
     gemms_left = products;
     falign_set_last_error("an older message");
     ck_assert_int_eq(update(&by), FALIGN_UNSUPPORTED);
-    ck_assert_str_eq(falign_last_error(), "backend tired failed with status 7");
+    ck_assert_str_eq(falign_last_error(), "backend tired failed with status 7 (FALIGN_UNSUPPORTED)");
     ck_assert(weight(&by) == before && falign_trainer_iteration(by.trainer) == 0);
   }
   gemms_left = -1;

@@ -486,7 +486,7 @@ START_TEST(imposed_signals) {
 }
 END_TEST
 
-/* As the imposed delta of a step of its own: delta[d] = E o f' given by hand changes nothing. */
+/* As the imposed delta of a step of its own: delta[d] = E .* f' given by hand changes nothing. */
 START_TEST(imposing_the_own_delta) {
   draw_data(FALIGN_F64);
   learner a = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "fa", 0.5, 1, eta);

@@ -7,6 +7,7 @@ Needs the standard library alone; with NumPy, matrices are NumPy arrays, else fa
 The library is found by the environment variable FALIGN_LIBRARY, beside this file, or where the system has libraries.
 """
 
+import builtins
 import collections
 import ctypes as c
 import ctypes.util
@@ -373,7 +374,12 @@ class _Ranged:
         self._kind, self._from, self._end = kind, -(1 << size - 1) if signed else 0, 1 << size - signed
 
     def from_param(self, value: Any) -> Any:
-        number = operator.index(value.value if isinstance(value, c._SimpleCData) else value)
+        value = value.value if isinstance(value, c._SimpleCData) else value
+        try:
+            number = operator.index(value)
+        except TypeError:
+            expected = "neither an integer nor a member of an enum, such as Precision.F32"
+            raise TypeError("%r is %s" % (value, expected)) from None
         if not self._from <= number < self._end:
             raise OverflowError("%d is not within %d to %d" % (number, self._from, self._end - 1))
         return self._kind(number)
@@ -489,7 +495,7 @@ def find_activation(name: str) -> Activation:
 
 
 def activation_name(activation: Activation) -> str:
-    return _text(_lib.falign_activation_name(activation))
+    return _text(_run("activation_name", activation))
 
 
 # ---- Errors ----
@@ -577,10 +583,10 @@ def _run(name: str, *arguments: Any) -> Any:
     try:
         return getattr(_lib, "falign_" + name)(*arguments)
     except c.ArgumentError as error:
-        wrapped = re.search(r"\b(OverflowError|ValueError)(?:'>)?: (.*)", str(error), re.S)
+        wrapped = re.search(r"\b(OverflowError|TypeError|ValueError)(?:'>)?: (.*)", str(error), re.S)
         if not wrapped:
             raise
-        kind = OverflowError if wrapped.group(1) == "OverflowError" else ValueError
+        kind = getattr(builtins, wrapped.group(1))
         raise kind("falign_%s: %s" % (name, wrapped.group(2))) from None
 
 
@@ -930,6 +936,8 @@ class Network(_Object):
         if isinstance(f, Activation):
             self._do("set_activation", l, f)
             return
+        if not callable(f):
+            raise TypeError("%r is neither an Activation, such as Activation.TANH, nor a function" % (f,))
         thunks = [self._map(g) for g in (f, df)] if df is not None else [self._map(f), None]
         self._kept.append(thunks)
         self._do("set_custom_activation", l, thunks[0], thunks[1], None)
@@ -1698,7 +1706,7 @@ class Compared(NamedTuple):
 class Terms(_Object):
     """Alignment terms of a step that the history holds, l = 1..d-1; each has the shape of W[l], n[l] x n[l+1].
 
-    dW[l][k] = orders 1..k + zero(k) + remainder (eq. 3), with T_l^o = eta {f'(zeta^o) o (L[l-1][k] dW[l-1][k-o])}^T
+    dW[l][k] = orders 1..k + zero(k) + remainder (eq. 3), with T_l^o = eta {f'(zeta^o) .* (L[l-1][k] dW[l-1][k-o])}^T
     delta[l+1][k] and zeta^o = L[l-1][k] W[l-1][k-o] + b[l][k] (eq. 4). The trace has the batch's activity
     (Trainer.keep(NEEDS_ACTIVITY)); linear terms (eq. 5) need Keep.KEEP_C, or KEEP_DIRECT under DFA (eq. 8)."""
     _noun = "terms"

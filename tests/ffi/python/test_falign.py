@@ -273,6 +273,13 @@ class Errors(unittest.TestCase):
             with self.assertRaises(OverflowError):
                 call()
 
+    def test_text_in_place_of_an_enum(self):
+        network = network_of()
+        for call in (lambda: falign.Network([3, 2], "f64"), lambda: network.set_activation(1, "tanh"),
+                     lambda: falign.activation_name("tanh")):
+            with self.assertRaisesRegex(TypeError, "'(f64|tanh)' is neither an .*such as"):
+                call()
+
     def test_adapt_save_and_load(self):
         class Counting(PythonFa):
             seen = []
