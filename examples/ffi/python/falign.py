@@ -29,7 +29,7 @@ VERSION = (0, 1)
 ABI = 0  # the number in the shared library's name
 
 # name, then the kinds of the result and of each argument: v void, i int32, I uint32, l int64, L uint64, z size_t,
-# f float, d double, c const char *, p any other pointer
+# f float, d double, c const char *, <noun> a reference to an object, p any other pointer
 PROTOTYPES: Dict[str, str] = dict(("falign_" + line.split()[0], line.split()[1]) for line in """
 activation_find ic
 activation_name ci
@@ -37,308 +37,308 @@ angle_f32 ipzzzpzippp
 angle_f64 ipzzzpzippp
 backend_count z
 backend_create ippp
-backend_destroy vp
-backend_detail cp
+backend_destroy v<backend>
+backend_detail c<backend>
 backend_find icp
-backend_gemm_f32 ipiizzzfpzpzfpz
-backend_gemm_f64 ipiizzzdpzpzdpz
-backend_name cp
+backend_gemm_f32 i<backend>iizzzfpzpzfpz
+backend_gemm_f64 i<backend>iizzzdpzpzdpz
+backend_name c<backend>
 backend_name_at cz
-backend_own_threads ip
-batches_code pp
-batches_count Lp
-batches_create ippzp
-batches_destroy vp
-batches_export ipLp
-batches_get_f32 ipLpzzzpzzz
-batches_get_f64 ipLpzzzpzzz
-batches_import ipLp
-batches_input_width zp
-batches_points zp
-batches_points_of ipLppz
-batches_rows zpL
-batches_set_order ipiLI
-batches_set_smoothing ipd
-batches_shuffle_labels ipdLI
-batches_size zp
-batches_target_width zp
-code_categories Ip
+backend_own_threads i<backend>
+batches_code <code><batches>
+batches_count L<batches>
+batches_create i<dataset><code>zp
+batches_destroy v<batches>
+batches_export i<batches>L<tensors>
+batches_get_f32 i<batches>Lpzzzpzzz
+batches_get_f64 i<batches>Lpzzzpzzz
+batches_import i<batches>L<tensors>
+batches_input_width z<batches>
+batches_points z<batches>
+batches_points_of i<batches>Lppz
+batches_rows z<batches>L
+batches_set_order i<batches>iLI
+batches_set_smoothing i<batches>d
+batches_shuffle_labels i<batches>dLI
+batches_size z<batches>
+batches_target_width z<batches>
+code_categories I<code>
 code_create ipzzzp
 code_create_n_hot iIzzLIp
-code_decode_f32 ippzzzp
-code_decode_f64 ippzzzp
-code_destroy vp
-code_export ipip
-code_import ipp
-code_row ppI
-code_width zp
-components_count zp
-components_create ipzp
-components_destroy vp
-components_direction ppz
-components_explained dpz
-components_loss_grid ipzzpppzpzIppp
-components_mean pp
-components_point ippzpz
-components_project ippzpz
-components_project_direction ippzpz
-components_project_feedback ippppz
-components_project_network ipppz
-components_variance dpz
-config_count zp
+code_decode_f32 i<code>pzzzp
+code_decode_f64 i<code>pzzzp
+code_destroy v<code>
+code_export i<code>i<tensors>
+code_import i<tensors>p
+code_row p<code>I
+code_width z<code>
+components_count z<components>
+components_create i<trajectory>zp
+components_destroy v<components>
+components_direction p<components>z
+components_explained d<components>z
+components_loss_grid i<components>zz<network><batches>pzpzIppp
+components_mean p<components>
+components_point i<components>pzpz
+components_project i<components>pzpz
+components_project_direction i<components>pzpz
+components_project_feedback i<components><network><rule>pz
+components_project_network i<components><network>pz
+components_variance d<components>z
+config_count z<config>
 config_create ip
-config_destroy vp
-config_export ipp
-config_get_real ipcp
-config_get_text ipcp
-config_import ipp
-config_match ipp
-config_name_at cpz
+config_destroy v<config>
+config_export i<config><tensors>
+config_get_real i<config>cp
+config_get_text i<config>cp
+config_import i<tensors>p
+config_match i<config><config>
+config_name_at c<config>z
 config_read icp
-config_set_integer ipcl
-config_set_real ipcd
-config_set_text ipcc
-config_write ipc
-dataset_categories Ip
+config_set_integer i<config>cl
+config_set_real i<config>cd
+config_set_text i<config>cc
+config_write i<config>c
+dataset_categories I<dataset>
 dataset_create_f32 ipzzzpIp
 dataset_create_f64 ipzzzpIp
 dataset_create_regression_f32 ipzzzpzzp
 dataset_create_regression_f64 ipzzzpzzp
 dataset_create_synthetic izzIddiLp
-dataset_destroy vp
-dataset_fingerprint Lp
-dataset_get_f32 ipzzpzz
-dataset_get_f64 ipzzpzz
-dataset_labels pp
-dataset_points zp
+dataset_destroy v<dataset>
+dataset_fingerprint L<dataset>
+dataset_get_f32 i<dataset>zzpzz
+dataset_get_f64 i<dataset>zzpzz
+dataset_labels p<dataset>
+dataset_points z<dataset>
 dataset_read_idx icczIp
 dataset_read_mnist icizp
-dataset_target_width zp
-dataset_width zp
-decomposition_create ipp
-decomposition_destroy vp
-decomposition_get ipiIpzzz
-decomposition_share dpI
-disturbance_angle ipIp
-disturbance_create_feedback ipppp
-disturbance_create_linear ippp
-disturbance_create_none ippp
-disturbance_create_rows ippLIp
-disturbance_destroy vp
-disturbance_get_weights ipIpzzz
-disturbance_name cp
-disturbance_orders ippIpzp
-disturbance_set_threads ipI
-disturbance_update ipp
+dataset_target_width z<dataset>
+dataset_width z<dataset>
+decomposition_create i<rule>p
+decomposition_destroy v<decomposition>
+decomposition_get i<decomposition>iIpzzz
+decomposition_share d<decomposition>I
+disturbance_angle i<disturbance>Ip
+disturbance_create_feedback i<history><rule><rule>p
+disturbance_create_linear i<history><rule>p
+disturbance_create_none i<history><rule>p
+disturbance_create_rows i<history><rule>LIp
+disturbance_destroy v<disturbance>
+disturbance_get_weights i<disturbance>Ipzzz
+disturbance_name c<disturbance>
+disturbance_orders i<disturbance><trace>Ipzp
+disturbance_set_threads i<disturbance>I
+disturbance_update i<disturbance><trace>
 ensemble_run iIIpp
 ensemble_train ippzLI
 feature_at cz
 frobenius_f32 dpzzz
 frobenius_f64 dpzzz
 has_feature ic
-history_bytes ipLp
-history_clear vp
-history_create ipp
-history_destroy vp
-history_get ipLiIpzzz
-history_keep ipi
-history_range ippp
-history_set_limit ipLc
-history_set_window ipL
-history_used ippp
+history_bytes i<history>Lp
+history_clear v<history>
+history_create i<network>p
+history_destroy v<history>
+history_get i<history>LiIpzzz
+history_keep i<history>i
+history_range i<history>pp
+history_set_limit i<history>Lc
+history_set_window i<history>L
+history_used i<history>pp
 last_error c
 metric_count z
 metric_create icp
 metric_create_autocorrelation ipzLp
 metric_create_custom ippp
-metric_create_disturbance ipLp
-metric_create_similarity ipLLp
+metric_create_disturbance i<disturbance>Lp
+metric_create_similarity i<batches>LLp
 metric_create_terms ipzp
-metric_create_test_error ipp
+metric_create_test_error i<batches>p
 metric_description_at cz
-metric_destroy vp
-metric_name cp
+metric_destroy v<metric>
+metric_name c<metric>
 metric_name_at cz
-metric_needs ip
-network_activation ipI
-network_bias_f32 ppI
-network_bias_f64 ppI
+metric_needs i<metric>
+network_activation i<network>I
+network_bias_f32 p<network>I
+network_bias_f64 p<network>I
 network_create iiIpip
-network_destroy vp
-network_draw ipddLI
-network_export ipp
-network_get_bias_f32 ipIpz
-network_get_bias_f64 ipIpz
-network_get_weights_f32 ipIpzzz
-network_get_weights_f64 ipIpzzz
-network_has_biases ip
-network_import ipp
-network_layers Ip
-network_parameters zp
-network_precision ip
-network_set_activation ipIi
-network_set_bias_f32 ipIpz
-network_set_bias_f64 ipIpz
-network_set_custom_activation ipIppp
-network_set_weights_f32 ipIpzzz
-network_set_weights_f64 ipIpzzz
-network_view_bias_f32 ppI
-network_view_bias_f64 ppI
-network_view_weights_f32 ppI
-network_view_weights_f64 ppI
-network_weights_f32 ppI
-network_weights_f64 ppI
-network_width zpI
-norm_apply ippp
+network_destroy v<network>
+network_draw i<network>ddLI
+network_export i<network><tensors>
+network_get_bias_f32 i<network>Ipz
+network_get_bias_f64 i<network>Ipz
+network_get_weights_f32 i<network>Ipzzz
+network_get_weights_f64 i<network>Ipzzz
+network_has_biases i<network>
+network_import i<network><tensors>
+network_layers I<network>
+network_parameters z<network>
+network_precision i<network>
+network_set_activation i<network>Ii
+network_set_bias_f32 i<network>Ipz
+network_set_bias_f64 i<network>Ipz
+network_set_custom_activation i<network>Ippp
+network_set_weights_f32 i<network>Ipzzz
+network_set_weights_f64 i<network>Ipzzz
+network_view_bias_f32 p<network>I
+network_view_bias_f64 p<network>I
+network_view_weights_f32 p<network>I
+network_view_weights_f64 p<network>I
+network_weights_f32 p<network>I
+network_weights_f64 p<network>I
+network_width z<network>I
+norm_apply i<norm><network><rule>
 norm_create_columns ipzp
 norm_create_custom ippp
 norm_create_matrices ipzp
 norm_create_none ip
-norm_destroy vp
-norm_match_feedback ipi
-norm_name cp
+norm_destroy v<norm>
+norm_match_feedback i<norm>i
+norm_name c<norm>
 product_angle_create izzzLIp
-product_angle_destroy vp
-product_angle_draw ipzpppp
-rng_below LpL
-rng_block vpp
+product_angle_destroy v<product_angle>
+product_angle_draw i<product_angle>zpppp
+rng_below L<rng>L
+rng_block v<rng>p
 rng_create iLIIIp
-rng_destroy vp
-rng_normal_f32 vpdpz
-rng_normal_f64 vpdpz
-rng_permutation vppI
-rng_position Lp
-rng_seek vpL
-rng_uniform dp
+rng_destroy v<rng>
+rng_normal_f32 v<rng>dpz
+rng_normal_f64 v<rng>dpz
+rng_permutation v<rng>pI
+rng_position L<rng>
+rng_seek v<rng>L
+rng_uniform d<rng>
 row_norms_f32 ipzzzp
 row_norms_f64 ipzzzp
-rule_create_bp ipp
-rule_create_custom ipppp
-rule_create_dfa ipp
-rule_create_fa ipp
-rule_create_named icpp
-rule_destroy vp
-rule_draw ipdLI
-rule_export ipp
-rule_feedback ip
-rule_feedback_f32 ppI
-rule_feedback_f64 ppI
-rule_get_feedback_f32 ipIpzzz
-rule_get_feedback_f64 ipIpzzz
-rule_import ipp
-rule_name cp
-rule_normalize_columns ipd
-rule_set_feedback_f32 ipIpzzz
-rule_set_feedback_f64 ipIpzzz
-rule_view_feedback_f32 ppI
-rule_view_feedback_f64 ppI
+rule_create_bp i<network>p
+rule_create_custom ipp<network>p
+rule_create_dfa i<network>p
+rule_create_fa i<network>p
+rule_create_named ic<network>p
+rule_destroy v<rule>
+rule_draw i<rule>dLI
+rule_export i<rule><tensors>
+rule_feedback i<rule>
+rule_feedback_f32 p<rule>I
+rule_feedback_f64 p<rule>I
+rule_get_feedback_f32 i<rule>Ipzzz
+rule_get_feedback_f64 i<rule>Ipzzz
+rule_import i<rule><tensors>
+rule_name c<rule>
+rule_normalize_columns i<rule>d
+rule_set_feedback_f32 i<rule>Ipzzz
+rule_set_feedback_f64 i<rule>Ipzzz
+rule_view_feedback_f32 p<rule>I
+rule_view_feedback_f64 p<rule>I
 set_last_error vc
-similarity_classify ipipzd
+similarity_classify i<similarity>ipzd
 similarity_create iizzIp
-similarity_destroy vp
-similarity_histogram ipiddzIp
+similarity_destroy v<similarity>
+similarity_histogram i<similarity>iddzIp
 similarity_matrix_f32 ipzzpzzzp
 similarity_matrix_f64 ipzzpzzzp
-similarity_set_side_f32 ipipzpzpz
-similarity_set_side_f64 ipipzpzpz
-similarity_sums ipipppp
+similarity_set_side_f32 i<similarity>ipzpzpz
+similarity_set_side_f64 i<similarity>ipzpzpz
+similarity_sums i<similarity>ipppp
 status_name ci
-table_add ipldllcd
-table_append ipp
+table_add i<table>ldllcd
+table_append i<table><table>
 table_create iicp
-table_destroy vp
-table_export ipp
-table_import ipp
-table_row ipzpppppppp
-table_rows zp
-table_set_condition ipc
-table_set_run vpl
-table_write ipc
-table_write_descriptor ipi
-table_write_summary ipc
-tensors_add ipcipzp
-tensors_count zp
+table_destroy v<table>
+table_export i<table><tensors>
+table_import i<table><tensors>
+table_row i<table>zpppppppp
+table_rows z<table>
+table_set_condition i<table>c
+table_set_run v<table>l
+table_write i<table>c
+table_write_descriptor i<table>i
+table_write_summary i<table>c
+tensors_add i<tensors>cipzp
+tensors_count z<tensors>
 tensors_create ip
-tensors_destroy vp
-tensors_has ipc
-tensors_name_at cpz
-tensors_note cpc
+tensors_destroy v<tensors>
+tensors_has i<tensors>c
+tensors_name_at c<tensors>z
+tensors_note c<tensors>c
 tensors_read icp
-tensors_read_f32 ipcpzp
-tensors_read_f64 ipcpzp
-tensors_set_note ipcc
-tensors_view ipcpppp
-tensors_write ipc
-terms_compare ippIpppp
-terms_create ippp
-terms_destroy vp
-terms_linear ippIpzp
-terms_linear_diagonal ippIpzp
-terms_linear_sum ippIpzp
-terms_orders ippIIpzp
-terms_remainder ippIIp
-terms_set_threads ipI
-terms_simplified ippIpzp
-terms_sum ippIIpzp
-terms_zero ippILp
-trace_backend pp
-trace_eta dp
-trace_first_row zp
-trace_iteration Lp
-trace_loss dp
-trace_precision ip
-trace_rows zp
-trace_view_f32 ipiIpppp
-trace_view_f64 ipiIpppp
-trainer_backend pp
-trainer_cancel vp
-trainer_create ippdp
-trainer_destroy vp
-trainer_eta dp
-trainer_evaluate ipppp
-trainer_export ipp
-trainer_forward_f32 ippzzzpzz
-trainer_forward_f64 ippzzzpzz
-trainer_history pp
-trainer_import ipp
-trainer_impose_f32 ippzzzpzz
-trainer_impose_f64 ippzzzpzz
-trainer_iteration Lp
-trainer_keep ipi
-trainer_measure ip
-trainer_network pp
-trainer_observe ippLpp
-trainer_observe_at ipppzpp
-trainer_rule pp
-trainer_run ippL
-trainer_set_backend ipp
-trainer_set_eta ipd
-trainer_set_history ipp
-trainer_set_norm ipp
-trainer_set_progress vppp
-trainer_set_threads ipI
-trainer_start_norm dpI
-trainer_step_f32 ippzzzpzz
-trainer_step_f64 ippzzzpzz
-trainer_threads Ip
-trainer_trace pp
-trajectory_add_f32 ippz
-trajectory_add_f64 ippz
-trajectory_add_network ipp
+tensors_read_f32 i<tensors>cpzp
+tensors_read_f64 i<tensors>cpzp
+tensors_set_note i<tensors>cc
+tensors_view i<tensors>cpppp
+tensors_write i<tensors>c
+terms_compare i<terms><trace>Ipppp
+terms_create i<history><rule>p
+terms_destroy v<terms>
+terms_linear i<terms><trace>Ipzp
+terms_linear_diagonal i<terms><trace>Ipzp
+terms_linear_sum i<terms><trace>Ipzp
+terms_orders i<terms><trace>IIpzp
+terms_remainder i<terms><trace>IIp
+terms_set_threads i<terms>I
+terms_simplified i<terms><trace>Ipzp
+terms_sum i<terms><trace>IIpzp
+terms_zero i<terms><trace>ILp
+trace_backend <backend><trace>
+trace_eta d<trace>
+trace_first_row z<trace>
+trace_iteration L<trace>
+trace_loss d<trace>
+trace_precision i<trace>
+trace_rows z<trace>
+trace_view_f32 i<trace>iIpppp
+trace_view_f64 i<trace>iIpppp
+trainer_backend <backend><trainer>
+trainer_cancel v<trainer>
+trainer_create i<network><rule>dp
+trainer_destroy v<trainer>
+trainer_eta d<trainer>
+trainer_evaluate i<trainer><batches>pp
+trainer_export i<trainer><tensors>
+trainer_forward_f32 i<trainer>pzzzpzz
+trainer_forward_f64 i<trainer>pzzzpzz
+trainer_history <history><trainer>
+trainer_import i<trainer><tensors>
+trainer_impose_f32 i<trainer>pzzzpzz
+trainer_impose_f64 i<trainer>pzzzpzz
+trainer_iteration L<trainer>
+trainer_keep i<trainer>i
+trainer_measure i<trainer>
+trainer_network <network><trainer>
+trainer_observe i<trainer><metric>Lpp
+trainer_observe_at i<trainer><metric>pzpp
+trainer_rule <rule><trainer>
+trainer_run i<trainer><batches>L
+trainer_set_backend i<trainer><backend>
+trainer_set_eta i<trainer>d
+trainer_set_history i<trainer><history>
+trainer_set_norm i<trainer><norm>
+trainer_set_progress v<trainer>pp
+trainer_set_threads i<trainer>I
+trainer_start_norm d<trainer>I
+trainer_step_f32 i<trainer>pzzzpzz
+trainer_step_f64 i<trainer>pzzzpzz
+trainer_threads I<trainer>
+trainer_trace <trace><trainer>
+trajectory_add_f32 i<trajectory>pz
+trajectory_add_f64 i<trajectory>pz
+trajectory_add_network i<trajectory><network>
 trajectory_create iizp
-trajectory_destroy vp
-trajectory_get ipzpz
-trajectory_numbers zp
-trajectory_points zp
-transformation_apply ipipzzzpp
-transformation_create ipLLIp
+trajectory_destroy v<trajectory>
+trajectory_get i<trajectory>zpz
+trajectory_numbers z<trajectory>
+trajectory_points z<trajectory>
+transformation_apply i<transformation>ipzzzpp
+transformation_create i<history>LLIp
 transformation_create_of ipzzp
-transformation_destroy vp
-transformation_eigenvalues ippz
-transformation_get ipipzzz
-transformation_size zp
-transformation_skew_ratio ippzzzp
-transformation_trace dp
+transformation_destroy v<transformation>
+transformation_eigenvalues i<transformation>pz
+transformation_get i<transformation>ipzzz
+transformation_size z<transformation>
+transformation_skew_ratio i<transformation>pzzzp
+transformation_trace d<transformation>
 version c
 version_number i
 """.strip().splitlines())
@@ -385,14 +385,58 @@ class _Ranged:
         return self._kind(number)
 
 
-_ARGUMENTS = {k: _Ranged(kind) if k in "iIlLz" else kind for k, kind in _KINDS.items()}
+class _Text:
+    """Bytes without a NUL, at which C would cut them."""
+
+    @staticmethod
+    def from_param(value: Optional[bytes]) -> Any:
+        if value is not None and not isinstance(value, bytes):
+            raise TypeError("%r is no text" % (value,))
+        if value is not None and b"\0" in value:
+            raise ValueError("%r has a NUL" % value)
+        return c.c_char_p(value)
+
+
+class _Pointer:
+    """An array or a function: ctypes alone would take an integer or a text for an address."""
+
+    @staticmethod
+    def from_param(value: Any) -> Any:
+        if isinstance(value, (int, str, bytes)):
+            raise TypeError("%r is no array, function or object" % (value,))
+        return c.c_void_p.from_param(value)
+
+
+class _Reference:
+    """An object of this kind, or None where the library takes that."""
+
+    def __init__(self, noun: str):
+        self._noun = noun
+
+    def from_param(self, value: Any) -> Any:
+        if value is None or isinstance(value, c.c_void_p):
+            return value
+        if getattr(value, "_noun", None) != self._noun:
+            raise TypeError("got %r where a falign_%s belongs" % (value, self._noun))
+        return value._as_parameter_
+
+
+def _prototype(codes: str) -> Tuple[Any, List[Any]]:
+    """The result's type of ctypes and those of the arguments."""
+    kinds = re.findall(r"<(\w+)>|(\w)", codes)
+    arguments = {"c": _Text, "p": _Pointer}
+    arguments.update((k, _Ranged(_KINDS[k])) for k in "iIlLz")
+    return (_KINDS[kinds[0][1] or "p"],
+            [_Reference(noun) if noun else arguments.get(kind, _KINDS[kind]) for noun, kind in kinds[1:]])
+
+
 _lib = _load()
 for _name, _codes in PROTOTYPES.items():
     try:
         _function = getattr(_lib, _name)
     except AttributeError:
         raise ImportError("%s has no %s" % (_lib._name, _name)) from None
-    _function.restype, _function.argtypes = _KINDS[_codes[0]], [_ARGUMENTS[k] for k in _codes[1:]]
+    _function.restype, _function.argtypes = _prototype(_codes)
 
 __version__ = _lib.falign_version().decode()
 if tuple(int(n) for n in __version__.split(".")[:2])[:1 if VERSION[0] else 2] != VERSION[:1 if VERSION[0] else 2]:
@@ -541,42 +585,84 @@ class CallbackError(Error):
     status = Status.CALLBACK
 
 
-_ERRORS = {e.status: e for e in (InvalidError, ShapeError, OutOfMemoryError, FileError, FormatError, DivergedError,
+_ERRORS: Dict[int, Any] = {e.status: e for e in (InvalidError, ShapeError, OutOfMemoryError, FileError, FormatError, DivergedError,
                                  UnsupportedError, CancelledError, CallbackError)}
 
-# Exceptions of callbacks on their way out: (time, message or None, thread, exception). Times are the order of all calls
-# and exceptions: a call takes none that is older than itself.
-_raised: "collections.deque[Tuple[int, Optional[str], int, BaseException]]" = collections.deque(maxlen=256)
+class _Raised(NamedTuple):
+    """What a callback raised, on its way to the call that ran it."""
+    time: int  # in the order of all calls and exceptions: a call takes none that is older than itself
+    text: Optional[bytes]  # what the library was told; None where the callback has no status to return
+    error: BaseException
+
+
+class _Calls(threading.local):
+    """The calls under way on a thread, the innermost last: what callbacks on it have raised within each."""
+
+    def __init__(self) -> None:
+        self.stack: List[List[_Raised]] = []
+
+
+_calls = _Calls()
+_elsewhere: "collections.deque[_Raised]" = collections.deque(maxlen=256)  # on threads of the library's
+_lock = threading.Lock()
 _time = itertools.count()
 
 
+def _told(error: BaseException) -> bytes:
+    """What the library is told of an exception, in the form in which its message ends."""
+    try:
+        text = "%s: %s" % (type(error).__name__, error)
+    except Exception:  # noqa: B902, of its __str__
+        text = type(error).__name__
+    whole = text.encode("utf-8", "replace").replace(b"\0", b" ")[:500]
+    return whole.decode("utf-8", "ignore").encode("utf-8")
+
+
 def _keep_exception(error: BaseException, says: bool = True) -> int:
-    """Keeps what a callback raised for the call that ran it. Without a status to return it is found by its thread."""
-    message = ("%s: %s" % (type(error).__name__, error))[:500]
-    _raised.append((next(_time), message if says else None, threading.get_ident(), error))
+    """Keeps what a callback raised for the call that ran it."""
+    text = _told(error)
     if says:
-        _lib.falign_set_last_error(message.encode("utf-8", "replace"))
+        _lib.falign_set_last_error(text)
+    raised = _Raised(next(_time), text if says else None, error)
+    if _calls.stack:
+        _calls.stack[-1].append(raised)
+    else:
+        with _lock:
+            _elsewhere.append(raised)
     return error.status if isinstance(error, Error) else Status.CALLBACK
 
 
-def _check(status: int, since: int) -> None:
-    if status == Status.OK and not _raised:
+def _ends(message: bytes, text: bytes) -> bool:
+    return message.endswith(text) or len(message) > 1000 and text[:100] in message  # the library cuts at 1023
+
+
+def _find(raised: Sequence[_Raised], status: int, message: bytes) -> List[_Raised]:
+    """Where a call of this outcome comes from: the last that the message ends with, or those that could not say."""
+    said = [e for e in raised if status and e.text is not None and _ends(message, e.text)]
+    return said[-1:] or [e for e in raised if e.text is None]
+
+
+def _check(status: int, within: Sequence[_Raised], since: int) -> None:
+    """Raises what a call failed with; `within` it, on its own thread, exceptions have been raised. Those of other
+    threads are known by their time and text alone."""
+    if status == Status.OK and not within and not _elsewhere:
         return
-    message = _lib.falign_last_error().decode("utf-8", "replace") if status else ""
-    recent = [e for e in _raised if e[0] >= since]
-    mine = [e for e in recent if e[2] == threading.get_ident()]
-    # A function without a status may have run on any thread, and again after it raised.
-    unsaid = [e for e in (recent if status else mine) if e[1] is None]
-    said = [e for e in recent if status and e[1] is not None and e[1] in message]
-    found = said or unsaid or mine
-    for entry in found if found is not said else said[:1]:
-        if entry in _raised:
-            _raised.remove(entry)
-    if found and (status or unsaid):
-        raised = found[0][3]
-        raise raised from (_ERRORS.get(Status(status), Error)(message) if status else Error("a callback failed"))
+    message = _lib.falign_last_error() if status else b""
+    found = _find(within, status, message)
+    if not found:
+        with _lock:
+            found = _find([e for e in _elsewhere if e.time >= since], status, message)
+            for taken in found:
+                _elsewhere.remove(taken)
+    failed = _error(status, message) if status else Error("a callback failed")
+    if found:
+        raise found[0].error from failed
     if status:
-        raise _ERRORS.get(Status(status), Error)(message)
+        raise failed
+
+
+def _error(status: int, message: bytes) -> Error:
+    return _ERRORS.get(status, Error)(message.decode("utf-8", "replace"))
 
 
 def _run(name: str, *arguments: Any) -> Any:
@@ -590,9 +676,20 @@ def _run(name: str, *arguments: Any) -> Any:
         raise kind("falign_%s: %s" % (name, wrapped.group(2))) from None
 
 
-def _call(name: str, *arguments: Any) -> None:
+def _checked(function: Callable[..., int], *arguments: Any) -> None:
+    """Calls a function that returns a status, and raises what it failed with."""
+    within: List[_Raised] = []
     since = next(_time)
-    _check(_run(name, *arguments), since)
+    _calls.stack.append(within)
+    try:
+        status = function(*arguments)
+    finally:
+        _calls.stack.pop()
+    _check(status, within, since)
+
+
+def _call(name: str, *arguments: Any) -> None:
+    _checked(_run, name, *arguments)
 
 
 def _text(value: Optional[bytes]) -> str:
@@ -717,6 +814,8 @@ class _Given:
             address = c.addressof(self._keep)
         else:
             kind = {"<f4": "f", "<f8": "d"}.get(interface["typestr"], "")
+            if not isinstance(interface.get("data"), tuple):
+                return False
             shape, address = interface["shape"], interface["data"][0]
             strides = interface.get("strides") or tuple(
                 int(interface["typestr"][2:]) * (shape[1] if len(shape) == 2 and i == 0 else 1)
@@ -772,7 +871,7 @@ def _integers(kind: Any, values: Optional[Sequence[int]]) -> Tuple[Any, int]:
 
 
 def _doubles(values: Any) -> Tuple[Any, int]:
-    numbers = [float(values)] if isinstance(values, (int, float)) else [float(v) for v in values]
+    numbers = [float(v) for v in values] if hasattr(values, "__len__") else [float(values)]
     return (c.c_double * max(1, len(numbers)))(*numbers), len(numbers)
 
 
@@ -873,7 +972,7 @@ def _thunk(codes: str, function: Callable[..., Any], failed: Optional[int] = Non
 
 
 def _custom(made: Any, table_name: str, create: str, name: str, entries: Dict[str, Any], *after: Any) -> None:
-    table = TABLES[table_name](size=c.sizeof(TABLES[table_name]), name=name.encode())
+    table = TABLES[table_name](size=c.sizeof(TABLES[table_name]), name=_Text.from_param(name.encode()))
     for entry, value in entries.items():
         if value is not None:
             setattr(table, entry, c.cast(value, c.c_void_p) if not isinstance(value, int) else value)
@@ -885,6 +984,14 @@ def _custom(made: Any, table_name: str, create: str, name: str, entries: Dict[st
     except BaseException:
         _live.pop(user, None)
         raise
+
+
+def _twin(of: Any) -> Any:
+    """The same object to its methods, for the library to hold, so that `of` itself can be collected."""
+    kind = type(of)
+    twin = object.__new__(type(kind.__name__, (kind,), {"__del__": lambda self: None}))
+    twin.__dict__ = of.__dict__
+    return twin
 
 
 def _borrow(cls: Any, handle: Optional[int], *keep: Any) -> Any:
@@ -917,7 +1024,11 @@ class Network(_Object):
 
     @property
     def widths(self) -> Tuple[int, ...]:
-        return tuple(self._get("width", l) for l in range(self.layers + 1))
+        return tuple(self.width(l) for l in range(self.layers + 1))
+
+    def width(self, l: int) -> int:
+        """n[l]."""
+        return int(self._get("width", l))
 
     @property
     def has_biases(self) -> bool:
@@ -938,6 +1049,8 @@ class Network(_Object):
             return
         if not callable(f):
             raise TypeError("%r is neither an Activation, such as Activation.TANH, nor a function" % (f,))
+        if not self._owned:
+            raise UnsupportedError("functions cannot be set through a network that belongs to another object")
         thunks = [self._map(g) for g in (f, df)] if df is not None else [self._map(f), None]
         self._kept.append(thunks)
         self._do("set_custom_activation", l, thunks[0], thunks[1], None)
@@ -1014,8 +1127,9 @@ class Rule(_Object):
             self._make("rule_create_named", kind.encode(), network)
             self.name, self.feedback = kind, Feedback(self._get("feedback"))
             return
-        entries = _rule_entries(self.signal, getattr(self, "adapt", None), getattr(self, "save", None),
-                                getattr(self, "load", None), self._widths, self._precision)
+        own = _twin(self)
+        entries = _rule_entries(own.signal, *(getattr(own, name, None) for name in ("adapt", "save", "load")),
+                                self._widths, self._precision)
         entries.update(feedback=int(self.feedback), needs_activity=int(self.needs_activity))
         _custom(self, "falign_rule_table", "rule_create_custom", self.name, entries, network)
 
@@ -1064,6 +1178,7 @@ class Rule(_Object):
 def _borrowed_rule(handle: int, network: Network) -> Rule:
     rule: Rule = _borrow(Rule, handle)
     rule._widths, rule._precision = network.widths, network.precision
+    rule.name, rule.feedback = _text(rule._get("name")), Feedback(rule._get("feedback"))
     return rule
 
 
@@ -1092,11 +1207,12 @@ class Trace(_Object):
 
     def view(self, quantity: Quantity, l: int) -> Any:
         """A quantity of layer l, without copying; read-only."""
-        precision = Precision(self._get("precision"))
+        precision = self.precision
         data, rows, cols, stride = c.c_void_p(), c.c_size_t(), c.c_size_t(), c.c_size_t()
         self._do("view" + _SUFFIX[precision], quantity, l, *map(c.byref, (data, rows, cols, stride)))
         return _view(data.value, _REALS[precision], (rows.value, cols.value), self, stride.value, False)
 
+    precision = property(lambda self: Precision(self._get("precision")))
     rows = property(lambda self: int(self._get("rows")))
     first_row = property(lambda self: int(self._get("first_row")))
     iteration = property(lambda self: int(self._get("iteration")))
@@ -1110,7 +1226,7 @@ class Norm(_Object):
     name = "custom"
 
     def __init__(self, kind: Optional[str] = "none", gamma: Any = 1.0):
-        apply: Any = getattr(self, "scale", None)
+        apply: Any = getattr(_twin(self), "scale", None)
         if apply is not None:
             entries = {"apply": _thunk("ippI", lambda _u, n, l: apply(_borrow(Network, n), l))}
             _custom(self, "falign_norm_table", "norm_create_custom", self.name, entries)
@@ -1194,7 +1310,7 @@ class Metric(_Object):
     needs = Needs(0)
 
     def __init__(self, name: str):
-        measure: Any = getattr(self, "measure", None)
+        measure: Any = getattr(_twin(self), "measure", None)
         if measure is None:
             self._make("metric_create", name.encode())
             return
@@ -1204,8 +1320,7 @@ class Metric(_Object):
             seen: Trainer = _borrow(Trainer, trainer)
 
             def one(value: float, layer: int = -1, order: int = -1, metric: str = name) -> None:
-                since = next(_time)
-                _check(send(emit_user, seen.iteration, metric.encode(), layer, order, value), since)
+                _checked(send, emit_user, seen.iteration, metric.encode(), layer, order, value)
             return measure(seen, None if trace is None else Trace(trace), one)
         _custom(self, "falign_metric_table", "metric_create_custom", name,
                 {"needs": int(self.needs), "measure": _thunk("ippppp", run)})
@@ -1233,6 +1348,10 @@ class Metric(_Object):
     @staticmethod
     def similarity(batches: "Batches", lag: int, every: int = 1) -> "Metric":
         return Metric._made("metric_create_similarity", batches, lag, every)  # type: ignore[no-any-return]
+
+    def _make(self, function: str, *arguments: Any, keep: Sequence[Any] = ()) -> None:
+        super()._make(function, *arguments, keep=keep)
+        self.needs = Needs(self._get("needs"))
 
     name = property(lambda self: _text(self._get("name")))
 
@@ -1343,13 +1462,19 @@ class Batches(_Object):
 
     points = property(lambda self: int(self._get("points")))
     size = property(lambda self: int(self._get("size")))
+    input_width = property(lambda self: int(self._get("input_width")))
+    target_width = property(lambda self: int(self._get("target_width")))
+
+    def rows(self, k: int) -> int:
+        """The points in the batch of iteration k."""
+        return int(self._get("rows", k))
 
     def __len__(self) -> int:
         return int(self._get("count"))
 
     def get(self, k: int) -> Tuple[Any, Any]:
         """Inputs and targets of the batch of iteration k."""
-        rows, n, m = self._get("rows", k), self._get("input_width"), self._get("target_width")
+        rows, n, m = self.rows(k), self.input_width, self.target_width
         x, x_storage = _new(c.c_double, rows, n)
         y, y_storage = _new(c.c_double, rows, m)
         self._do("get_f64", k, x_storage, rows, n, n, y_storage, rows, m, m)
@@ -1357,14 +1482,16 @@ class Batches(_Object):
 
     def points_of(self, k: int, labels: bool = True) -> Tuple[List[int], Optional[List[int]]]:
         """Which points of the dataset the batch of iteration k holds, and the labels it gives them."""
-        rows = self._get("rows", k)
+        rows = self.rows(k)
         points, given = (c.c_uint32 * rows)(), (c.c_uint32 * rows)() if labels else None
         self._do("points_of", k, points, given, rows)
         return list(points), None if given is None else list(given)
 
     @property
     def code(self) -> Optional[Code]:
-        return _borrow(Code, self._get("code"), self)  # type: ignore[no-any-return]
+        """A copy, or None where there is none."""
+        own: Optional[Code] = _borrow(Code, self._get("code"))
+        return None if own is None else Code([own.row(category) for category in range(own.categories)])
 
     def __iter__(self) -> Iterator[Tuple[Any, Any]]:
         return (self.get(k) for k in range(len(self)))
@@ -1403,7 +1530,7 @@ class Tensors(_Object):
         """Copies a matrix of reals."""
         given = _Given(data, 2)
         if given.stride != given.cols:
-            given = _Given([list(row) for row in data], 2)
+            given = _Given([list(row) for row in data], 2, given.precision)
         self._do("add", name.encode(), int(given.precision), (c.c_size_t * 2)(given.rows, given.cols), 2, given)
 
     def __getitem__(self, name: str) -> Any:
@@ -1478,11 +1605,13 @@ class Trainer(_Object):
 
     @property
     def network(self) -> Network:
-        return self.__dict__.get("_network") or _borrow(Network, self._get("network"), self)
+        own = self.__dict__.get("_network")
+        return own if own is not None and own._handle else _borrow(Network, self._get("network"), self)
 
     @property
     def rule(self) -> Rule:
-        return self.__dict__.get("_rule") or _borrowed_rule(self._get("rule"), self.network)
+        own = self.__dict__.get("_rule")
+        return own if own is not None and own._handle else _borrowed_rule(self._get("rule"), self.network)
 
     @property
     def backend(self) -> Backend:
@@ -1530,7 +1659,7 @@ class Trainer(_Object):
         if isinstance(metric, str):
             metric = Metric(metric)
         values: List[Value] = []
-        sink = callback or values.append
+        sink = values.append if callback is None else callback
 
         def receive(_user: Any, k: int, name: bytes, layer: int, order: int, value: float) -> None:
             sink(Value(k, name.decode(), layer, order, value))
@@ -1888,13 +2017,15 @@ class Trajectory(_Object):
             given = _Given(point, 1)
             self._do("add" + given.suffix, given, given.cols)
 
+    numbers = property(lambda self: int(self._get("numbers")))
+
     def __len__(self) -> int:
         return int(self._get("points"))
 
     def __getitem__(self, i: int) -> Any:
         if not 0 <= i < len(self):
             raise IndexError(i)
-        array, storage = _new(c.c_double, self._get("numbers"))
+        array, storage = _new(c.c_double, self.numbers)
         self._do("get", i, storage, len(storage))
         return array
 
@@ -1905,7 +2036,7 @@ class Components(_Object):
 
     def __init__(self, trajectory: Trajectory, count: int = 2):
         self._make("components_create", trajectory, count)
-        self._numbers = int(trajectory._get("numbers"))
+        self._numbers = trajectory.numbers
 
     def __len__(self) -> int:
         return int(self._get("count"))
@@ -2056,7 +2187,7 @@ class Config(_Object):
     def __setitem__(self, name: str, value: Union[str, int, float]) -> None:
         if isinstance(value, str):
             self._do("set_text", name.encode(), value.encode())
-        elif isinstance(value, int):
+        elif hasattr(value, "__index__"):
             if abs(value) > 2**53:
                 raise InvalidError("%s: %d is beyond 2^53" % (name, value))
             self._do("set_integer", name.encode(), value)
@@ -2085,8 +2216,8 @@ def train_all(trainers: Sequence[Trainer], batches: Sequence[Batches], until: in
     """Trainer.run() of each trainer with its batches, at most `threads` at once, each on one thread."""
     if len(trainers) != len(batches):
         raise ShapeError("%d trainers have %d batches" % (len(trainers), len(batches)))
-    lists = [(c.c_void_p * max(1, len(trainers)))(*(o._as_parameter_.value for o in objects))
-             for objects in (trainers, batches)]
+    lists = [(c.c_void_p * max(1, len(trainers)))(*(_Reference(noun).from_param(o).value for o in objects))
+             for noun, objects in (("trainer", trainers), ("batches", batches))]
     _call("ensemble_train", lists[0], lists[1], len(trainers), until, threads)
 
 
@@ -2112,7 +2243,7 @@ class Disturbance(_Object):
     def update(self, trace: Trace) -> None:
         self._do("update", trace)
 
-    def weights(self, l: int) -> Any:
+    def get_weights(self, l: int) -> Any:
         """A copy of the disturbed W[l]."""
         if not 0 < l < len(self._widths) - 1:
             raise InvalidError("there is no layer %d" % l)

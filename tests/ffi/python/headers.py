@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What include/falign/*.h declares: functions as codes of falign.PROTOTYPES, enum values, tables' fields."""
+"""What include/falign/*.h declares: functions as kinds of falign.PROTOTYPES, enum values, tables' fields."""
 
 import pathlib
 import re
-from typing import Dict, List, Tuple
+from typing import Dict, List, Set, Tuple
 
 KINDS = {"void": "v", "double": "d", "float": "f", "int32_t": "i", "uint32_t": "I", "int64_t": "l", "uint64_t": "L",
          "size_t": "z"}
@@ -32,8 +32,15 @@ def split(arguments: str) -> List[str]:
     return [p.strip() for p in parts]
 
 
+def reference(declaration: str, nouns: Set[str]) -> str:
+    """<noun> for a pointer to an object, else nothing."""
+    match = re.match(r"(?:const )?(?:struct )?falign_(\w+) \*\w*$", declaration.strip())
+    return "<%s>" % match.group(1) if match and match.group(1) in nouns else ""
+
+
 def functions(folder: str) -> Dict[str, str]:
     source = text(folder)
+    nouns = set(re.findall(r"typedef struct falign_(\w+) falign_\1;", source))
     known = dict(KINDS)
     for integer, name in re.findall(r"typedef (\w+) (falign_\w+);", source):
         known[name] = KINDS.get(integer, "p")
@@ -43,8 +50,8 @@ def functions(folder: str) -> Dict[str, str]:
         match = re.match(r"(.*?)\b(falign_\w+)\((.*)\)$", declaration)
         assert match, declaration
         result, name, arguments = match.groups()
-        codes = "" if arguments == "void" else "".join(kind(a, known) for a in split(arguments))
-        found[name] = kind(result, known) + codes
+        parts = [result] + ([] if arguments == "void" else split(arguments))
+        found[name] = "".join(reference(p, nouns) or kind(p, known) for p in parts)
     return found
 
 

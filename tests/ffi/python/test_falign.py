@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 os.environ["FALIGN_LIBRARY"], folder, include = map(os.path.abspath, sys.argv[1:4])
@@ -37,7 +38,7 @@ EXCEPTIONS = [
     "history_get",  # by History.get, outside its class
     "network_view_bias", "network_view_weights", "rule_view_feedback",  # const twins of those that lend
     "rule_create_bp", "rule_create_dfa", "rule_create_fa",  # rule_create_named makes them
-    "norm_name", "rule_name", "status_name", "trace_backend", "trainer_history",  # Python keeps the same itself
+    "norm_name", "status_name", "trace_backend", "trainer_history",  # Python keeps the same itself
 ]
 
 
@@ -280,6 +281,25 @@ class Errors(unittest.TestCase):
             with self.assertRaisesRegex(TypeError, "'(f64|tanh)' is neither an .*such as"):
                 call()
 
+    def test_objects_of_another_kind(self):
+        network, data = network_of(), falign.Dataset([[1.0] * 12])
+        rule = falign.Rule("fa", network)
+        trainer = falign.Trainer(network, rule, 0.02)
+        for call in (lambda: falign.Batches(data, 50), lambda: trainer.run(data, 1), lambda: trainer.set_norm("columns"),
+                     lambda: trainer.set_backend("auto"), lambda: falign.Trainer(network, network, 0.02),
+                     lambda: falign.train_all([network], [batches_of()], 1)):
+            with self.assertRaisesRegex(TypeError, "where a falign_[a-z]+ belongs"):
+                call()
+        with self.assertRaisesRegex(ValueError, "NUL"):
+            falign.Tensors().set_note("note", "text\0more")
+
+    def test_functions_of_a_borrowed_network(self):
+        class Norm(falign.Norm):
+            def scale(self, network, l):
+                network.set_activation(1, lambda z: z, lambda z: z)
+        with self.assertRaises(falign.UnsupportedError):
+            self.run_failing(norm=Norm())
+
     def test_adapt_save_and_load(self):
         class Counting(PythonFa):
             seen = []
@@ -353,9 +373,84 @@ class Errors(unittest.TestCase):
             with self.subTest(name), self.assertRaises(KeyError) as caught:
                 self.run_failing(**case)
             self.assertIsInstance(caught.exception.__cause__, falign.Error, name)
-            self.assertEqual(len(falign._raised), 0)
+            self.assertEqual((len(falign._elsewhere), falign._calls.stack), (0, []))
         with self.assertRaises(KeyError):
             falign.Backend("mine", gemm=fail)
+
+    def test_exceptions_of_two_threads(self):
+        class Mine(Exception):
+            pass
+        both, got = threading.Barrier(2), {}
+
+        def train(name):
+            def fail(z):
+                both.wait(30)
+                raise Mine(name)
+            try:
+                self.run_failing(f=fail)
+            except Mine as error:
+                got[name] = str(error)
+        threads = [threading.Thread(target=train, args=(name,)) for name in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(got, {"a": "a", "b": "b"})
+
+    @optional
+    def test_exceptions_of_other_threads(self):
+        main, raised = threading.current_thread(), threading.Event()
+
+        class Bad(Exception):
+            def __str__(self):
+                raise RuntimeError("no text")
+        for error in (KeyError("x" * 600), KeyError("\u20ac" * 600), KeyError("a\0b"), KeyError("\udc80"), Bad()):
+            raised.clear()
+
+            def fail(_number):
+                if threading.current_thread() is main and not raised.wait(30):
+                    return
+                if threading.current_thread() is not main:
+                    raised.set()
+                    raise error
+            with self.assertRaises(type(error)) as caught:
+                falign.run_all(2, 2, fail)
+            self.assertIs(caught.exception, error)
+
+    def test_objects_with_methods_for_callbacks_are_collected(self):
+        class Metric(falign.Metric):
+            def measure(self, trainer, trace, emit):
+                self.seen = trainer.rule.name, trainer.rule.feedback
+                emit(1.0)
+
+        class Rule(PythonFa):
+            def signal(self, rule, network, trace, l, out):
+                PythonFa.signal(rule, network, trace, l, out)
+        network = network_of()
+        trainer = falign.Trainer(network, falign.Rule("fa", network).draw(0.3), 0.02)
+        before, metric = len(falign._live), Metric("mine")
+        trainer.observe(metric)
+        trainer.run(batches_of(), 1)
+        self.assertEqual(metric.seen, ("fa", falign.Feedback.FEEDBACK_LAYER))
+        trainer.close()
+        rule = Rule(None, network)
+        falign.Trainer(network, rule, 0.02).run(batches_of(), 1)
+        del metric, rule, trainer
+        gc.collect()
+        self.assertEqual(len(falign._live), before)
+
+    def test_needs_of_the_librarys_metrics(self):
+        self.assertEqual(falign.Metric("angle_w_b").needs, falign.Needs(0))
+        self.assertTrue(falign.Metric("angle_dw_bp").needs & falign.Needs.NEEDS_BP)
+
+    def test_a_trainer_goes_on_without_its_networks_wrapper(self):
+        network = network_of()
+        trainer = falign.Trainer(network, falign.Rule("fa", network).draw(0.3), 0.02)
+        trainer.rule.close()
+        network.close()
+        trainer.step(*batches_of().get(0))
+        self.assertEqual(trainer.rule.name, "fa")
+        self.assertEqual(len(trainer.rule.get_matrix(1)[0]), WIDTHS[1])
 
     def test_exceptions_of_earlier_calls_stay_away(self):
         def fail(*_, **__):
@@ -368,7 +463,7 @@ class Errors(unittest.TestCase):
         with self.assertRaisesRegex(falign.InvalidError, "eta"):
             trainer.eta = -1
         trainer.eta = 0.1
-        falign._raised.clear()
+        falign._elsewhere.clear()
 
     def test_library_is_missing(self):
         environment = dict(os.environ, FALIGN_LIBRARY="/none/such.so", PYTHONPATH=folder)
@@ -418,7 +513,7 @@ class Analysis(unittest.TestCase):
         values = trainer.observe(disturbance.metric(), every=1)
         trainer.run(batches_of(), 3)
         self.assertEqual([v.iteration for v in values if v.layer == 1], [0, 1, 2])
-        angle = falign.angle(disturbance.weights(1), rule.get_matrix(1), transpose_b=True)
+        angle = falign.angle(disturbance.get_weights(1), rule.get_matrix(1), transpose_b=True)
         self.assertAlmostEqual(disturbance.angle(1), angle, places=10)
 
     def test_product_angle(self):
