@@ -107,8 +107,60 @@ inline std::uint64_t now() noexcept {
   return next++;
 }
 
-/* What the caller's functions have thrown, until the call that ran them takes it: it is not older than the call, and
- * its text is in the library's message, since rules, backends and the like may serve several threads at once. */
+/* What a caller's function has thrown, and the text that C was told; none where it has no status to return. */
+struct letter {
+  std::uint64_t put;
+  bool said;
+  std::string text;
+  std::exception_ptr thrown;
+};
+using letters = std::vector<letter>;
+
+inline void add(letters &to, letter &&one) {
+  if (to.size() == 64) to.erase(to.begin());
+  to.push_back(std::move(one));
+}
+
+/* Whether C's message ends with the text; C cuts messages at 1023 bytes. */
+inline bool ends(const std::string &message, const std::string &text) {
+  const std::size_t begin = message.size() - text.size();
+  if (message.size() >= text.size() && message.compare(begin, text.size(), text) == 0) return true;
+  return message.size() > 1000 && message.find(text.substr(0, 100)) != std::string::npos;
+}
+
+/* What a call that began at `since` and failed with this message, or NULL if it did not, comes from, if anything. */
+inline std::exception_ptr take(letters &from, std::uint64_t since, const char *message) noexcept try {
+  const auto last = std::find_if(from.rbegin(), from.rend(), [=](const letter &each) {
+    return each.put >= since && each.said && message != nullptr && ends(message, each.text);
+  });
+  const auto found =
+      last != from.rend()
+          ? std::prev(last.base())
+          : std::find_if(from.begin(), from.end(), [=](const letter &each) { return each.put >= since && !each.said; });
+  if (found == from.end()) return nullptr;
+  std::exception_ptr thrown = std::move(found->thrown);
+  from.erase(found);
+  return thrown;
+} catch (...) { /* no memory: the call ends with the message alone */
+  return nullptr;
+}
+
+/* A call under way on this thread: what functions have thrown that ran on it, and so within the call. */
+struct frame {
+  frame() noexcept : outer(std::exchange(innermost(), this)) {}
+  frame(const frame &) = delete;
+  frame &operator=(const frame &) = delete;
+  ~frame() { innermost() = outer; }
+  static frame *&innermost() noexcept {
+    static thread_local frame *here = nullptr;
+    return here;
+  }
+  frame *outer;
+  letters thrown;
+};
+
+/* What functions have thrown on threads of the library's, until the call that ran them takes it: it is not older than
+ * the call, and its text is in the library's message, since rules, backends and the like may serve several at once. */
 class outbox {
  public:
   outbox() = default;
@@ -116,28 +168,18 @@ class outbox {
   outbox &operator=(const outbox &) = delete;
   virtual ~outbox() = default;
 
-  /* An empty text: any call that was under way takes it, whatever its message. */
+  /* NULL: there is no status to return, and any call that was under way takes it. */
   void put(std::exception_ptr thrown, const char *text) noexcept try {
-    const std::string begin = std::string(text).substr(0, 256); /* long messages are cut by the library */
+    letter made{now(), text != nullptr, text != nullptr ? text : "", std::move(thrown)};
+    if (frame::innermost() != nullptr) return add(frame::innermost()->thrown, std::move(made));
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto same = [&](const letter &each) { return each.text == begin; };
-    waiting_.erase(std::remove_if(waiting_.begin(), waiting_.end(), same), waiting_.end());
-    if (waiting_.size() == 64) waiting_.erase(waiting_.begin());
-    waiting_.push_back({now(), begin, std::move(thrown)});
+    add(waiting_, std::move(made));
   } catch (...) { /* no memory: the call ends with the message alone */
   }
 
-  /* What a call that began at `since` and failed with this message, or NULL if it did not, comes from, if anything. */
   virtual std::exception_ptr take(std::uint64_t since, const char *message) noexcept {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [=](const letter &each) {
-      if (each.put < since) return false;
-      return each.text.empty() || (message != nullptr && std::strstr(message, each.text.c_str()) != nullptr);
-    });
-    if (found == waiting_.end()) return nullptr;
-    std::exception_ptr thrown = std::move(found->thrown);
-    waiting_.erase(found);
-    return thrown;
+    return detail::take(waiting_, since, message);
   }
 
   /* Whether functions live here that C objects call. */
@@ -146,14 +188,8 @@ class outbox {
   virtual activations *of_network() noexcept { return nullptr; }
 
  private:
-  struct letter {
-    std::uint64_t put;
-    std::string text;
-    std::exception_ptr thrown;
-  };
-
   std::mutex mutex_;
-  std::vector<letter> waiting_;
+  letters waiting_;
 };
 using box = std::shared_ptr<outbox>;
 
@@ -185,15 +221,16 @@ inline void check(falign_status status) {
   if (status != FALIGN_OK) throw error(status, falign_last_error());
 }
 
-/* Calls f, which may run functions whose exceptions go to `of`; it may be NULL. */
+/* Calls f, which may run functions whose exceptions go to `of` from other threads; it may be NULL. */
 template <class F, class... Arguments>
 void run(outbox *of, F f, Arguments... arguments) {
+  frame here;
   const std::uint64_t since = now();
   const falign_status status = f(arguments...);
-  if (of != nullptr) {
-    const std::exception_ptr thrown = of->take(since, status == FALIGN_OK ? nullptr : falign_last_error());
-    if (thrown) std::rethrow_exception(thrown);
-  }
+  const char *const message = status == FALIGN_OK ? nullptr : falign_last_error();
+  std::exception_ptr thrown = take(here.thrown, since, message);
+  if (!thrown && of != nullptr) thrown = of->take(since, message);
+  if (thrown) std::rethrow_exception(thrown);
   check(status);
 }
 
@@ -223,7 +260,7 @@ inline std::int32_t report(void *user, std::uint64_t done, std::uint64_t total) 
   try {
     return own.function(done, total);
   } catch (...) {
-    own.put(std::current_exception(), "");
+    own.put(std::current_exception(), nullptr);
     return 1;
   }
 }
@@ -254,7 +291,7 @@ C *create_custom(std::unique_ptr<Own> own, Make make, const Table &table, Argume
 template <class C, class Make, class... Arguments>
 C *create(Make make, Arguments... arguments) {
   C *out = nullptr;
-  check(make(arguments..., &out));
+  run(nullptr, make, arguments..., &out);
   return out;
 }
 
@@ -707,7 +744,7 @@ namespace detail {
 
 /* The caller's activations, by layer; C has but pointers to them. */
 struct activations : outbox {
-  bool holds_functions() const noexcept override { return !functions.empty(); }
+  bool holds_functions() const noexcept override { return true; } /* or may, as long as there is a network */
   activations *of_network() noexcept override { return this; }
   std::map<std::uint32_t, std::shared_ptr<void>> functions;
 };
@@ -733,7 +770,7 @@ struct activation {
     try {
       std::transform(z, z + count, out, [&g](double each) -> double { return g(each); });
     } catch (...) { /* C goes on: numbers that are not finite end the call */
-      thrown->put(std::current_exception(), "");
+      thrown->put(std::current_exception(), nullptr);
       std::fill(out, out + count, std::numeric_limits<double>::quiet_NaN());
     }
   }
@@ -761,7 +798,8 @@ class network : public object<falign_network, falign_network_destroy> {
   void set_activation(std::uint32_t l, falign_activation activation) {
     call(falign_network_set_activation, l, activation);
   }
-  /** The caller's f and its derivative df: functions double(double), which several threads may call at once. */
+  /** The caller's f and its derivative df: functions double(double), which several threads may call at once. They must
+   *  not be replaced from within a call that runs them. */
   template <class F, class D>
   void set_activation(std::uint32_t l, F f, D df) {
     using own = detail::activation<F, D>;
@@ -1227,7 +1265,7 @@ class trainer : public object<falign_trainer, falign_trainer_destroy> {
     place(of_backend) = with.thrown();
   }
   borrowed<const falign::backend> backend() const noexcept {
-    return borrowed<const falign::backend>(falign_trainer_backend(get()));
+    return borrowed<const falign::backend>(falign_trainer_backend(get()), box_of(of_backend));
   }
   void set_threads(std::uint32_t threads) { call(falign_trainer_set_threads, threads); }
   std::uint32_t threads() const noexcept { return falign_trainer_threads(get()); }
@@ -1241,13 +1279,13 @@ class trainer : public object<falign_trainer, falign_trainer_destroy> {
     return borrowed<falign::history>(falign_trainer_history(get()), box_of(of_history));
   }
   borrowed<const falign::history> history() const noexcept {
-    return borrowed<const falign::history>(falign_trainer_history(get()));
+    return borrowed<const falign::history>(falign_trainer_history(get()), box_of(of_history));
   }
   borrowed<falign::network> network() noexcept {
     return borrowed<falign::network>(falign_trainer_network(get()), box_of(of_network));
   }
   borrowed<const falign::network> network() const noexcept {
-    return borrowed<const falign::network>(falign_trainer_network(get()));
+    return borrowed<const falign::network>(falign_trainer_network(get()), box_of(of_network));
   }
   borrowed<falign::rule> rule() noexcept { return borrowed<falign::rule>(falign_trainer_rule(get()), box_of(of_rule)); }
   borrowed<const falign::rule> rule() const noexcept {
@@ -1294,13 +1332,14 @@ class trainer : public object<falign_trainer, falign_trainer_destroy> {
   void measure() { call(falign_trainer_measure); }
   /** An empty function removes it. It must not be replaced from within itself. */
   void set_progress(falign::progress report) {
+    detail::box &kept = place(of_progress);
     if (report) {
       const auto own = std::make_shared<detail::function_box<falign::progress>>(std::move(report));
       falign_trainer_set_progress(get(), detail::report, own.get());
-      place(of_progress) = own;
+      kept = own;
     } else {
       falign_trainer_set_progress(get(), nullptr, nullptr);
-      place(of_progress) = nullptr;
+      kept = nullptr;
     }
   }
   void cancel() noexcept { falign_trainer_cancel(get()); }
@@ -1311,7 +1350,10 @@ class trainer : public object<falign_trainer, falign_trainer_destroy> {
   /* What the trainer may run, and then its observers: each metric after its sink, whose exceptions it passes on. */
   enum : std::size_t { of_network, of_rule, of_norm, of_backend, of_history, of_progress, places };
 
-  std::vector<detail::box> &boxes() const noexcept { return static_cast<detail::group &>(*thrown()).members; }
+  std::vector<detail::box> &boxes() const {
+    if (!thrown()) throw error(FALIGN_INVALID, "the trainer was moved or released");
+    return static_cast<detail::group &>(*thrown()).members;
+  }
   detail::box &place(std::size_t which) { return boxes()[which]; }
   detail::box box_of(std::size_t which) const noexcept { return thrown() ? boxes()[which] : nullptr; }
 
@@ -1331,7 +1373,7 @@ inline falign_status metric::measure(void *user, const falign_trainer *c_trainer
   const auto &mine = *static_cast<own *>(user);
   return detail::guard(*mine.thrown, [&] {
     mine.table.measure(*borrowed<const trainer>(c_trainer), trace(c_trace), [&](const measurement &value) {
-      detail::check(emit(emit_user, value.iteration, value.metric, value.layer, value.order, value.value));
+      detail::run(nullptr, emit, emit_user, value.iteration, value.metric, value.layer, value.order, value.value);
     });
   });
 }

@@ -334,7 +334,56 @@ void test_backends_throw() {
   EXPECT(number_of([&] { backend.gemm(false, true, 1.0, matrix(a, 2, 3), matrix(a, 2, 3), 0.0, matrix(c, 2, 2)); }) ==
          61);
   EXPECT(number_of([&] { s.trainer.run(s.batches, 3); }) == 61);
+  EXPECT(number_of([&] {
+           s.trainer.backend()->gemm(false, true, 1.0, matrix(a, 2, 3), matrix(a, 2, 3), 0.0, matrix(c, 2, 2));
+         }) == 61);
   EXPECT(number_of([&] { falign::backend{table}; }) == 61);  // it is tried out when it is made
+}
+
+// Two threads use one backend; what it throws has the same text for both.
+void test_exceptions_of_the_same_text() {
+  static thread_local int thread = 0;
+  std::atomic<bool> throwing{false};
+  falign::backend_table table{"own", multiply<float>, [&](auto... all) {
+                                if (throwing) throw own_failure{thread};
+                                multiply(all...);
+                              }};
+  const falign::backend backend(table);
+  throwing = true;
+  const auto use = [&backend](int number, int &own) {
+    thread = number;
+    std::vector<double> a = {1, 2, 3, 4}, c(4);
+    for (int i = 0; i < 20000; i++)
+      own += number_of([&] {
+               backend.gemm(false, false, 1.0, matrix(a, 2, 2), matrix(a, 2, 2), 0.0, matrix(c, 2, 2));
+             }) == number;
+  };
+  int own[2] = {0, 0};
+  std::thread other(use, 1, std::ref(own[0]));
+  use(2, own[1]);
+  other.join();
+  EXPECT(own[0] == 20000 && own[1] == 20000);
+}
+
+// What a function catches that another has thrown is nobody's failure, whatever its text.
+void test_exceptions_that_are_caught() {
+  falign::metric_table table;
+  table.name = "catching";
+  table.measure = [](const falign::trainer &, const falign::trace &, const falign::sink &emit) {
+    try {
+      emit({0, "catching", -1, -1, 1});
+    } catch (...) {
+    }
+  };
+  falign::metric catching(table);
+  for (const char *const text : {"", "a", "cancelled"}) {
+    setting s;
+    s.trainer.observe(catching, 1, [=](auto &&...) { throw named_failure(text); });
+    s.trainer.run(s.batches, 3);
+    EXPECT(s.trainer.iteration() == 3);
+    s.trainer.set_progress([](std::uint64_t done, std::uint64_t) { return done == 5; });
+    EXPECT(status_of([&] { s.trainer.run(s.batches, 9); }, "cancelled by the progress callback") == FALIGN_CANCELLED);
+  }
 }
 
 void test_ensembles_throw() {
@@ -490,6 +539,22 @@ void test_release() {
   falign_metric_destroy(metric);
   falign_trainer_destroy(trainer);
   falign_network_destroy(network);
+}
+
+// Activations that are set when the trainer has gone over to C live as long as it may call them.
+void test_activations_after_release() {
+  falign_trainer *trainer = nullptr;
+  falign::batches batches = make_batches();
+  const auto counted = std::make_shared<int>(0);
+  {
+    setting s;
+    trainer = s.trainer.release();
+    s.network.set_activation(
+        1, [counted](double z) { return ++*counted, z; }, [](double) { return 1; });
+    EXPECT(status_of([&] { s.trainer.set_progress(nullptr); }, "moved or released") == FALIGN_INVALID);
+  }
+  EXPECT(falign_trainer_run(trainer, batches.get(), 2) == FALIGN_OK && *counted > 2);
+  falign_trainer_destroy(trainer);
 }
 
 void test_trainer_gone_within_a_callback() {
@@ -690,10 +755,13 @@ int main() try {
   test_activations();
   test_progress_throws();
   test_backends_throw();
+  test_exceptions_of_the_same_text();
+  test_exceptions_that_are_caught();
   test_ensembles_throw();
   test_exceptions_are_not_mixed_up();
   test_exceptions_are_not_stale();
   test_moves();
+  test_activations_after_release();
   test_any_order_of_destruction();
   test_release();
   test_trainer_gone_within_a_callback();
