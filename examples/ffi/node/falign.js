@@ -117,9 +117,9 @@ export class FalignError extends Error {
 let thrown; // by a function that the library has called, until the call that has run it returns
 
 function check(status) {
-  if (status === Status.OK) return;
   const cause = thrown;
   thrown = undefined;
+  if (status === Status.OK) return;
   throw new FalignError(status, c.falign_last_error(), cause);
 }
 
@@ -139,11 +139,12 @@ function whole(value, bits = 64) {
 
 /** rows x cols numbers, row after row, in a Float64Array or a Float32Array. */
 export class Matrix {
-  constructor(rows, cols, data = new Float64Array(rows * cols)) {
+  constructor(rows, cols, data = new Float64Array(Number(rows) * Number(cols))) {
+    [rows, cols] = [Number(whole(rows)), Number(whole(cols))];
     if (!(data instanceof Float64Array || data instanceof Float32Array)) {
       throw new TypeError('a matrix needs a Float64Array or a Float32Array');
     }
-    if (data.length !== whole(rows) * whole(cols)) {
+    if (data.length !== rows * cols) {
       throw new RangeError(`a ${rows} x ${cols} matrix has ${rows * cols} numbers, got ${data.length}`);
     }
     Object.assign(this, { rows, cols, data });
@@ -169,6 +170,28 @@ function keep(call) {
   return users;
 }
 
+let calls = 0; // under way that may run functions
+const closed = []; // functions of objects that were closed meanwhile
+
+/** Checks a call that may run functions; they stay until it returns, even if they close their object. */
+function checkRunning(call) {
+  calls += 1;
+  try {
+    check(call());
+  } finally {
+    calls -= 1;
+    if (calls === 0) for (const user of closed.splice(0)) functions.delete(user);
+  }
+}
+
+function textOf(error) {
+  try {
+    return String(error?.message ?? error);
+  } catch {
+    return 'what was thrown has no text';
+  }
+}
+
 /** Calls one of them. C gets a status for what it throws; koffi would make FALIGN_OK of that. */
 function guarded(user, ...values) {
   try {
@@ -176,8 +199,9 @@ function guarded(user, ...values) {
     return Status.OK;
   } catch (error) {
     thrown = error;
-    c.falign_set_last_error(String(error?.message ?? error));
-    return error instanceof FalignError ? error.status : Status.CALLBACK;
+    c.falign_set_last_error(textOf(error));
+    const chosen = error instanceof FalignError && Object.values(Status).includes(error.status);
+    return chosen && error.status !== Status.OK ? error.status : Status.CALLBACK;
   }
 }
 
@@ -191,7 +215,8 @@ const onDestroy = callback((user) => { functions.delete(user); }, 'void falign_d
 
 function giveBack({ noun, pointer, users }) {
   c[`falign_${noun}_destroy`](pointer);
-  for (const user of users) functions.delete(user);
+  if (calls > 0) closed.push(...users);
+  else for (const user of users) functions.delete(user);
 }
 
 const forgotten = new FinalizationRegistry(giveBack);
@@ -220,12 +245,18 @@ class Handle {
   }
 }
 
+/** C's pointer of an object, which must be of this class: C itself cannot tell. */
+function pointerOf(Class, object) {
+  if (!(object instanceof Class)) throw new TypeError(`expected a ${Class.name}, got ${object?.constructor?.name}`);
+  return object.pointer;
+}
+
 export class Network extends Handle {
   /** @param widths n[0..d] */
   constructor(widths, { precision = Precision.F64, biases = true } = {}) {
     const sizes = widths.map((width) => whole(width));
     super('network', created((out) =>
-      c.falign_network_create(precision, sizes.length - 1, sizes, biases ? 1 : 0, out)));
+      c.falign_network_create(whole(precision, 31), sizes.length - 1, sizes, biases ? 1 : 0, out)));
   }
 
   get layers() { return c.falign_network_layers(this.pointer); }
@@ -245,6 +276,7 @@ export class Network extends Handle {
   }
 
   setWeights(l, w) {
+    if (!(w instanceof Matrix)) throw new TypeError('weights are a Matrix');
     const set = c[`falign_network_set_weights_${suffix(w.data)}`];
     check(set(this.pointer, whole(l, 32), w.data, w.rows, w.cols, w.cols));
   }
@@ -292,7 +324,7 @@ class Block {
 export class Rule extends Handle {
   /** The library's rule "bp", "fa" or "dfa". */
   static named(name, network) {
-    return new Rule('rule', created((out) => c.falign_rule_create_named(name, network.pointer, out)));
+    return new Rule('rule', created((out) => c.falign_rule_create_named(name, pointerOf(Network, network), out)));
   }
 
   /** A rule with feedback B[l]: `signal(block, l, out)` writes the signal that reaches layer l, before f', to `out`. */
@@ -307,7 +339,8 @@ export class Rule extends Handle {
     const table = { size: koffi.sizeof(RuleTable), name, feedback: LAYER_FEEDBACK, signal_f32: onSignal,
       signal_f64: onSignal, destroy: onDestroy };
     try {
-      return new Rule('rule', created((out) => c.falign_rule_create_custom(table, user, network.pointer, out)));
+      return new Rule('rule', created((out) => c.falign_rule_create_custom(table, user,
+        pointerOf(Network, network), out)));
     } catch (error) {
       functions.delete(user);
       throw error;
@@ -321,7 +354,7 @@ export class Dataset extends Handle {
   static synthetic(points, width, categories, within, between, part, seed) {
     whole(categories, 32);
     return new Dataset('dataset', created((out) => c.falign_dataset_create_synthetic(whole(points), whole(width),
-      categories, within, between, part, whole(seed), out)));
+      categories, within, between, whole(part, 31), whole(seed), out)));
   }
 
   get fingerprint() { return c.falign_dataset_fingerprint(this.pointer); }
@@ -336,7 +369,8 @@ export class Code extends Handle {
 
 export class Batches extends Handle {
   constructor(dataset, code, size) {
-    super('batches', created((out) => c.falign_batches_create(dataset.pointer, code.pointer, whole(size), out)));
+    super('batches', created((out) => c.falign_batches_create(pointerOf(Dataset, dataset), pointerOf(Code, code),
+      whole(size), out)));
   }
 }
 
@@ -349,7 +383,8 @@ export class Trainer extends Handle {
 
   constructor(network, rule, eta) {
     const users = [];
-    super('trainer', created((out) => c.falign_trainer_create(network.pointer, rule.pointer, eta, out)), users);
+    super('trainer', created((out) => c.falign_trainer_create(pointerOf(Network, network),
+      pointerOf(Rule, rule), eta, out)), users);
     this.#users = users;
   }
 
@@ -360,17 +395,19 @@ export class Trainer extends Handle {
   observe(metric, every, sink) {
     const user = keep((iteration, name, layer, order, value) => sink({ iteration, metric: name, layer, order, value }));
     this.#users.push(user);
-    check(c.falign_trainer_observe(this.pointer, metric.pointer, whole(every), onValue, user));
+    check(c.falign_trainer_observe(this.pointer, pointerOf(Metric, metric), whole(every), onValue, user));
   }
 
-  run(batches, until) { check(c.falign_trainer_run(this.pointer, batches.pointer, whole(until))); }
+  run(batches, until) {
+    checkRunning(() => c.falign_trainer_run(this.pointer, pointerOf(Batches, batches), whole(until)));
+  }
 
-  measure() { check(c.falign_trainer_measure(this.pointer)); }
+  measure() { checkRunning(() => c.falign_trainer_measure(this.pointer)); }
 
   /** @return the loss, and the share of wrongly decoded points */
   evaluate(batches) {
     const [loss, error] = [[0], [0]];
-    check(c.falign_trainer_evaluate(this.pointer, batches.pointer, loss, error));
+    check(c.falign_trainer_evaluate(this.pointer, pointerOf(Batches, batches), loss, error));
     return { loss: loss[0], error: error[0] };
   }
 }

@@ -257,8 +257,8 @@ impl Network {
         self.widths.len() - 1
     }
     pub fn set_weights(&mut self, l: usize, w: Matrix) -> Result<()> {
-        let data = w.numbers.as_ptr();
-        check(unsafe { falign_network_set_weights_f64(self.c, l as u32, data, w.rows, w.cols, w.stride) })
+        let (l, data) = (u32::try_from(l).unwrap_or(u32::MAX), w.numbers.as_ptr());
+        check(unsafe { falign_network_set_weights_f64(self.c, l, data, w.rows, w.cols, w.stride) })
     }
     /// W[l], n[l] x n[l+1].
     pub fn weights(&self, l: usize) -> Result<Vec<f64>> {
@@ -358,7 +358,9 @@ unsafe extern "C" fn send_signal(
 
 unsafe extern "C" fn drop_signal(user: *mut c_void) {
     let signal = Box::from_raw(user as *mut SignalFn);
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(signal)));
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(signal))) {
+        mem::forget(payload); // it could panic in turn
+    }
 }
 
 pub struct Metric {

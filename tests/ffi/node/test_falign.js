@@ -67,6 +67,19 @@ const tests = {
     assert.deepEqual([...m.data], [0, 0, 0, 5, 0, 0]);
     assert.equal(m.at(1, 0), 5);
     assert.throws(() => { m.data = new Float64Array(1); }, TypeError);
+    assert.deepEqual(new Matrix(1n, 2n, Float64Array.of(1, 2)), new Matrix(1, 2, Float64Array.of(1, 2)));
+  },
+
+  'objects of another kind are refused'() {
+    const network = drawn();
+    const rule = Rule.named('fa', network);
+    const trainer = trainerOf(network, rule);
+    for (const wrong of [() => trainer.run(synthetic(1), 1), () => new Trainer(rule, network, 0.1),
+      () => trainer.evaluate(network), () => trainer.observe('norm_w', 1, () => {}), () => new Batches(batches, 20),
+      () => Rule.named('fa', rule), () => network.setWeights(0, { rows: 12, cols: 8, data: new Float64Array(1) })]) {
+      assert.throws(wrong, TypeError);
+    }
+    assert.throws(() => new Network([2, 1], { precision: 2 ** 32 + 2 }), RangeError);
   },
 
   'weights come back in both precisions'() {
@@ -115,6 +128,11 @@ const tests = {
     }
     const textual = trainerOf(network, rule, () => { throw 'words'; });
     assert.throws(() => textual.run(batches, 1), { status: Status.CALLBACK, message: 'words', cause: 'words' });
+    const odd = [new FalignError(Status.OK, 'fine'), new FalignError(undefined, 'none'), Object.create(null)];
+    for (const error of odd) { // it is a failure all the same
+      const trainer = trainerOf(network, rule, () => { throw error; });
+      assert.throws(() => trainer.run(batches, 1), { status: Status.CALLBACK, cause: error });
+    }
     // A later failure has nothing to do with it.
     assert.throws(() => new Metric('beauty'), (error) => error.message.includes('beauty') && !('cause' in error));
     // In a rule, a call that fails tells its own message.
@@ -131,6 +149,17 @@ const tests = {
     network.close();
     assert.throws(() => network.weights(0), /this Network is closed/);
     assert.throws(() => Rule.named('fa', network), /this Network is closed/);
+  },
+
+  'a function may close its own object'() {
+    const network = drawn();
+    let calls = 0;
+    const trainer = trainerOf(network, Rule.named('fa', network), () => {
+      calls += 1;
+      trainer.close();
+    });
+    trainer.run(batches, 3);
+    assert.equal(calls, 3);
   },
 
   'a rule that cannot be made is an error'() {
