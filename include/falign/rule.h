@@ -34,7 +34,8 @@ typedef struct falign_rule_table {
    *  1: they may be called from several threads at once, for different rows. */
   int32_t concurrent;
   /** Required in the precision that is used: writes the signal that reaches layer l = d-1..1, before f', to `out`
-   *  (rows of `trace` x n[l], contiguous). `trace` holds a block of the batch's rows: L, Z, TARGET, and DELTA of the
+   *  (rows of `trace` x n[l], contiguous); what is then not finite, or was not written, ends the step with
+   *  FALIGN_DIVERGED. `trace` holds a block of the batch's rows: L, Z, TARGET, and DELTA of the
    *  layers above l. */
   falign_status (*signal_f32)(void *user, const falign_rule *rule, const falign_network *network,
                               const falign_trace *trace, uint32_t l, float *out);

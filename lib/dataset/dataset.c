@@ -38,7 +38,7 @@ void falign_dataset_destroy(falign_dataset *dataset) {
 }
 
 falign_status fal_dataset_check_points(size_t points) {
-  if (points == 0) return fal_fail(FALIGN_INVALID, "a dataset has no points");
+  if (points == 0) return fal_fail(FALIGN_INVALID, "a dataset has no points: 0 rows, want 1 or more");
   if (points > UINT32_MAX)
     return fal_fail(FALIGN_INVALID, "a dataset has %zu points, above %lu", points, (unsigned long)UINT32_MAX);
   return FALIGN_OK;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rule/rule.h"
+
+#include <math.h>
+
 #include "support/real.h"
 #include "trace/trace.h"
 
@@ -35,11 +38,24 @@ falign_status REAL(fal_signal_dfa)(void *user, const falign_rule *rule, const fa
   return send_back(trace, trace->deltas[d], n[d], rule->feedback[l], false, n[l], out);
 }
 
+/* Of a caller's rule, whose `out` was NaN before. */
+static falign_status check_signal(const falign_rule *rule, const falign_trace *trace, uint32_t l, const real *out) {
+  size_t cols = trace->network->widths[l];
+  for (size_t i = 0; i < trace->rows * cols; i++) {
+    if (isfinite(out[i])) continue;
+    return fal_fail(FALIGN_DIVERGED, "rule %s: row %zu, column %zu of the signal to layer %u is %g, or was not written",
+                    rule->table.name, trace->first_row + i / cols, i % cols, l, (double)out[i]);
+  }
+  return FALIGN_OK;
+}
+
 falign_status REAL(fal_rule_signal)(const falign_rule *rule, const falign_network *network, const falign_trace *trace,
                                     uint32_t l, real *out) {
   bool own = fal_rule_is_own(rule);
-  if (!own) fal_before_callback();
+  if (own) return rule->table.REAL(signal)(rule->user, rule, network, trace, l, out);
+  for (size_t i = 0; i < trace->rows * network->widths[l]; i++) out[i] = (real)NAN;
+  fal_before_callback();
   falign_status status = rule->table.REAL(signal)(rule->user, rule, network, trace, l, out);
-  if (status == FALIGN_OK || own) return status;
+  if (status == FALIGN_OK) return check_signal(rule, trace, l, out);
   return fal_fail(FALIGN_CALLBACK, "rule %s failed at layer %u: %s", rule->table.name, l, fal_callback_message(status));
 }

@@ -189,8 +189,8 @@ falign_status fal_check_finite_as(const char *name, int64_t index, const void *d
       double value = fal_number(precision, data, i * stride + j);
       if (as == FALIGN_F32 ? isfinite((float)value) : isfinite(value)) continue;
       char text[64];
-      return fal_fail(FALIGN_INVALID, "%s has %g in row %zu, column %zu", label(text, sizeof text, name, index), value,
-                      i, j);
+      return fal_fail(FALIGN_INVALID, "%s has %g in row %zu, column %zu%s", label(text, sizeof text, name, index),
+                      value, i, j, isfinite(value) ? ", beyond single precision" : "");
     }
   }
   return FALIGN_OK;

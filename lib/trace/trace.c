@@ -159,8 +159,13 @@ static falign_status view(const falign_trace *trace, falign_quantity quantity, u
     return fal_fail(FALIGN_SHAPE, "the trace is in %s", trace->network->precision == FALIGN_F32 ? "f32" : "f64");
   *out = find(trace, quantity, l);
   if (out->data) return FALIGN_OK;
-  return fal_fail(FALIGN_UNSUPPORTED, "%s[%u] was not kept in this step: ask falign_trainer_keep() for it before",
-                  quantity_name(quantity), l);
+  const char *name = quantity_name(quantity);
+  if (trace->lowest_delta > 1)
+    return fal_fail(FALIGN_UNSUPPORTED, "%s[%u] is not there yet: signals see L, Z, Y* and delta[%u] to delta[%u]",
+                    name, l, trace->lowest_delta, trace->network->layers);
+  return fal_fail(FALIGN_UNSUPPORTED,
+                  "%s[%u] was not kept in this step: ask for it before, by falign_trainer_keep() or a metric's needs",
+                  name, l);
 }
 
 /* Writes the outputs that are asked for. */

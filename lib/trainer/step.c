@@ -82,8 +82,8 @@ falign_status fal_lanes_status(const falign_trainer *trainer, const fal_rows_in 
   for (size_t i = 0; i < work->lane_count; i++) {
     const fal_lane *lane = &work->lanes[i];
     if (lane->outcome.status == FALIGN_OK) continue;
+    if (lane->outcome.status == FALIGN_DIVERGED) FAL_TRY(fal_blame_input(trainer, in, y_name));
     if (lane->bad_layer == 0) return fal_outcome_raise(&lane->outcome);
-    FAL_TRY(fal_blame_input(trainer, in, y_name));
     return diverged(trainer, "Z", lane->bad_layer);
   }
   return FALIGN_OK;

@@ -353,6 +353,44 @@ START_TEST(failing_signal_ends_the_step) {
 }
 END_TEST
 
+/* Writes all but one number, for which it leaves what was there, or writes 1/0. */
+static falign_status careless_signal(void *user, const falign_rule *rule, const falign_network *network,
+                                     const falign_trace *trace, uint32_t l, double *out) {
+  const own_rule *own = user;
+  size_t cols = falign_network_width(network, l), first = falign_trace_first_row(trace);
+  size_t rows = falign_trace_rows(trace), at = 2 * cols + 1;
+  (void)rule;
+  for (size_t i = 0; i < rows * cols; i++) {
+    bool skipped = l == 2 && first == 0 && i == at;
+    if (!skipped) out[i] = 0.1;
+    if (skipped && own->adapted) out[i] = HUGE_VAL;
+  }
+  return FALIGN_OK;
+}
+
+START_TEST(unwritten_signals_end_the_step) {
+  for (int adapted = 0; adapted < 2; adapted++) {
+    falign_rule_table table = {.size = sizeof table, .name = "careless", .signal_f64 = careless_signal};
+    own_rule own = {.adapted = adapted};
+    learner by = new_own(&table, &own, FALIGN_TANH);
+    falign_network *same = new_network(FALIGN_F64, D, widths, true, FALIGN_TANH);
+    ok(falign_network_draw(same, 0.7, 0.7, 1, 0));
+    draw_data();
+    fails(FALIGN_DIVERGED,
+          adapted ? "rule careless: row 2, column 1 of the signal to layer 2 is inf"
+                  : "rule careless: row 2, column 1 of the signal to layer 2 is nan, or was not written",
+          step(&by, inputs, ROWS, targets));
+    ck_assert(same_parameters(by.network, same));
+    double bad_target = targets[1];
+    targets[1] = (double)NAN; /* whose fault it is not then */
+    fails(FALIGN_INVALID, "y has nan in row 0, column 1", step(&by, inputs, ROWS, targets));
+    targets[1] = bad_target;
+    free_learner(&by);
+    falign_network_destroy(same);
+  }
+}
+END_TEST
+
 START_TEST(failing_adapt_is_told) {
   falign_rule_table table = kp_table;
   table.adapt = failing_adapt;
@@ -462,6 +500,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, adapt_sees_activity);
   tcase_add_test(tests, called_in_order_on_one_thread);
   tcase_add_test(tests, failing_signal_ends_the_step);
+  tcase_add_test(tests, unwritten_signals_end_the_step);
   tcase_add_test(tests, failing_adapt_is_told);
   tcase_add_test(tests, long_messages_arrive_whole);
   tcase_add_test(tests, imposed_signals_have_no_target);

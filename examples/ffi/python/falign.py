@@ -16,6 +16,7 @@ import itertools
 import operator
 import os
 import re
+import signal
 import threading
 import weakref
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -676,15 +677,44 @@ def _run(name: str, *arguments: Any) -> Any:
         raise kind("falign_%s: %s" % (name, wrapped.group(2))) from None
 
 
+_interrupted: List[bool] = []  # Ctrl-C, until the next callback on the main thread or the end of the call
+
+
+def _on_interrupt(_number: int, frame: Any) -> None:
+    """Raises where the user's code runs, within which a thunk is ready for it; elsewhere ctypes would drop it."""
+    if frame is not None and frame.f_code.co_filename != _on_interrupt.__code__.co_filename:
+        raise KeyboardInterrupt
+    _interrupted.append(True)
+
+
+def _raise_interrupt() -> None:
+    if _interrupted and threading.current_thread() is threading.main_thread():
+        _interrupted.clear()
+        raise KeyboardInterrupt
+
+
+def _hears_interrupts() -> bool:
+    """Whether Ctrl-C is Python's own and comes in the outermost call on the main thread."""
+    return (not _calls.stack and threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+
+
 def _checked(function: Callable[..., int], *arguments: Any) -> None:
     """Calls a function that returns a status, and raises what it failed with."""
     within: List[_Raised] = []
     since = next(_time)
+    hears = _hears_interrupts()
+    if hears:
+        signal.signal(signal.SIGINT, _on_interrupt)
     _calls.stack.append(within)
     try:
         status = function(*arguments)
     finally:
         _calls.stack.pop()
+        if hears:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hears:
+        _raise_interrupt()
     _check(status, within, since)
 
 
@@ -840,6 +870,8 @@ class _Given:
         rows = data.tolist() if hasattr(data, "tolist") else data
         if rank == 1:
             rows = [rows]
+        if not all(hasattr(row, "__iter__") for row in rows):
+            raise ShapeError("wanted %d dimensions, got %s" % (rank, "a list of numbers" if rank == 2 else "a number"))
         rows = [list(row.tolist() if hasattr(row, "tolist") else row) for row in rows]
         self.rows, self.cols = len(rows), len(rows[0]) if rows else 0
         self.stride = self.cols
@@ -963,7 +995,10 @@ def _thunk(codes: str, function: Callable[..., Any], failed: Optional[int] = Non
     """A C function of a Python one. Its result is a status, or with `failed` that number where it raised."""
     def guarded(*arguments: Any) -> Any:
         try:
+            _raise_interrupt()
             result = function(*arguments)
+            if result is not None and type(result) not in (int, Status):
+                raise TypeError("a callback returns None or a Status, not %s" % type(result).__name__)
             return (Status.OK if result is None else int(result)) if codes[0] != "v" else None
         except BaseException as error:  # noqa: B902, it goes on in the call that ran this
             status = _keep_exception(error, says=failed is None)
@@ -1122,6 +1157,8 @@ class Rule(_Object):
     _precision = Precision.F64
 
     def __init__(self, kind: Optional[str], network: Network):
+        if not isinstance(network, Network):
+            raise TypeError("a rule is made of a name and a Network, got %r and %r" % (kind, network))
         self._widths, self._precision = network.widths, network.precision
         if kind is not None:
             self._make("rule_create_named", kind.encode(), network)
@@ -1646,7 +1683,7 @@ class Trainer(_Object):
         thunk = None
         if progress is not None:
             told = progress
-            thunk = _thunk("ipLL", lambda _u, k, until: bool(told(k, until)), 1)
+            thunk = _thunk("ipLL", lambda _u, k, until: int(bool(told(k, until))), 1)
         self._kept.append(thunk)
         self._get("set_progress", thunk, None)
 
@@ -2095,7 +2132,7 @@ class Components(_Object):
         thunk = None
         if progress is not None:
             told = progress
-            thunk = _thunk("ipLL", lambda _u, done, total: bool(told(done, total)), 1)
+            thunk = _thunk("ipLL", lambda _u, done, total: int(bool(told(done, total))), 1)
         array, storage = _new(c.c_double, rows, columns)
         self._do("loss_grid", a, b, network, batches, xs, columns, ys, rows, threads, thunk, None, storage)
         return array

@@ -5,6 +5,7 @@ import gc
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -332,6 +333,24 @@ class Errors(unittest.TestCase):
         self.assertIs(type(caught.exception.__cause__), falign.CallbackError)
         self.assertIn("no feedback today", str(caught.exception.__cause__))
 
+    def test_signals_that_are_not_written(self):
+        class Returned(PythonFa):
+            @staticmethod
+            def signal(rule, network, trace, l, out):
+                return [[0.0]]
+
+        class Forgotten(PythonFa):
+            @staticmethod
+            def signal(rule, network, trace, l, out):
+                out = [[0.0]]  # noqa: F841
+        network = network_of()
+        with self.assertRaisesRegex(TypeError, "a callback returns None or a Status, not list"):
+            falign.Trainer(network, Returned(None, network), 0.02).run(batches_of(), 1)
+        with self.assertRaisesRegex(falign.DivergedError, "signal to layer 2 is nan, or was not written"):
+            falign.Trainer(network, Forgotten(None, network), 0.02).run(batches_of(), 1)
+        with self.assertRaisesRegex(falign.ShapeError, "wanted 2 dimensions"):
+            network.set_weights(0, [1.0, 2.0])
+
     def test_statuses(self):
         with self.assertRaises(falign.InvalidError):
             falign.Network([3, 0])
@@ -451,6 +470,28 @@ class Errors(unittest.TestCase):
         trainer.step(*batches_of().get(0))
         self.assertEqual(trainer.rule.name, "fa")
         self.assertEqual(len(trainer.rule.get_matrix(1)[0]), WIDTHS[1])
+
+    @unittest.skipIf(sys.platform == "win32", "there are no signals")
+    def test_interrupts(self):
+        network = network_of()
+
+        def made(rule, progress=None, sink=None):
+            trainer = falign.Trainer(network, rule.draw(0.3), 1e-9)
+            trainer.set_progress(progress)
+            if sink:
+                trainer.observe("norm_w", callback=sink)
+            return trainer
+        fa = falign.Rule("fa", network)
+        cases = {"progress": made(fa, progress=lambda k, until: None), "sink": made(fa, sink=lambda value: None),
+                 "rule": made(PythonFa(None, network))}
+        for name, trainer in cases.items():
+            for _ in range(10):
+                timer = threading.Timer(0.03, os.kill, (os.getpid(), signal.SIGINT))
+                timer.start()
+                with self.subTest(name), self.assertRaises(KeyboardInterrupt):
+                    trainer.run(batches_of(), 10**9)
+                timer.join()
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
 
     def test_exceptions_of_earlier_calls_stay_away(self):
         def fail(*_, **__):
