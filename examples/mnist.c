@@ -171,10 +171,10 @@ static falign_status fill_with_others(const experiment *e, plot_panel panels[PAN
   char title[32];
   for (size_t i = 0; i < falign_metric_count() && used < PANELS; i++) {
     const char *name = falign_metric_name_at(i);
-    panels[used] = (plot_panel){.title = name, .x_label = "iteration", .y_label = name};
+    panels[used] = (plot_panel){.title = name, .x_label = "iteration", .y_label = name, .plain = true};
     for (int64_t l = -1; l <= e->set.layers; l++) {
       snprintf(title, sizeof title, "layer %" PRId64, l);
-      TRY(plot_add(&panels[used], e->table, (curve_key){NULL, name, l, -1}, l < 0 ? name : title,
+      TRY(plot_add(&panels[used], e->table, (curve_key){NULL, name, l, -1}, l < 0 ? "" : title,
                    (plot_style){.colour = (size_t)(l + 1), .dash = (size_t)(l + 1)}));
     }
     used += panels[used].count > 0;

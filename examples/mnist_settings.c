@@ -89,7 +89,10 @@ static int parse_options(settings *s, int argc, char **argv) {
       OPTION_TEXT("checkpoint", "FILE", NULL, &s->checkpoint, "file that keeps the whole state while training"),
       OPTION_COUNT("checkpoint-every", NULL, &s->checkpoint_every, 1, many,
                    "iterations between checkpoints" NEXT_EPOCH),
-      OPTION_TEXT("resume", "FILE", NULL, &s->resume, "checkpoint to go on from, up to the given epochs or iterations"),
+      OPTION_TEXT("resume", "FILE", NULL, &s->resume,
+                  "checkpoint to go on from, up to the given epochs or iterations; what is measured may differ from "
+                  "then on, and "
+                  "FILE.json tells of that part"),
   };
   const program mnist = {
       .about = "Trains a deep network on MNIST by backpropagation, feedback alignment or direct feedback alignment.",
@@ -152,25 +155,9 @@ static falign_status check_backend(const char *name) {
   return status == FALIGN_OK ? status : fail(status, "--backend '%s': %s", name, falign_last_error());
 }
 
-/* No two outputs may be the same file. */
 static falign_status check_outputs(const settings *s) {
-  const struct {
-    const char *option, *path;
-  } files[] = {{"out", s->out}, {"plot", s->plot}, {"save", s->save}, {"checkpoint", s->checkpoint}};
-  enum { FILES = sizeof files / sizeof files[0] };
-  for (size_t i = 0; i < FILES; i++) {
-    for (size_t j = 0; j < FILES; j++) {
-      if (i == j || files[i].path == NULL || files[j].path == NULL) continue;
-      if (i < j && strcmp(files[i].path, files[j].path) == 0 && !output_is_special(files[i].path)) {
-        return fail(FALIGN_INVALID, "--%s and --%s are both '%s'", files[i].option, files[j].option, files[i].path);
-      }
-      if (i == 0 && output_is_beside(files[0].path, files[j].path)) {
-        return fail(FALIGN_INVALID, "--%s '%s' is a file that --out '%s' writes beside it", files[j].option,
-                    files[j].path, files[0].path);
-      }
-    }
-  }
-  return FALIGN_OK;
+  const output_file files[] = {{"out", s->out}, {"plot", s->plot}, {"save", s->save}, {"checkpoint", s->checkpoint}};
+  return output_check_distinct(files, sizeof files / sizeof files[0]);
 }
 
 /* What the table of options cannot say. */

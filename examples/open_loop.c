@@ -237,6 +237,13 @@ static int run_experiment(experiment *e) {
   return finish(e, status);
 }
 
+static falign_status check_files(const settings *s) {
+  const output_file files[] = {{"out", s->out}, {"plot", s->plot}};
+  if (s->plot != NULL && !plot_can_write(s->plot))
+    return fail(FALIGN_INVALID, "--plot '%s' does not end in .svg or .png", s->plot);
+  return output_check_distinct(files, sizeof files / sizeof files[0]);
+}
+
 static int parse_command_line(settings *s, int argc, char **argv) {
   const option options[] = {
       OPTION_CHOICE(
@@ -261,9 +268,7 @@ static int parse_command_line(settings *s, int argc, char **argv) {
       .count = sizeof options / sizeof options[0],
   };
   int code = options_parse(&open_loop, argc, argv);
-  if (code >= 0 || s->plot == NULL || plot_can_write(s->plot)) return code;
-  say_failure("--plot '%s' does not end in .svg or .png", s->plot);
-  return exit_wrong_usage();
+  return code < 0 && check_files(s) != FALIGN_OK ? exit_wrong_usage() : code;
 }
 
 int main(int argc, char **argv) {

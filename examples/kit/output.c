@@ -14,7 +14,8 @@ static falign_status fail_to_write(const char *path) {
   return fail(FALIGN_IO, "cannot write %s: %s", path, strerror(errno));
 }
 
-bool output_is_special(const char *path) {
+/* A device, a pipe or the like, also where it leads to a file: nothing is put beside it. */
+static bool is_special(const char *path) {
   struct stat info;
   if (stat(path, &info) != 0) return false;
   if (strncmp(path, "/dev/shm/", 9) == 0) return !S_ISREG(info.st_mode);
@@ -36,7 +37,7 @@ falign_status output_check(const char *path) {
   if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
     return fail(FALIGN_IO, "cannot write %s: it is a directory", path);
   }
-  bool writable = output_is_special(path) ? access(path, W_OK) == 0 : directory_is_writable(path);
+  bool writable = is_special(path) ? access(path, W_OK) == 0 : directory_is_writable(path);
   return writable ? FALIGN_OK : fail_to_write(path);
 }
 
@@ -49,12 +50,30 @@ static char *beside(const char *path, const char *ending) {
   return other;
 }
 
-bool output_is_beside(const char *path, const char *other) {
+/* Whether `other` is one of the files that are written beside `path`. */
+static bool is_beside(const char *path, const char *other) {
   char *json = beside(path, ".json"), *summary = beside(path, ".summary.csv");
   bool same = json != NULL && summary != NULL && (strcmp(json, other) == 0 || strcmp(summary, other) == 0);
   free(json);
   free(summary);
   return same;
+}
+
+static falign_status check_pair(const output_file *one, const output_file *other, bool one_is_table) {
+  if (one->path == NULL || other->path == NULL) return FALIGN_OK;
+  if (strcmp(one->path, other->path) == 0 && !is_special(one->path))
+    return fail(FALIGN_INVALID, "--%s and --%s are both '%s'", one->option, other->option, one->path);
+  if (one_is_table && is_beside(one->path, other->path))
+    return fail(FALIGN_INVALID, "--%s '%s' is a file that --%s '%s' writes beside it", other->option, other->path,
+                one->option, one->path);
+  return FALIGN_OK;
+}
+
+falign_status output_check_distinct(const output_file *files, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    for (size_t j = i + 1; j < count; j++) TRY(check_pair(&files[i], &files[j], i == 0));
+  }
+  return FALIGN_OK;
 }
 
 static falign_status write_beside(const falign_table *table, const falign_config *config, const char *path) {
@@ -70,7 +89,7 @@ static falign_status write_beside(const falign_table *table, const falign_config
 falign_status output_table(const falign_table *table, const falign_config *config, const char *path) {
   if (path == NULL) return falign_table_write_descriptor(table, STDOUT_FILENO);
   TRY(falign_table_write(table, path));
-  return output_is_special(path) ? FALIGN_OK : write_beside(table, config, path);
+  return is_special(path) ? FALIGN_OK : write_beside(table, config, path);
 }
 
 falign_status output_bytes(const char *path, const void *bytes, size_t size) {

@@ -4,8 +4,6 @@
 
 /* Where results go. */
 
-#include <stdbool.h>
-
 #include "errors.h"
 
 /* Fails if a file could not be written there (NULL could), so that it shows before hours of work. */
@@ -16,10 +14,12 @@ falign_status output_check(const char *path);
  * beside it. */
 falign_status output_table(const falign_table *table, const falign_config *config, const char *path);
 
-/* A device, a pipe or the like, also where it leads to a file: nothing is put beside it. */
-bool output_is_special(const char *path);
-/* Whether `other` is one of the files that output_table() writes beside `path`. */
-bool output_is_beside(const char *path, const char *other);
+typedef struct output_file {
+  const char *option, *path; /* NULL: it is not written */
+} output_file;
+
+/* Fails where two are the same file, or one is a file that output_table() writes beside the first. */
+falign_status output_check_distinct(const output_file *files, size_t count);
 
 /* Writes bytes to a file. */
 falign_status output_bytes(const char *path, const void *bytes, size_t size);

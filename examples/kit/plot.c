@@ -4,12 +4,16 @@
 
 #include <errno.h>
 #include <math.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "output.h"
+
+extern char **environ; /* POSIX has it in no header */
 
 /* Dashes tell the lines apart without colour; colour-blind readers tell the colours apart. */
 static const char *const colours[] = {"#d55e00", "#0072b2", "#009e73", "#cc79a7", "#000000", "#56b4e9"};
@@ -201,10 +205,10 @@ static void print_ranges(FILE *script, const plot_panel *panel) {
   fprintf(script, "set yrange [%.9g:%.9g]\n", grid_y(g, -0.5), grid_y(g, (double)g->rows - 0.5));
 }
 
-static void print_setting(FILE *script, const char *name, const char *text) {
+static void print_setting(FILE *script, const plot_panel *panel, const char *name, const char *text) {
   fprintf(script, "set %s ", name);
   print_text(script, text);
-  fputs("\n", script);
+  fputs(panel->plain ? " noenhanced\n" : " enhanced\n", script);
 }
 
 /* What the lines of a panel are of more than one run. */
@@ -218,11 +222,11 @@ static void print_heading(FILE *script, const plot_panel *panel) {
   size_t runs = panel->count > 0 ? panel->lines[0].data.points[0].runs : 1;
   const char *what = panel->count > 0 ? what_of(panel->lines[0].style.shape) : "";
   snprintf(title, sizeof title, runs > 1 ? "%s: %s of %zu runs" : "%s", panel->title, what, runs);
-  print_setting(script, "title", title);
-  print_setting(script, "xlabel", panel->x_label);
-  print_setting(script, "ylabel", panel->y_label);
+  print_setting(script, panel, "title", title);
+  print_setting(script, panel, "xlabel", panel->x_label);
+  print_setting(script, panel, "ylabel", panel->y_label);
   if (panel->grid.values != NULL) {
-    print_setting(script, "cblabel", panel->grid.label);
+    print_setting(script, panel, "cblabel", panel->grid.label);
     fputs("set cblabel offset 1.5\n", script); /* beside the numbers */
   }
   fputs(panel->log_y ? "set logscale y\n" : "unset logscale y\n", script);
@@ -271,31 +275,63 @@ static falign_status print_script(FILE *script, const plot_panel *panels, size_t
   return fflush(script) == 0 && !ferror(script) ? FALIGN_OK : fail(FALIGN_IO, "temporary file: %s", strerror(errno));
 }
 
-static falign_status copy_picture(FILE *from, const char *path) {
+static falign_status copy_picture(int from, const char *path) {
   char block[4096], *picture = NULL;
   size_t size = 0;
   FILE *memory = open_memstream(&picture, &size);
   if (memory == NULL) return fail(FALIGN_MEMORY, "out of memory");
-  for (size_t n; (n = fread(block, 1, sizeof block, from)) > 0;) fwrite(block, 1, n, memory);
+  for (ssize_t n; (n = read(from, block, sizeof block)) != 0;) {
+    if (n > 0) fwrite(block, 1, (size_t)n, memory);
+    if (n < 0 && errno != EINTR) break;
+  }
   falign_status status = fclose(memory) == 0 ? FALIGN_OK : fail(FALIGN_MEMORY, "out of memory");
   if (status == FALIGN_OK && size > 0) status = output_bytes(path, picture, size);
   free(picture);
   return status;
 }
 
-static falign_status run_gnuplot(FILE *script, const char *path) {
-  char command[64];
-  rewind(script);
-  snprintf(command, sizeof command, "gnuplot <&%d", fileno(script));
-  FILE *gnuplot = popen(command, "r"); /* NOLINT(cert-env33-c): a shell with nothing of a user's in its command */
-  if (gnuplot == NULL) return fail(FALIGN_IO, "cannot start gnuplot: %s", strerror(errno));
-  falign_status status = copy_picture(gnuplot, path);
-  int result = pclose(gnuplot);
-  if (WIFEXITED(result) && WEXITSTATUS(result) == 127) {
+/* Starts gnuplot, from `in` to `out`; returns an errno. */
+static int start_gnuplot(int in, const int out[2], pid_t *child) {
+  static char name[] = "gnuplot";
+  char *const words[] = {name, NULL};
+  posix_spawn_file_actions_t actions;
+  int error = posix_spawn_file_actions_init(&actions);
+  if (error != 0) return error;
+  error = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+  if (error == 0) error = posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+  if (error == 0) error = posix_spawn_file_actions_addclose(&actions, out[0]);
+  if (error == 0) error = posix_spawnp(child, name, &actions, NULL, words, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  return error;
+}
+
+static falign_status not_drawn(const char *path, int error) {
+  if (error == ENOENT)
     return fail(FALIGN_IO, "%s was not drawn: gnuplot is not installed (Debian: apt-get install gnuplot-nox)", path);
+  return fail(FALIGN_IO, "%s was not drawn: cannot start gnuplot: %s", path, strerror(error));
+}
+
+static falign_status finish_gnuplot(pid_t child, const char *path) {
+  int result;
+  while (waitpid(child, &result, 0) < 0) {
+    if (errno != EINTR) return not_drawn(path, errno);
   }
-  if (result != 0) return fail(FALIGN_IO, "%s was not drawn: gnuplot failed", path);
-  return status;
+  if (WIFEXITED(result) && WEXITSTATUS(result) == 127) return not_drawn(path, ENOENT);
+  return result == 0 ? FALIGN_OK : fail(FALIGN_IO, "%s was not drawn: gnuplot failed", path);
+}
+
+static falign_status run_gnuplot(FILE *script, const char *path) {
+  int ends[2];
+  pid_t child;
+  rewind(script);
+  if (pipe(ends) != 0) return not_drawn(path, errno);
+  int error = start_gnuplot(fileno(script), ends, &child);
+  close(ends[1]);
+  falign_status status = error == 0 ? copy_picture(ends[0], path) : not_drawn(path, error);
+  close(ends[0]);
+  if (error != 0) return status;
+  falign_status ended = finish_gnuplot(child, path);
+  return ended != FALIGN_OK ? ended : status;
 }
 
 falign_status plot_write(const plot_panel *panels, size_t count, const char *path) {

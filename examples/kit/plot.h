@@ -45,6 +45,7 @@ typedef struct plot_panel {
   const char *title, *x_label, *y_label;
   bool by_epoch; /* the x axis: epochs, in place of each point's x */
   bool log_y;    /* a logarithmic y axis */
+  bool plain;    /* the texts have no gnuplot's markup, such as _ before what is lowered */
   plot_grid grid;
   plot_line lines[PLOT_LINES];
   size_t count;

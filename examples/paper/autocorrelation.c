@@ -34,11 +34,11 @@ typedef struct view {
   int64_t layer;
 } view;
 
-/* The first and the last pair that meet in an alignment term, but for L[0], the data. */
+/* Pairs that meet in alignment terms, of l = 2 and 4: L[l-1] and delta[l+1]. */
 static const view views[] = {
     {"angle_l_lag", "L[1] with L[1] some iterations earlier", 1},
-    {"angle_delta_lag", "delta[2] likewise", 2},
-    {"angle_l_lag", "L[4] likewise", 4},
+    {"angle_delta_lag", "delta[3] likewise", 3},
+    {"angle_l_lag", "L[3] likewise", 3},
     {"angle_delta_lag", "delta[5] likewise", 5},
 };
 enum { VIEWS = sizeof views / sizeof views[0] };

@@ -9,6 +9,7 @@
 
 #include "kit/figure.h"
 #include "kit/histogram.h"
+#include "kit/process.h"
 #include "kit/sweep.h"
 
 enum {
@@ -136,11 +137,14 @@ static histogram choose_bins(const char *metric, int32_t quantity, const float *
                      .by_quality = true};
 }
 
+static falign_status go_on(void) { return process_interrupted() ? fail(FALIGN_CANCELLED, "interrupted") : FALIGN_OK; }
+
 static falign_status record_histograms(figure_run *r, const falign_similarity *similarity, const sweep *s, uint64_t k,
                                        uint32_t l) {
   const histogram outputs = choose_bins("pairs_s_l", FALIGN_SIMILARITY_L, s->l, s->points, s->l_width);
   const histogram errors = choose_bins("pairs_s_delta", FALIGN_SIMILARITY_DELTA, s->delta, s->points, DIGITS_WIDTH);
   TRY(histogram_record(r, similarity, &outputs, k, l));
+  TRY(go_on());
   return histogram_record(r, similarity, &errors, k, l);
 }
 
@@ -159,6 +163,7 @@ static falign_status compare_sides(figure_run *r, const digits_run *digits, uint
   TRY(status);
   status = sweep_side(r, digits, networks[1], l, FALIGN_SIDE_PRESENT, similarity, &s);
   if (status == FALIGN_OK) status = record_means(r, similarity, k, l);
+  if (status == FALIGN_OK) status = go_on();
   if (status == FALIGN_OK && r->number == 0) status = record_histograms(r, similarity, &s, k, l);
   sweep_release(&s);
   return status;
@@ -250,7 +255,9 @@ static falign_status do_run(figure_run *r, digits_run *digits) {
 }
 
 static falign_status describe(const figure *f, falign_config *config) {
-  return f->quick ? falign_config_set_integer(config, "histogram-points", QUICK_POINTS) : FALIGN_OK;
+  if (!f->quick) return FALIGN_OK;
+  TRY(falign_config_set_text(config, "quick", "yes"));
+  return falign_config_set_integer(config, "histogram-points", QUICK_POINTS);
 }
 
 /* ---- The figures ---- */
@@ -293,7 +300,7 @@ static falign_status add_errors(const figure *f, uint32_t l, plot_panel *panel) 
 
 static falign_status fill(const figure *f, plot_panel panels[FIGURE_PANELS]) {
   static const char *const titles[] = {
-      "S_L of L[l-1]",          "S_delta of delta[l+1]",       "S_delta S_L",
+      "S_L of L[l-1]",          "S_{delta} of delta[l+1]",     "S_{delta} S_L",
       "Eigenvalues of M_{sym}", "|delta[5]| of single points", "|delta[1]| of single points"};
   static const char *const axes[] = {
       "mean over the pairs", "mean over the pairs", "mean over the pairs", "mean eigenvalue", "norm", "norm"};

@@ -140,8 +140,9 @@ FALIGN_API const double *falign_network_view_bias_f64(const falign_network *netw
 FALIGN_API FALIGN_CHECKED falign_status falign_network_export(const falign_network *network,
                                                               struct falign_tensors *tensors);
 /** Takes those W.l and b.l that a set of tensors holds, in either precision; others stay as they are, and names that
- *  the network does not have are passed over. On failure the network is as it was. @return FALIGN_SHAPE naming both shapes, FALIGN_FORMAT for integers, FALIGN_INVALID naming a
- *  number that is not finite in the network's precision, FALIGN_MEMORY. */
+ *  the network does not have are passed over. On failure the network is as it was. @return FALIGN_SHAPE naming both
+ * shapes, FALIGN_FORMAT for integers, FALIGN_INVALID naming a number that is not finite in the network's precision,
+ * FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_network_import(falign_network *network,
                                                               const struct falign_tensors *tensors);
 

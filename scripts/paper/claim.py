@@ -147,6 +147,8 @@ class Claim:
             return judge(self.measure(results))
         except NotMeasured as missing:
             return Finding(None, why=str(missing))
+        except (ArithmeticError, ValueError) as error:  # such as a quotient by the spread of what is constant
+            return Finding(None, why=f"these numbers have no such value: {error}")
 
 
 def claim(figure, section, quote, criterion, reproduces=True, note=""):

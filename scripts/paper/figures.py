@@ -91,4 +91,7 @@ def command(figure, build, out, settings):
 def rerun(figure, build, out, config):
     """The command that gives the same numbers wherever it is started, and whatever defaults become."""
     settings = {name: config.get(name) for name in ("data", "runs", "epochs", "seed")}
-    return shlex.join(command(figure, build, out, settings))
+    settings["quick"] = "quick" in config  # where it means more than fewer runs and epochs
+    if os.path.isdir(settings["data"] or ""):
+        settings["data"] = os.path.abspath(settings["data"])
+    return shlex.join(command(figure, os.path.abspath(build), os.path.abspath(out), settings))

@@ -100,9 +100,9 @@ def cores():
 
 def distinct(outcomes, *names):
     """What the configurations have of these, without repetition."""
-    found = (" ".join(str(o.results.config[name]) for name in names if name in o.results.config)
-             for o in outcomes if o.results)
-    return "; ".join(dict.fromkeys(text for text in found if text)) or "unknown"
+    found = [" ".join(str(o.results.config[name]) for name in names if name in o.results.config)
+             for o in outcomes if o.results]
+    return "; ".join(dict.fromkeys(text for text in found if text)) or ("none" if found else "unknown")
 
 
 def facts(outcomes, out):

@@ -51,17 +51,26 @@ class Results:
         self.name = name
         self._series = {}  # (metric, condition, layer, order): {iteration: Runs}
         self.counted = set()  # (condition, run)
-        with open(os.path.join(directory, name + ".json"), encoding="utf-8") as file:
-            self.config = json.load(file)
-        with open(os.path.join(directory, name + ".csv"), encoding="utf-8", newline="") as file:
-            self._read(csv.reader(file))
+        self.config = self._load(os.path.join(directory, name + ".json"), json.load)
+        if not isinstance(self.config, dict):
+            raise ValueError(f"{os.path.join(directory, name)}.json is no configuration")
+        self._load(os.path.join(directory, name + ".csv"), lambda file: self._read(csv.reader(file)))
         self.conditions = list(dict.fromkeys(key[1] for key in self._series))
+
+    @staticmethod
+    def _load(path, read):
+        """What `read` makes of the file; an error in it names the file."""
+        with open(path, encoding="utf-8", newline="") as file:
+            try:
+                return read(file)
+            except (ValueError, csv.Error) as error:
+                raise ValueError(f"{path}: {error}") from error
 
     def _read(self, rows):
         columns = next(rows, [])
         places = [columns.index(name) if name in columns else None for name in COLUMNS]
         if None in places[1:]:
-            raise ValueError(f"{self.name}.csv lacks the column {COLUMNS[places.index(None, 1)]}")
+            raise ValueError(f"there is no column {COLUMNS[places.index(None, 1)]}")
         condition, run, iteration, _, layer, order, metric, value = places
         whole = {}  # few texts are turned into numbers very often
 
@@ -71,6 +80,8 @@ class Results:
             return whole[text]
 
         for row in rows:
+            if len(row) != len(columns):
+                raise ValueError(f"line {rows.line_num} has {len(row)} columns of {len(columns)}")
             where = None if condition is None else row[condition]
             self.counted.add((where, row[run]))
             amount = float(row[value])

@@ -39,8 +39,12 @@ class Times:
                 self.all = json.load(file)
         except (FileNotFoundError, ValueError):
             self.all = {}
-        if not isinstance(self.all, dict):
+        if not isinstance(self.all, dict) or not all(map(self._are_times, self.all.values())):
             self.all = {}
+
+    @staticmethod
+    def _are_times(entry):
+        return isinstance(entry, dict) and all(isinstance(seconds, (int, float)) for seconds in entry.values())
 
     def of(self, name, config):
         """None if unknown."""
@@ -146,16 +150,38 @@ class Runner:
         return code, said.strip()
 
 
-def read(figure, out):
-    """Results and pictures that are there."""
-    results = Results(out, figure.name) if os.path.exists(os.path.join(out, figure.name + ".json")) else None
+def picture_paths(figure, out):
+    return [os.path.join(out, figure.name + ending) for ending in (".svg", "-more.svg")]
+
+
+def read_results(figure, out):
+    """None where there are none."""
+    return Results(out, figure.name) if os.path.exists(os.path.join(out, figure.name + ".json")) else None
+
+
+def read_pictures(paths):
     pictures = []
-    for ending in (".svg", "-more.svg"):
-        path = os.path.join(out, figure.name + ending)
+    for path in paths:
         if os.path.exists(path):
             with open(path, "rb") as file:
                 pictures.append(file.read())
-    return results, pictures
+    return pictures
+
+
+def kept(figure, build, out, times):
+    """The Outcome of an earlier start; None where there was none."""
+    outcome = Outcome(figure)
+    try:
+        outcome.results = read_results(figure, out)
+    except (OSError, ValueError) as error:
+        outcome.failure = f"results that were kept cannot be read: {error}"
+        return outcome
+    if outcome.results is None:
+        return None
+    outcome.pictures = read_pictures(picture_paths(figure, out))
+    outcome.command = rerun(figure, build, out, outcome.results.config)
+    outcome.seconds = times.of(figure.name, outcome.results.config)
+    return outcome
 
 
 def make(figure, build, out, settings, runner, times):
@@ -166,7 +192,8 @@ def make(figure, build, out, settings, runner, times):
         outcome.failure = f"there is no program {words[0]}; build it: " \
             f"meson setup {build} && meson configure {build} -Dexamples=true && ninja -C {build}"
         return outcome
-    files = [os.path.join(out, figure.name + ending) for ending in (".json", ".csv", ".svg")]
+    pictures = picture_paths(figure, out)
+    files = [os.path.join(out, figure.name + ending) for ending in (".json", ".csv")] + pictures
     runs, stamps, began = kept_runs(figure, out), [stamp(path) for path in files], time.monotonic()
     code, said, complete = 0, "", False
     try:
@@ -183,9 +210,8 @@ def make(figure, build, out, settings, runner, times):
         ending = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
         outcome.failure = f"{ending}: {said}" if said else ending
     if complete:
-        outcome.results, outcome.pictures = read(figure, out)
-        if not fresh[2]:
-            outcome.pictures = []
+        outcome.results = read_results(figure, out)
+        outcome.pictures = read_pictures(path for path, is_new in zip(pictures, fresh[2:]) if is_new)
         outcome.command = rerun(figure, build, out, outcome.results.config)
         times.ended(figure.name, outcome.results.config, seconds, *done_and_taken(runs, now, outcome.results.counted))
         outcome.seconds = times.of(figure.name, outcome.results.config)

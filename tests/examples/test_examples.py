@@ -189,6 +189,7 @@ def test_called_by_another_name():
     assert run(name, "--help").stdout.startswith(b"Usage: falign-open_loop [OPTION")
     assert re.fullmatch(rb"falign-open_loop \(libfalign \d+\.\d+\.\d+\)\n", run(name, "--version").stdout)
     refused(run(name, "--runs", "0", code=2), "falign-open_loop: ", "(try 'falign-open_loop --help')")
+    refused(run(OPEN_LOOP, "--plot", "a.svg", "--out", "a.svg", code=2), "--out and --plot are both 'a.svg'")
     refused(run(name, "--plot", "a.gif", code=2), "falign-open_loop: ", "(try 'falign-open_loop --help')")
 
 
@@ -1032,6 +1033,20 @@ def test_checkpoint_with_parts_missing():
             file.write(data.replace(f'"{name}"'.encode(), f'"{"x" * len(name)}"'.encode()))
         done = mnist("--iterations", "5", *options, "--resume", path("part"), code=1)
         assert name in done.err, (name, done.err)
+
+
+def test_plot_with_many_files_open():
+    if not shutil.which("gnuplot"):
+        raise Skip("no gnuplot")
+    with open(os.devnull) as null:
+        files = [os.dup(null.fileno()) for _ in range(12)]
+        try:
+            subprocess.run([OPEN_LOOP, "--iterations", "9", "--runs", "1", "--out", path("many.csv"), "--plot",
+                            path("many.svg")], check=True, stderr=subprocess.PIPE, pass_fds=files)
+        finally:
+            for file in files:
+                os.close(file)
+    assert "</svg>" in read("many.svg")
 
 
 def test_plot_without_gnuplot():

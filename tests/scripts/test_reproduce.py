@@ -238,6 +238,7 @@ def test_refusals():
     refused(run(SCRIPT, "--runs", "0", code=2), "--runs", "'0'")
     refused(run(SCRIPT, "--epochs", "-1", code=2), "--epochs")
     refused(run(SCRIPT, "--quack", code=2), "--quack")
+    refused(run(SCRIPT, "--claims", "", code=2), "empty")
     refused(run(SCRIPT, "--build", path("nowhere"), "--out", path("none"), code=1), path("nowhere"), "ninja -C")
     assert not os.path.exists(path("none"))
     with open(path("file"), "w"):
@@ -255,11 +256,47 @@ def test_refusals():
 
 def test_damaged_files():
     os.makedirs(path("damaged"))
-    for text in ("{", "[1]", "\0"):
+    for text in ("{", "[1]", "\0", '{"weight_norm": 3}', '{"weight_norm": {"unfinished": "x"}}'):
         with open(path("damaged", "times.json"), "w", encoding="utf-8") as file:
             file.write(text)
         reproduce("damaged", "--runs", 1, "--epochs", 1, "weight_norm")
         page("damaged")
+
+
+def test_damaged_results():
+    """Errors name the file, and other figures are made all the same."""
+    reproduce("broken", "--runs", 1, "--epochs", 1, "weight_norm")
+    whole = {ending: read("broken", "weight_norm" + ending) for ending in (".csv", ".json")}
+    for ending, text in ((".csv", whole[".csv"] + "bp,0\n"), (".csv", ""), (".csv", whole[".csv"] + "bp,0,1,1,,,x,y\n"),
+                         (".json", "3"), (".json", "[]"), (".json", whole[".json"][:20])):
+        with open(path("broken", "weight_norm" + ending), "w", encoding="utf-8") as file:
+            file.write(text)
+        refused(run(SCRIPT, "--claims", path("list.md"), "--out", path("broken"), code=1), "weight_norm" + ending)
+        reproduce("broken", *SMALL, "remainder")
+        assert "weight_norm" + ending in page("broken").text("weight_norm", "failure")
+        with open(path("broken", "weight_norm" + ending), "w", encoding="utf-8") as file:
+            file.write(whole[ending])
+    reproduce("broken", *SMALL, "remainder")  # the page has both
+    found = page("broken")
+    assert [i for i in found.ids if i in THERE] == ["remainder", "weight_norm"]
+    assert "1 runs, 1 epochs" in found.text("weight_norm") and "2 runs, 12 epochs" in found.text("remainder")
+
+
+def test_command_of_quick_runs():
+    """It gives the same numbers, of as many points."""
+    reproduce("quick", "--quick", *SMALL, "similarity", code=0 if DRAWS else 1)
+    words, numbers = check_figure(page("quick"), "similarity", "quick"), read("quick", "similarity.csv")
+    assert "--quick" in words and words[words.index("--data") + 1] == DATA
+    assert "runs are there already" in run(*words, code=0 if DRAWS else 1).err and read("quick", "similarity.csv") == numbers
+
+
+def test_claims_of_undefined_numbers():
+    """Such as a quotient by the spread of an error that never changes."""
+    def undefined(_results):
+        return [claim.part("", Runs({0: 1.0, 1: 2.0}) / Runs({0: 0.0, 1: 0.0}))]
+    c = claim.Claim("undefined", "weight_norm", 1, "1", "", "", undefined, True, "")
+    finding = c.find(Invented(0, "weight_norm"))
+    assert finding.holds is None and "division by zero" in finding.text
 
 
 def test_lists():
@@ -318,7 +355,7 @@ def test_judgement():
 class Invented(Results):
     """Numbers out of the air, of any metric: a level for each series, which grows or falls as the metric or the series
     does, and little difference of runs."""
-    ITERATIONS = [0, 3, *range(10, 61, 10), 66, 120, 300, 600, 780, 800, 1000, 1250, 1260, 1300, 1500]
+    ITERATIONS = [0, 3, *range(10, 61, 10), 66, 120, 300, 600, 660, 780, 800, 1000, 1250, 1260, 1300, 1500]
 
     def __init__(self, seed, name):
         self.name, self.made, self.growths = name, {}, {}

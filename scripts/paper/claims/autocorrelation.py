@@ -2,10 +2,11 @@
 """Fig. S3: outputs and errors beside those of earlier iterations."""
 
 from claim import claim, part
-from claims.common import EPOCH, LAYERS, first_epoch, last_epoch
+from claims.common import EPOCH, first_epoch, last_epoch
 from results import mean
 
-SIGNALS = [("L", "angle_l_lag", l) for l in LAYERS] + [("delta", "angle_delta_lag", l) for l in (2, 3, 4, 5)]
+# L[l-1] and delta[l+1], l = 1..4, but for L[0], the data.
+SIGNALS = [("L", "angle_l_lag", l) for l in (1, 2, 3)] + [("delta", "angle_delta_lag", l) for l in (2, 3, 4, 5)]
 
 
 def by_signal(measure, **limits):
