@@ -1046,7 +1046,7 @@ def test_plot_with_many_files_open():
         finally:
             for file in files:
                 os.close(file)
-    assert "</svg>" in read("many.svg")
+    assert b"</svg>" in read("many.svg")
 
 
 def test_plot_without_gnuplot():
