@@ -106,7 +106,10 @@ fn show_lifetimes() -> Result<(), Error> {
     let counted = std::rc::Rc::new(());
     let inside = counted.clone();
     let mut network = Network::new(&WIDTHS)?;
-    let own = move |_: &Block, _: u32, _: &mut [f64]| Ok(drop(inside.clone()));
+    let own = move |_: &Block, _: u32, out: &mut [f64]| {
+        out.fill(0.0);
+        Ok(drop(inside.clone()))
+    };
     let mut rule = Rule::new("counted", &network, own)?;
     let mut trainer = Trainer::new(&mut network, &mut rule, 0.02)?;
     drop(network);
