@@ -89,10 +89,10 @@ static int parse_options(settings *s, int argc, char **argv) {
       OPTION_TEXT("checkpoint", "FILE", NULL, &s->checkpoint, "file that keeps the whole state while training"),
       OPTION_COUNT("checkpoint-every", NULL, &s->checkpoint_every, 1, many,
                    "iterations between checkpoints" NEXT_EPOCH),
-      OPTION_TEXT("resume", "FILE", NULL, &s->resume,
-                  "checkpoint to go on from, up to the given epochs or iterations; what is measured may differ from "
-                  "then on, and "
-                  "FILE.json tells of that part"),
+      OPTION_TEXT(
+          "resume", "FILE", NULL, &s->resume,
+          "checkpoint to go on from, up to the given epochs or iterations; what is measured may differ, and the "
+          "JSON beside --out tells of the last part"),
   };
   const program mnist = {
       .about = "Trains a deep network on MNIST by backpropagation, feedback alignment or direct feedback alignment.",

@@ -285,7 +285,8 @@ static falign_status copy_picture(int from, const char *path) {
     if (n < 0 && errno != EINTR) break;
   }
   falign_status status = fclose(memory) == 0 ? FALIGN_OK : fail(FALIGN_MEMORY, "out of memory");
-  if (status == FALIGN_OK && size > 0) status = output_bytes(path, picture, size);
+  if (status == FALIGN_OK && size == 0) status = fail(FALIGN_IO, "%s was not drawn: gnuplot gave nothing", path);
+  if (status == FALIGN_OK) status = output_bytes(path, picture, size);
   free(picture);
   return status;
 }
@@ -299,7 +300,7 @@ static int start_gnuplot(int in, const int out[2], pid_t *child) {
   if (error != 0) return error;
   error = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
   if (error == 0) error = posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-  if (error == 0) error = posix_spawn_file_actions_addclose(&actions, out[0]);
+  if (error == 0 && out[0] != STDOUT_FILENO) error = posix_spawn_file_actions_addclose(&actions, out[0]);
   if (error == 0) error = posix_spawnp(child, name, &actions, NULL, words, environ);
   posix_spawn_file_actions_destroy(&actions);
   return error;

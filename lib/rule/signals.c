@@ -38,15 +38,28 @@ falign_status REAL(fal_signal_dfa)(void *user, const falign_rule *rule, const fa
   return send_back(trace, trace->deltas[d], n[d], rule->feedback[l], false, n[l], out);
 }
 
-/* Of a caller's rule, whose `out` was NaN before. */
+/* The first number that is not finite; `count` where all are. */
+static size_t find_bad(const real *x, size_t count) {
+  size_t i = 0;
+  while (i < count && isfinite(x[i])) i++;
+  return i;
+}
+
+/* Of a caller's rule, whose `out` was NaN before. What came from above is not its fault. */
 static falign_status check_signal(const falign_rule *rule, const falign_trace *trace, uint32_t l, const real *out) {
-  size_t cols = trace->network->widths[l];
-  for (size_t i = 0; i < trace->rows * cols; i++) {
-    if (isfinite(out[i])) continue;
-    return fal_fail(FALIGN_DIVERGED, "rule %s: row %zu, column %zu of the signal to layer %u is %g, or was not written",
-                    rule->table.name, trace->first_row + i / cols, i % cols, l, (double)out[i]);
+  const size_t *n = trace->network->widths;
+  size_t bad = find_bad(out, trace->rows * n[l]);
+  if (bad == trace->rows * n[l]) return FALIGN_OK;
+  unsigned long long k = trace->iteration;
+  for (uint32_t above = trace->network->layers; above > l; above--) {
+    if (find_bad(trace->deltas[above], trace->rows * n[above]) < trace->rows * n[above])
+      return fal_fail(FALIGN_DIVERGED, "diverged at iteration %llu, layer %u: delta[%u] is not finite", k, above,
+                      above);
   }
-  return FALIGN_OK;
+  return fal_fail(FALIGN_DIVERGED,
+                  "diverged at iteration %llu: rule %s: row %zu, column %zu of the signal to layer %u is %g%s", k,
+                  rule->table.name, trace->first_row + bad / n[l], bad % n[l], l, (double)out[bad],
+                  isnan(out[bad]) ? ", or was not written" : "");
 }
 
 falign_status REAL(fal_rule_signal)(const falign_rule *rule, const falign_network *network, const falign_trace *trace,

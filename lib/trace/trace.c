@@ -161,8 +161,8 @@ static falign_status view(const falign_trace *trace, falign_quantity quantity, u
   if (out->data) return FALIGN_OK;
   const char *name = quantity_name(quantity);
   if (trace->lowest_delta > 1)
-    return fal_fail(FALIGN_UNSUPPORTED, "%s[%u] is not there yet: signals see L, Z, Y* and delta[%u] to delta[%u]",
-                    name, l, trace->lowest_delta, trace->network->layers);
+    return fal_fail(FALIGN_UNSUPPORTED, "%s[%u] is not there yet: signals see L, Z, Y*, and delta from layer %u on",
+                    name, l, trace->lowest_delta);
   return fal_fail(FALIGN_UNSUPPORTED,
                   "%s[%u] was not kept in this step: ask for it before, by falign_trainer_keep() or a metric's needs",
                   name, l);

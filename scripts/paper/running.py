@@ -211,7 +211,10 @@ def make(figure, build, out, settings, runner, times):
         outcome.failure = f"{ending}: {said}" if said else ending
     if complete:
         outcome.results = read_results(figure, out)
-        outcome.pictures = read_pictures(path for path, is_new in zip(pictures, fresh[2:]) if is_new)
+        for path, is_new in zip(pictures, fresh[2:]):
+            if not is_new and os.path.exists(path):
+                os.remove(path)  # of the numbers before
+        outcome.pictures = read_pictures(pictures)
         outcome.command = rerun(figure, build, out, outcome.results.config)
         times.ended(figure.name, outcome.results.config, seconds, *done_and_taken(runs, now, outcome.results.counted))
         outcome.seconds = times.of(figure.name, outcome.results.config)

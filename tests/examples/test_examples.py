@@ -1035,7 +1035,7 @@ def test_checkpoint_with_parts_missing():
         assert name in done.err, (name, done.err)
 
 
-def test_plot_with_many_files_open():
+def test_plot_with_many_files_open_or_none():
     if not shutil.which("gnuplot"):
         raise Skip("no gnuplot")
     with open(os.devnull) as null:
@@ -1047,6 +1047,9 @@ def test_plot_with_many_files_open():
             for file in files:
                 os.close(file)
     assert b"</svg>" in read("many.svg")
+    words = [OPEN_LOOP, "--iterations", "9", "--runs", "1", "--out", path("few.csv"), "--plot", path("none-open.svg")]
+    subprocess.run(["sh", "-c", '"$@" <&- >&-', "sh", *words], check=True, stderr=subprocess.PIPE)
+    assert b"</svg>" in read("none-open.svg")
 
 
 def test_plot_without_gnuplot():

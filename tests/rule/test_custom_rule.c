@@ -381,6 +381,8 @@ START_TEST(unwritten_signals_end_the_step) {
                   : "rule careless: row 2, column 1 of the signal to layer 2 is nan, or was not written",
           step(&by, inputs, ROWS, targets));
     ck_assert(same_parameters(by.network, same));
+    ck_assert_ptr_nonnull(strstr(falign_last_error(), "diverged at iteration 0: "));
+    ck_assert(adapted == !strstr(falign_last_error(), "not written"));
     double bad_target = targets[1];
     targets[1] = (double)NAN; /* whose fault it is not then */
     fails(FALIGN_INVALID, "y has nan in row 0, column 1", step(&by, inputs, ROWS, targets));
@@ -388,6 +390,28 @@ START_TEST(unwritten_signals_end_the_step) {
     free_learner(&by);
     falign_network_destroy(same);
   }
+}
+END_TEST
+
+/* An error whose square is finite, and whose delta is not by the activation's slope. */
+static void steep(void *user, const double *z, double *out, size_t count) {
+  (void)user, (void)z;
+  for (size_t i = 0; i < count; i++) out[i] = HUGE_VAL;
+}
+static void identity(void *user, const double *z, double *out, size_t count) {
+  (void)user;
+  memcpy(out, z, count * sizeof *out);
+}
+
+START_TEST(rules_are_not_blamed_for_what_comes_from_above) {
+  falign_rule_table table = {
+      .size = sizeof table, .name = "innocent", .feedback = FALIGN_FEEDBACK_LAYER, .signal_f64 = by_layer};
+  own_rule own = {0};
+  learner by = new_own(&table, &own, FALIGN_TANH);
+  ok(falign_network_set_custom_activation(by.network, D, identity, steep, NULL));
+  draw_data();
+  fails(FALIGN_DIVERGED, "delta[3] is not finite", step(&by, inputs, ROWS, targets));
+  free_learner(&by);
 }
 END_TEST
 
@@ -501,6 +525,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, called_in_order_on_one_thread);
   tcase_add_test(tests, failing_signal_ends_the_step);
   tcase_add_test(tests, unwritten_signals_end_the_step);
+  tcase_add_test(tests, rules_are_not_blamed_for_what_comes_from_above);
   tcase_add_test(tests, failing_adapt_is_told);
   tcase_add_test(tests, long_messages_arrive_whole);
   tcase_add_test(tests, imposed_signals_have_no_target);

@@ -222,6 +222,9 @@ def test_without_picture():
     seconds = times("undrawn")["weight_norm"]
     reproduce("undrawn", *SMALL, "weight_norm")
     assert times("undrawn")["weight_norm"] == seconds and len(page("undrawn").images) == 1
+    reproduce("undrawn", "--runs", 1, "--epochs", 1, "weight_norm", env={"PATH": path("tools")}, code=1)
+    reproduce("undrawn", *SMALL, "remainder")  # the page has no picture of the numbers before
+    assert [name for name, _ in page("undrawn").images] == ["remainder"]
 
 
 def tools_without_gnuplot():

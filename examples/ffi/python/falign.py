@@ -18,6 +18,7 @@ import os
 import re
 import signal
 import threading
+import types
 import weakref
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -699,6 +700,12 @@ def _hears_interrupts() -> bool:
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 
 
+def _end_hearing() -> None:
+    if signal.getsignal(signal.SIGINT) is _on_interrupt:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    _raise_interrupt()
+
+
 def _checked(function: Callable[..., int], *arguments: Any) -> None:
     """Calls a function that returns a status, and raises what it failed with."""
     within: List[_Raised] = []
@@ -712,9 +719,7 @@ def _checked(function: Callable[..., int], *arguments: Any) -> None:
     finally:
         _calls.stack.pop()
         if hears:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-    if hears:
-        _raise_interrupt()
+            _end_hearing()
     _check(status, within, since)
 
 
@@ -903,7 +908,8 @@ def _integers(kind: Any, values: Optional[Sequence[int]]) -> Tuple[Any, int]:
 
 
 def _doubles(values: Any) -> Tuple[Any, int]:
-    numbers = [float(v) for v in values] if hasattr(values, "__len__") else [float(values)]
+    several = hasattr(values, "__iter__") and getattr(values, "shape", None) != ()
+    numbers = [float(v) for v in values] if several else [float(values)]
     return (c.c_double * max(1, len(numbers)))(*numbers), len(numbers)
 
 
@@ -995,7 +1001,8 @@ def _thunk(codes: str, function: Callable[..., Any], failed: Optional[int] = Non
     """A C function of a Python one. Its result is a status, or with `failed` that number where it raised."""
     def guarded(*arguments: Any) -> Any:
         try:
-            _raise_interrupt()
+            if codes[0] != "v":  # which has to write first, as it cannot say that it has not
+                _raise_interrupt()
             result = function(*arguments)
             if result is not None and type(result) not in (int, Status):
                 raise TypeError("a callback returns None or a Status, not %s" % type(result).__name__)
@@ -1021,12 +1028,20 @@ def _custom(made: Any, table_name: str, create: str, name: str, entries: Dict[st
         raise
 
 
-def _twin(of: Any) -> Any:
-    """The same object to its methods, for the library to hold, so that `of` itself can be collected."""
-    kind = type(of)
-    twin = object.__new__(type(kind.__name__, (kind,), {"__del__": lambda self: None}))
-    twin.__dict__ = of.__dict__
-    return twin
+def _unowned(own: Any, name: str) -> Any:
+    """A function of a subclass, for the library to hold; one that is bound does not keep `own` alive, which would never
+    be collected: Python objects that use it do."""
+    method = getattr(own, name, None)
+    if not isinstance(method, types.MethodType) or method.__self__ is not own:
+        return method
+    weak = weakref.WeakMethod(method)
+
+    def call(*arguments: Any) -> Any:
+        bound = weak()
+        if bound is None:
+            raise ReferenceError("the object of %s() is gone" % name)
+        return bound(*arguments)
+    return call
 
 
 def _borrow(cls: Any, handle: Optional[int], *keep: Any) -> Any:
@@ -1095,6 +1110,7 @@ class Network(_Object):
         def run(_user: Any, z: int, out: int, count: int) -> None:
             to = (c.c_double * count).from_address(out)
             to[:] = [float("nan")] * count  # what remains where the function raises
+            _raise_interrupt()
             to[:] = [float(y) for y in function(_view(z, c.c_double, (count,), None, writable=False))]
         return _thunk("vpppz", run, 0)
 
@@ -1164,9 +1180,8 @@ class Rule(_Object):
             self._make("rule_create_named", kind.encode(), network)
             self.name, self.feedback = kind, Feedback(self._get("feedback"))
             return
-        own = _twin(self)
-        entries = _rule_entries(own.signal, *(getattr(own, name, None) for name in ("adapt", "save", "load")),
-                                self._widths, self._precision)
+        entries = _rule_entries(*(_unowned(self, name) for name in ("signal", "adapt", "save", "load")), self._widths,
+                                self._precision)
         entries.update(feedback=int(self.feedback), needs_activity=int(self.needs_activity))
         _custom(self, "falign_rule_table", "rule_create_custom", self.name, entries, network)
 
@@ -1263,7 +1278,7 @@ class Norm(_Object):
     name = "custom"
 
     def __init__(self, kind: Optional[str] = "none", gamma: Any = 1.0):
-        apply: Any = getattr(_twin(self), "scale", None)
+        apply: Any = _unowned(self, "scale")
         if apply is not None:
             entries = {"apply": _thunk("ippI", lambda _u, n, l: apply(_borrow(Network, n), l))}
             _custom(self, "falign_norm_table", "norm_create_custom", self.name, entries)
@@ -1347,7 +1362,7 @@ class Metric(_Object):
     needs = Needs(0)
 
     def __init__(self, name: str):
-        measure: Any = getattr(_twin(self), "measure", None)
+        measure: Any = _unowned(self, "measure")
         if measure is None:
             self._make("metric_create", name.encode())
             return
@@ -1635,6 +1650,7 @@ class Trainer(_Object):
                  backend: Optional[Backend] = None, threads: int = 1):
         self._make("trainer_create", network, rule, eta, keep=[network._kept])
         self._network, self._rule = network, rule
+        self._metrics: List[Metric] = []
         self.set_norm(norm)
         if backend is not None:
             self.set_backend(backend)
@@ -1664,6 +1680,7 @@ class Trainer(_Object):
 
     def set_norm(self, norm: Optional[Norm]) -> None:
         self._do("set_norm", norm)
+        self._norm = norm
 
     def set_backend(self, backend: Backend) -> None:
         self._do("set_backend", backend)
@@ -1706,6 +1723,7 @@ class Trainer(_Object):
         else:
             self._do("observe_at", metric, *_integers(c.c_uint64, at), thunk, None)
         self._kept.append(thunk)
+        self._metrics.append(metric)
         return values
 
     def measure(self) -> None:
@@ -2224,12 +2242,15 @@ class Config(_Object):
     def __setitem__(self, name: str, value: Union[str, int, float]) -> None:
         if isinstance(value, str):
             self._do("set_text", name.encode(), value.encode())
-        elif hasattr(value, "__index__"):
-            if abs(value) > 2**53:
-                raise InvalidError("%s: %d is beyond 2^53" % (name, value))
-            self._do("set_integer", name.encode(), value)
-        else:
+            return
+        try:
+            number = operator.index(value)
+        except TypeError:
             self._do("set_real", name.encode(), value)
+            return
+        if abs(number) > 2**53:
+            raise InvalidError("%s: %d is beyond 2^53" % (name, number))
+        self._do("set_integer", name.encode(), number)
 
     def __iter__(self) -> Iterator[str]:
         return (_text(self._get("name_at", i)) for i in range(self._get("count")))
@@ -2275,6 +2296,7 @@ class Disturbance(_Object):
         if kind not in more:
             raise UnsupportedError("there is no disturbance %r" % kind)
         self._make("disturbance_create_" + kind, history, rule, *more[kind], keep=[history._kept])
+        history._kept.append((rule, fresh))  # it makes their signals
         self._widths = history._widths
 
     def update(self, trace: Trace) -> None:

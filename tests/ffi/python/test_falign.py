@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 os.environ["FALIGN_LIBRARY"], folder, include = map(os.path.abspath, sys.argv[1:4])
@@ -458,6 +459,22 @@ class Errors(unittest.TestCase):
         gc.collect()
         self.assertEqual(len(falign._live), before)
 
+    def test_what_a_trainer_uses_stays(self):
+        class Metric(falign.Metric):
+            def measure(self, trainer, trace, emit):
+                emit(float(self._get("needs") == 0 and type(self) is Metric))
+
+        class Norm(falign.Norm):
+            def scale(self, network, l):
+                self.seen = l
+        network = network_of()
+        trainer = falign.Trainer(network, falign.Rule("fa", network).draw(0.3), 0.02, Norm())
+        values = trainer.observe(Metric("mine"))
+        gc.collect()
+        trainer.run(batches_of(), 2)
+        self.assertEqual([v.value for v in values], [1.0, 1.0])
+        falign.Norm("columns", (gamma for gamma in [1.0])).apply(network)
+
     def test_needs_of_the_librarys_metrics(self):
         self.assertEqual(falign.Metric("angle_w_b").needs, falign.Needs(0))
         self.assertTrue(falign.Metric("angle_dw_bp").needs & falign.Needs.NEEDS_BP)
@@ -481,9 +498,14 @@ class Errors(unittest.TestCase):
             if sink:
                 trainer.observe("norm_w", callback=sink)
             return trainer
-        fa = falign.Rule("fa", network)
+        def slow(z):
+            time.sleep(1e-4)
+            return [0.5 * float(x) for x in z]
+        fa, own = falign.Rule("fa", network), network_of()
+        own.set_activation(1, slow, lambda z: [0.5] * len(z))
         cases = {"progress": made(fa, progress=lambda k, until: None), "sink": made(fa, sink=lambda value: None),
-                 "rule": made(PythonFa(None, network))}
+                 "rule": made(PythonFa(None, network)),
+                 "activation": falign.Trainer(own, falign.Rule("fa", own).draw(0.3), 1e-9)}
         for name, trainer in cases.items():
             for _ in range(10):
                 timer = threading.Timer(0.03, os.kill, (os.getpid(), signal.SIGINT))
@@ -491,6 +513,16 @@ class Errors(unittest.TestCase):
                 with self.subTest(name), self.assertRaises(KeyboardInterrupt):
                     trainer.run(batches_of(), 10**9)
                 timer.join()
+                self.assertTrue(math.isfinite(trainer.network.weights(0)[0, 0]))
+
+        def mine(*_):
+            pass
+        try:  # a handler that is set within a callback stays
+            trainer = made(fa, progress=lambda k, until: bool(signal.signal(signal.SIGINT, mine)) and False)
+            trainer.run(batches_of(), trainer.iteration + 1)
+            self.assertIs(signal.getsignal(signal.SIGINT), mine)
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
 
     def test_exceptions_of_earlier_calls_stay_away(self):
