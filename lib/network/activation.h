@@ -21,11 +21,10 @@ void fal_times_derivative_f64(const fal_activation *activation, const double *si
 /* Whether f has a Taylor series about each z: tanh, logistic and linear do. */
 bool fal_is_analytic(const fal_activation *activation);
 
-/* out = sum over v = first..last of f^(v)(Z) / v! .* step.^v, where Y = f(Z): terms of f(Z + step) (eqs. S2 to S5), with
- * 1 <= first <= last <= FAL_MAX_DEGREE. For an f that is not analytic last is 1, so that out = step .* f'(Z). `out` may
- * be `step`.
- * The error of a term is at most 20 epsilon |step|^v for tanh and 20 epsilon |step / 2|^v for logistic. It is absolute:
- * the derivatives are made of Y, so where tanh or logistic rounds to 1 they are 0. */
+/* out = sum over v = first..last of f^(v)(Z) / v! .* step.^v, where Y = f(Z): terms of f(Z + step) (eqs. S2 to S5),
+ * with 1 <= first <= last <= FAL_MAX_DEGREE. For an f that is not analytic last is 1, so that out = step .* f'(Z).
+ * `out` may be `step`. The error of a term is at most 20 epsilon |step|^v for tanh and 20 epsilon |step / 2|^v for
+ * logistic. It is absolute: the derivatives are made of Y, so where tanh or logistic rounds to 1 they are 0. */
 void fal_taylor_f32(const fal_activation *activation, uint32_t first, uint32_t last, const float *step, const float *z,
                     const float *y, float *out, size_t count);
 void fal_taylor_f64(const fal_activation *activation, uint32_t first, uint32_t last, const double *step,

@@ -587,8 +587,9 @@ class CallbackError(Error):
     status = Status.CALLBACK
 
 
-_ERRORS: Dict[int, Any] = {e.status: e for e in (InvalidError, ShapeError, OutOfMemoryError, FileError, FormatError, DivergedError,
-                                 UnsupportedError, CancelledError, CallbackError)}
+_ERRORS: Dict[int, Any] = {
+    e.status: e for e in (InvalidError, ShapeError, OutOfMemoryError, FileError, FormatError, DivergedError,
+                          UnsupportedError, CancelledError, CallbackError)}
 
 class _Raised(NamedTuple):
     """What a callback raised, on its way to the call that ran it."""

@@ -287,8 +287,9 @@ class Errors(unittest.TestCase):
         network, data = network_of(), falign.Dataset([[1.0] * 12])
         rule = falign.Rule("fa", network)
         trainer = falign.Trainer(network, rule, 0.02)
-        for call in (lambda: falign.Batches(data, 50), lambda: trainer.run(data, 1), lambda: trainer.set_norm("columns"),
-                     lambda: trainer.set_backend("auto"), lambda: falign.Trainer(network, network, 0.02),
+        for call in (lambda: falign.Batches(data, 50), lambda: trainer.run(data, 1),
+                     lambda: trainer.set_norm("columns"), lambda: trainer.set_backend("auto"),
+                     lambda: falign.Trainer(network, network, 0.02),
                      lambda: falign.train_all([network], [batches_of()], 1)):
             with self.assertRaisesRegex(TypeError, "where a falign_[a-z]+ belongs"):
                 call()
