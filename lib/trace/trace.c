@@ -160,7 +160,7 @@ static falign_status view(const falign_trace *trace, falign_quantity quantity, u
   *out = find(trace, quantity, l);
   if (out->data) return FALIGN_OK;
   const char *name = quantity_name(quantity);
-  if (trace->lowest_delta > 1)
+  if (trace->lowest_delta > 1 && quantity != FALIGN_TARGET) /* which an imposed step has not */
     return fal_fail(FALIGN_UNSUPPORTED, "%s[%u] is not there yet: signals see L, Z, Y*, and delta from layer %u on",
                     name, l, trace->lowest_delta);
   return fal_fail(FALIGN_UNSUPPORTED,

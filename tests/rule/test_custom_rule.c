@@ -464,6 +464,24 @@ static falign_status no_target(void *user, const falign_rule *rule, const falign
   return FALIGN_OK;
 }
 
+static falign_status wants_update(void *user, const falign_rule *rule, const falign_network *network,
+                                  const falign_trace *trace, uint32_t l, double *out) {
+  const double *dw;
+  (void)user, (void)rule, (void)network, (void)out;
+  return falign_trace_view_f64(trace, FALIGN_DW, l, &dw, NULL, NULL, NULL);
+}
+
+START_TEST(signals_are_told_what_they_see) {
+  const falign_rule_table table = {.size = sizeof table, .name = "early", .signal_f64 = wants_update};
+  own_rule own = {0};
+  learner by = new_own(&table, &own, FALIGN_TANH);
+  draw_data();
+  fails(FALIGN_CALLBACK, "dW[2] is not there yet: signals see L, Z, Y*, and delta from layer 3 on",
+        step(&by, inputs, ROWS, targets));
+  free_learner(&by);
+}
+END_TEST
+
 START_TEST(imposed_signals_have_no_target) {
   const falign_rule_table table = {.size = sizeof table, .name = "asking", .signal_f64 = no_target};
   own_rule own = {0};
@@ -528,6 +546,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, rules_are_not_blamed_for_what_comes_from_above);
   tcase_add_test(tests, failing_adapt_is_told);
   tcase_add_test(tests, long_messages_arrive_whole);
+  tcase_add_test(tests, signals_are_told_what_they_see);
   tcase_add_test(tests, imposed_signals_have_no_target);
   tcase_add_test(tests, incomplete_tables_are_refused);
 }

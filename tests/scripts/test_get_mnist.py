@@ -310,6 +310,14 @@ def test_directory_is_file(scratch):
     expect((scratch / "d").read_text() == "a file", "must not touch it")
 
 
+def test_directory_takes_no_files(scratch):
+    if not os.path.isdir("/proc/self"):
+        return
+    result = get("/proc/self", "http://127.0.0.1:1/")
+    expect(result.returncode == 1, "should fail", result)
+    expect("cannot write to /proc/self" in result.stderr, "should say so", result)
+
+
 def test_wrong_usage(scratch):
     for options in (["--nonsense"], ["--dir"], ["--mirror"], ["--dir", ""], ["somewhere"]):
         result = get(None, options=options, env=environment(HOME=str(scratch)))
