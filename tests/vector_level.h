@@ -3,7 +3,7 @@
 #define FALIGN_TEST_VECTOR_LEVEL_H
 
 /* The choice of the level of vectors, where the linker can wrap fal_vector_level() (see meson.build). */
-#include "support/vector.h"
+#include "base/vector.h"
 
 static int levels = 1; /* that can be chosen */
 

@@ -2,7 +2,7 @@
 /* What depends on the machine: the builtin product's levels of vectors, and what becomes of `xsmm` where libxsmm makes
  * no kernels. The program is linked statically, with fal_vector_level() wrapped and without libxsmm (see meson.build).
  */
-#include "backend/backend.h"
+#include "math/backend.h"
 #include "learning.h"
 #include "vector_level.h"
 

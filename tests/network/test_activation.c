@@ -6,7 +6,7 @@
 #include <float.h>
 
 #include "learning.h"
-#include "network/activation.h"
+#include "learning/activation.h"
 #include "vector_level.h"
 
 enum { MOST = 1024 }; /* numbers that are looked at together */

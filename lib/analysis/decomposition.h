@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAL_DECOMPOSITION_H
+#define FAL_DECOMPOSITION_H
+
+#include "falign/decomposition.h"
+#include "learning/rule.h"
+
+/* Q[l], contiguous; l = 1..d-1. */
+const double *fal_decomposition_q(const falign_decomposition *decomposition, uint32_t l);
+/* Whether it is that of F as it is now. */
+bool fal_decomposition_is_of(const falign_decomposition *decomposition, const falign_rule *rule);
+
+#endif

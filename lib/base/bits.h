@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAL_BITS_H
+#define FAL_BITS_H
+
+/* The bits of a number, for loops that become vectors. */
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/real.h"
+#include "base/vector.h"
+
+#if defined(FAL_REAL_F32)
+typedef uint32_t real_bits;
+#else
+typedef uint64_t real_bits;
+#endif
+
+FAL_LOOP real_bits bits_of(real x) {
+  real_bits bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+/* The bits of NaN for an infinity or NaN, else of 0, whose sign depends on how numbers are rounded. Such bits can be
+ * joined by |; see all_were_finite(). */
+FAL_LOOP real_bits not_finite(real x) { return bits_of(x - x); }
+
+FAL_LOOP int all_were_finite(real_bits joined) { return (real_bits)(joined << 1) == 0; }
+
+#endif

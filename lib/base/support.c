@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/support.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "falign/version.h"
+
+static _Thread_local char last_error[1024];
+
+/* The optional parts of this build. */
+static const char *const features[] = {
+#ifdef FAL_CBLAS
+    "cblas",
+#endif
+#ifdef FAL_XSMM
+    "xsmm",
+#endif
+#ifdef FAL_LAPACK
+    "lapack",
+#endif
+#ifdef FAL_FILES
+    "files",
+#endif
+#ifdef FAL_THREADS
+    "threads",
+#endif
+#ifdef FAL_OPENMP
+    "openmp",
+#endif
+    NULL};
+
+const char *falign_version(void) { return FALIGN_VERSION_STRING; }
+
+int32_t falign_version_number(void) { return FALIGN_VERSION_NUMBER; }
+
+const char *falign_feature_at(size_t index) {
+  return index < sizeof features / sizeof *features ? features[index] : NULL;
+}
+
+int32_t falign_has_feature(const char *name) {
+  size_t i = 0;
+  while (features[i] != NULL && strcmp(features[i], name) != 0) i++;
+  return features[i] != NULL;
+}
+
+const char *falign_last_error(void) { return last_error; }
+
+void falign_set_last_error(const char *message) {
+  if (message == last_error) return;
+  snprintf(last_error, sizeof last_error, "%s", message ? message : "");
+}
+
+void fal_message(const char *format, ...) {
+  char message[sizeof last_error]; /* an argument may be the last message itself */
+  va_list args;
+  va_start(args, format);
+  vsnprintf(message, sizeof message, format, args);
+  va_end(args);
+  memcpy(last_error, message, sizeof message);
+}
+
+void fal_before_callback(void) { last_error[0] = 0; }
+
+falign_status fal_callback_failed(falign_status status, const char *what, const char *name) {
+  if (last_error[0] == 0)
+    fal_message("%s %s failed with status %d (%s)", what, name, (int)status, falign_status_name(status));
+  return status;
+}
+
+const char *fal_callback_message(falign_status status) {
+  if (last_error[0] == 0) fal_message("status %d (%s)", (int)status, falign_status_name(status));
+  return last_error;
+}
+
+void fal_outcome_keep(fal_outcome *outcome, falign_status status) {
+  outcome->status = status;
+  if (status != FALIGN_OK) memcpy(outcome->message, last_error, sizeof last_error);
+}
+
+falign_status fal_outcome_raise(const fal_outcome *outcome) {
+  if (outcome->status != FALIGN_OK) falign_set_last_error(outcome->message);
+  return outcome->status;
+}
+
+falign_status fal_copy_table(const char *what, void *own, size_t own_size, size_t least, const void *table,
+                             size_t given) {
+  if (given < least) return fal_fail(FALIGN_INVALID, "the %s table's size is %zu, want %zu", what, given, own_size);
+  for (size_t i = own_size; i < given; i++) {
+    if (((const unsigned char *)table)[i] != 0)
+      return fal_fail(FALIGN_UNSUPPORTED, "the %s table of %zu bytes has entries that this version does not know", what,
+                      given);
+  }
+  memset(own, 0, own_size);
+  memcpy(own, table, given < own_size ? given : own_size);
+  return FALIGN_OK;
+}
+
+const char *falign_status_name(falign_status status) {
+  switch (status) {
+    case FALIGN_OK: return "FALIGN_OK";
+    case FALIGN_INVALID: return "FALIGN_INVALID";
+    case FALIGN_SHAPE: return "FALIGN_SHAPE";
+    case FALIGN_MEMORY: return "FALIGN_MEMORY";
+    case FALIGN_IO: return "FALIGN_IO";
+    case FALIGN_FORMAT: return "FALIGN_FORMAT";
+    case FALIGN_DIVERGED: return "FALIGN_DIVERGED";
+    case FALIGN_UNSUPPORTED: return "FALIGN_UNSUPPORTED";
+    case FALIGN_CANCELLED: return "FALIGN_CANCELLED";
+    case FALIGN_CALLBACK: return "FALIGN_CALLBACK";
+    default: return "unknown status";
+  }
+}
+
+bool fal_mul(size_t a, size_t b, size_t *product) {
+  if (b != 0 && a > SIZE_MAX / b) return false;
+  *product = a * b;
+  return true;
+}
+
+void *fal_alloc(size_t count, size_t size) {
+  size_t bytes;
+  if (!fal_mul(count, size, &bytes) || bytes > PTRDIFF_MAX) return NULL;
+  return malloc(bytes ? bytes : 1);
+}
+
+void *fal_zalloc(size_t count, size_t size) {
+  size_t bytes;
+  if (!fal_mul(count, size, &bytes) || bytes > PTRDIFF_MAX) return NULL;
+  return calloc(bytes ? bytes : 1, 1);
+}
+
+char *fal_strdup(const char *text) {
+  size_t length = strlen(text) + 1;
+  char *copy = fal_alloc(length, 1);
+  if (copy) memcpy(copy, text, length);
+  return copy;
+}
+
+void fal_refs_init(fal_refs *refs) { atomic_init(refs, 1); }
+
+void fal_refs_keep(fal_refs *refs) { atomic_fetch_add_explicit(refs, 1, memory_order_relaxed); }
+
+bool fal_refs_drop(fal_refs *refs) { return atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1; }
+
+size_t fal_element(falign_precision precision) {
+  if (precision == FALIGN_F32) return sizeof(float);
+  if (precision == FALIGN_F64) return sizeof(double);
+  return 0;
+}
+
+/* "W[2]", or "X" for a negative index. */
+static const char *label(char *text, size_t size, const char *name, int64_t index) {
+  if (index < 0) {
+    snprintf(text, size, "%s", name);
+  } else {
+    snprintf(text, size, "%s[%lld]", name, (long long)index);
+  }
+  return text;
+}
+
+falign_status fal_check_matrix(const char *name, int64_t index, const void *data, size_t rows, size_t cols,
+                               size_t stride, size_t want_rows, size_t want_cols) {
+  char text[64];
+  label(text, sizeof text, name, index);
+  if (!data) return fal_fail(FALIGN_INVALID, "%s is NULL", text);
+  if (rows != want_rows || cols != want_cols)
+    return fal_fail(FALIGN_SHAPE, "%s is %zu x %zu, got %zu x %zu", text, want_rows, want_cols, rows, cols);
+  if (stride < cols) return fal_fail(FALIGN_SHAPE, "%s has %zu columns, but its stride is %zu", text, cols, stride);
+  return FALIGN_OK;
+}
+
+double fal_number(falign_precision precision, const void *numbers, size_t i) {
+  return precision == FALIGN_F32 ? (double)((const float *)numbers)[i] : ((const double *)numbers)[i];
+}
+
+falign_status fal_check_finite(const char *name, int64_t index, const void *data, falign_precision precision,
+                               size_t rows, size_t cols, size_t stride) {
+  return fal_check_finite_as(name, index, data, precision, precision, rows, cols, stride);
+}
+
+falign_status fal_check_finite_as(const char *name, int64_t index, const void *data, falign_precision precision,
+                                  falign_precision as, size_t rows, size_t cols, size_t stride) {
+  for (size_t i = 0; i < rows; i++) {
+    for (size_t j = 0; j < cols; j++) {
+      double value = fal_number(precision, data, i * stride + j);
+      if (as == FALIGN_F32 ? isfinite((float)value) : isfinite(value)) continue;
+      char text[64];
+      return fal_fail(FALIGN_INVALID, "%s has %g in row %zu, column %zu%s", label(text, sizeof text, name, index),
+                      value, i, j, isfinite(value) ? ", beyond single precision" : "");
+    }
+  }
+  return FALIGN_OK;
+}
+
+void fal_copy_matrix(void *to, falign_precision to_precision, size_t to_stride, const void *from,
+                     falign_precision from_precision, size_t from_stride, size_t rows, size_t cols) {
+  size_t element = fal_element(to_precision);
+  for (size_t i = 0; i < rows; i++) {
+    if (to_precision == from_precision) {
+      memcpy((char *)to + i * to_stride * element, (const char *)from + i * from_stride * element, cols * element);
+      continue;
+    }
+    for (size_t j = 0; j < cols; j++) {
+      double value = fal_number(from_precision, from, i * from_stride + j);
+      if (to_precision == FALIGN_F32) {
+        ((float *)to)[i * to_stride + j] = (float)value;
+      } else {
+        ((double *)to)[i * to_stride + j] = value;
+      }
+    }
+  }
+}

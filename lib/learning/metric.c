@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "learning/metric.h"
+
+#include <stdlib.h>
+
+#include "base/support.h"
+
+struct falign_metric {
+  fal_refs refs;
+  falign_metric_table table; /* its name is the metric's own copy */
+  void *user;
+};
+
+static falign_status copy_table(const falign_metric_table *given, falign_metric_table *table) {
+  static const size_t first_size = offsetof(falign_metric_table, destroy) + sizeof(void (*)(void *));
+  const int32_t known = FALIGN_NEEDS_STEP | FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP;
+  FAL_TRY(fal_copy_table("metric", table, sizeof *table, first_size, given, given->size));
+  if (!table->name) return fal_fail(FALIGN_INVALID, "the metric table has no name");
+  if (!table->measure) return fal_fail(FALIGN_INVALID, "metric %s has no measure", table->name);
+  if (table->needs & ~known)
+    return fal_fail(FALIGN_INVALID, "metric %s has needs of %d, which are unknown", table->name, table->needs);
+  return FALIGN_OK;
+}
+
+falign_status falign_metric_create_custom(const falign_metric_table *table, void *user, falign_metric **out) {
+  falign_metric_table own;
+  FAL_GIVEN(table);
+  FAL_GIVEN(out);
+  FAL_TRY(copy_table(table, &own));
+  falign_metric *metric = fal_alloc(1, sizeof *metric);
+  char *name = fal_strdup(own.name);
+  if (!metric || !name) {
+    free(metric);
+    free(name);
+    return fal_fail_memory("a metric", 1, sizeof *metric);
+  }
+  own.name = name;
+  *metric = (falign_metric){.table = own, .user = user};
+  fal_refs_init(&metric->refs);
+  *out = metric;
+  return FALIGN_OK;
+}
+
+void fal_metric_keep(falign_metric *metric) { fal_refs_keep(&metric->refs); }
+
+void falign_metric_destroy(falign_metric *metric) {
+  if (!metric || !fal_refs_drop(&metric->refs)) return;
+  if (metric->table.destroy) metric->table.destroy(metric->user);
+  free((void *)metric->table.name);
+  free(metric);
+}
+
+const char *falign_metric_name(const falign_metric *metric) { return metric->table.name; }
+
+int32_t falign_metric_needs(const falign_metric *metric) { return metric->table.needs; }
+
+falign_status fal_metric_measure(const falign_metric *metric, const falign_trainer *trainer, const falign_trace *trace,
+                                 falign_value_fn emit, void *emit_user) {
+  fal_before_callback();
+  falign_status status = metric->table.measure(metric->user, trainer, trace, emit, emit_user);
+  return status == FALIGN_OK ? status : fal_callback_failed(status, "metric", metric->table.name);
+}
