@@ -18,7 +18,7 @@ void fal_pool_destroy(fal_pool *pool);
 /* Does tasks 0..tasks-1 and returns when all are done. A NULL pool does them in order on the caller's thread. */
 void fal_pool_run(fal_pool *pool, size_t tasks, fal_task_fn work, void *arg);
 
-/* What each kind of threads gives for that. False in a forked child, in which the threads are not. */
+/* False in a forked child, which does not inherit the threads. */
 bool fal_pool_is_here(const fal_pool *pool);
 void fal_pool_run_on_all(fal_pool *pool, size_t tasks, fal_task_fn work, void *arg);
 

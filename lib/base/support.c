@@ -28,9 +28,6 @@ static const char *const features[] = {
 #ifdef FAL_THREADS
     "threads",
 #endif
-#ifdef FAL_OPENMP
-    "openmp",
-#endif
     NULL};
 
 const char *falign_version(void) { return FALIGN_VERSION_STRING; }

@@ -8,9 +8,9 @@
 
 #include "threads/life.h"
 
-/* Neither the sanitizer nor OpenMP nor QEMU, which Meson starts as a wrapper, lets threads be made in a child of a
+/* Neither the sanitizer nor QEMU, which Meson starts as a wrapper, lets threads be made in a child of a
  * program that has threads. */
-#if defined(__SANITIZE_THREAD__) || defined(FAL_TEST_OPENMP)
+#if defined(__SANITIZE_THREAD__)
 #define CHILDREN_HAVE_THREADS false
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)

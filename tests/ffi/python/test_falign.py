@@ -84,7 +84,7 @@ class Declarations(unittest.TestCase):
     def test_version_and_features(self):
         major, minor, patch = map(int, falign.__version__.split("."))
         self.assertEqual(falign.version_number(), major * 1000000 + minor * 1000 + patch)
-        known = {"cblas", "xsmm", "lapack", "files", "threads", "openmp"}
+        known = {"cblas", "xsmm", "lapack", "files", "threads"}
         self.assertEqual({name for name in known if falign.has_feature(name)}, set(falign.features()))
         self.assertEqual(len(set(falign.features())), len(falign.features()))
         self.assertFalse(falign.has_feature("none such"))
