@@ -32,20 +32,20 @@ static falign_status check_outputs(const settings *s) {
 }
 
 /* What the numbers of a run depend on. */
-static falign_status describe_numbers(const experiment *e, falign_config *config) {
+static falign_status describe_numbers(const experiment *e, configuration *config) {
   TRY(settings_describe(&e->set, config));
-  TRY(falign_config_set_text(config, "backend", falign_backend_name(e->backend)));
+  TRY(config_set_text(config, "backend", falign_backend_name(e->backend)));
   TRY(describe_dataset(config, "training-data", falign_dataset_fingerprint(e->train)));
   return describe_dataset(config, "test-data", falign_dataset_fingerprint(e->test));
 }
 
 /* Everything, for the file beside the table. */
-static falign_status describe_all(const experiment *e, falign_config *config) {
+static falign_status describe_all(const experiment *e, configuration *config) {
   TRY(describe_program(config, "mnist"));
   TRY(describe_numbers(e, config));
   TRY(settings_describe_rest(&e->set, config));
-  TRY(falign_config_set_text(config, "data", e->place.path));
-  TRY(falign_config_set_integer(config, "threads", e->threads));
+  TRY(config_set_text(config, "data", e->place.path));
+  TRY(config_set_integer(config, "threads", e->threads));
   return describe_backend(config, e->backend);
 }
 
@@ -97,7 +97,7 @@ static falign_status prepare(experiment *e) {
   const settings *s = &e->set;
   TRY(check_outputs(s));
   TRY(falign_backend_find(s->backend, &e->backend));
-  TRY(falign_config_create(&e->config));
+  TRY(config_create(&e->config));
   TRY(describe_numbers(e, e->config));
   TRY(falign_table_create(settings_precision(s), NULL, &e->table));
   TRY(read_start(e));
@@ -108,7 +108,7 @@ static void release(experiment *e) {
   falign_dataset_destroy(e->train);
   falign_dataset_destroy(e->test);
   falign_backend_destroy(e->backend);
-  falign_config_destroy(e->config);
+  config_destroy(e->config);
   falign_tensors_destroy(e->start);
   falign_tensors_destroy(e->checkpoint);
   falign_table_destroy(e->table);
@@ -117,11 +117,11 @@ static void release(experiment *e) {
 /* ---- Results ---- */
 
 static falign_status write_table(const experiment *e) {
-  falign_config *config;
-  TRY(falign_config_create(&config));
+  configuration *config;
+  TRY(config_create(&config));
   falign_status status = describe_all(e, config);
   if (status == FALIGN_OK) status = output_table(e->table, config, e->set.out);
-  falign_config_destroy(config);
+  config_destroy(config);
   return status;
 }
 

@@ -58,7 +58,7 @@ static falign_status fill_checkpoint(const experiment *e, const run *r, falign_t
   TRY(falign_trainer_export(r->trainer, tensors));
   TRY(falign_batches_export(r->train, falign_trainer_iteration(r->trainer), tensors));
   TRY(falign_table_export(r->table, tensors));
-  TRY(falign_config_export(e->config, tensors));
+  TRY(config_export(e->config, tensors));
   TRY(add_count(tensors, "run", r->number));
   TRY(add_count(tensors, "loaded", e->start != NULL));
   return add_count(tensors, "iterations", e->set.total);
@@ -75,10 +75,10 @@ static falign_status write_checkpoint(const experiment *e, const run *r) {
 }
 
 static falign_status match_checkpoint(const experiment *e) {
-  falign_config *config;
-  TRY(falign_config_import(e->checkpoint, &config));
-  falign_status status = falign_config_match(e->config, config);
-  falign_config_destroy(config);
+  configuration *config;
+  TRY(config_import(e->checkpoint, &config));
+  falign_status status = config_match(e->config, config);
+  config_destroy(config);
   if (status == FALIGN_OK) return status;
   return fail(status, "its configuration is another: %s (here and there)", falign_last_error());
 }

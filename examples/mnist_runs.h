@@ -4,6 +4,7 @@
 
 /* The runs of mnist: several at once, each on one thread, or one after the other. */
 
+#include "kit/config.h"
 #include "kit/data.h"
 #include "kit/progress.h"
 #include "mnist_settings.h"
@@ -14,7 +15,7 @@ typedef struct experiment {
   data_place place;
   falign_dataset *train, *test;
   falign_backend *backend;
-  falign_config *config;      /* what a resumed run must share */
+  configuration *config;      /* what a resumed run must share */
   falign_tensors *start;      /* of --load */
   falign_tensors *checkpoint; /* of --resume */
   falign_table *table;

@@ -219,42 +219,42 @@ bool settings_normalize_feedback(const settings *s) {
   return strcmp(s->normalize_feedback, "yes") == 0;
 }
 
-falign_status settings_describe(const settings *s, falign_config *config) {
-  TRY(falign_config_set_text(config, "rule", s->rule));
-  TRY(falign_config_set_text(config, "norm", s->norm));
-  TRY(falign_config_set_text(config, "normalize-feedback", settings_normalize_feedback(s) ? "yes" : "no"));
+falign_status settings_describe(const settings *s, configuration *config) {
+  TRY(config_set_text(config, "rule", s->rule));
+  TRY(config_set_text(config, "norm", s->norm));
+  TRY(config_set_text(config, "normalize-feedback", settings_normalize_feedback(s) ? "yes" : "no"));
   if (settings_normalize_weights(s) || settings_normalize_feedback(s)) {
-    TRY(falign_config_set_real(config, "gamma", s->gamma));
+    TRY(config_set_real(config, "gamma", s->gamma));
   }
-  TRY(falign_config_set_real(config, "eta", s->eta));
-  TRY(falign_config_set_integer(config, "batch", (int64_t)s->batch));
-  TRY(falign_config_set_text(config, "hidden", s->hidden));
-  TRY(falign_config_set_text(config, "activation", s->activation));
-  TRY(falign_config_set_integer(config, "hot", (int64_t)s->hot));
-  TRY(falign_config_set_integer(config, "image-size", (int64_t)s->image_size));
-  TRY(falign_config_set_real(config, "init-sd", s->init_sd));
-  TRY(falign_config_set_text(config, "shuffle", s->shuffle));
-  TRY(falign_config_set_real(config, "label-shuffle", s->label_shuffle));
-  TRY(falign_config_set_real(config, "label-smoothing", s->label_smoothing));
+  TRY(config_set_real(config, "eta", s->eta));
+  TRY(config_set_integer(config, "batch", (int64_t)s->batch));
+  TRY(config_set_text(config, "hidden", s->hidden));
+  TRY(config_set_text(config, "activation", s->activation));
+  TRY(config_set_integer(config, "hot", (int64_t)s->hot));
+  TRY(config_set_integer(config, "image-size", (int64_t)s->image_size));
+  TRY(config_set_real(config, "init-sd", s->init_sd));
+  TRY(config_set_text(config, "shuffle", s->shuffle));
+  TRY(config_set_real(config, "label-shuffle", s->label_shuffle));
+  TRY(config_set_real(config, "label-smoothing", s->label_smoothing));
   TRY(describe_seed(config, s->seed));
-  return falign_config_set_text(config, "precision", s->precision);
+  return config_set_text(config, "precision", s->precision);
 }
 
-static falign_status describe_given(falign_config *config, const char *name, const char *text) {
-  return text == NULL ? FALIGN_OK : falign_config_set_text(config, name, text);
+static falign_status describe_given(configuration *config, const char *name, const char *text) {
+  return text == NULL ? FALIGN_OK : config_set_text(config, name, text);
 }
 
-falign_status settings_describe_rest(const settings *s, falign_config *config) {
-  TRY(falign_config_set_real(config, "gamma", s->gamma));
-  TRY(falign_config_set_integer(config, "outputs", OUTPUTS));
-  TRY(falign_config_set_integer(config, "iterations", (int64_t)s->total));
-  TRY(falign_config_set_real(config, "epochs", (double)s->total / (double)s->per_epoch));
-  TRY(falign_config_set_integer(config, "batches-per-epoch", (int64_t)s->per_epoch));
-  TRY(falign_config_set_integer(config, "runs", (int64_t)s->runs));
-  TRY(falign_config_set_integer(config, "log-every", (int64_t)s->log_every));
-  TRY(falign_config_set_text(config, "metrics", s->metrics));
+falign_status settings_describe_rest(const settings *s, configuration *config) {
+  TRY(config_set_real(config, "gamma", s->gamma));
+  TRY(config_set_integer(config, "outputs", OUTPUTS));
+  TRY(config_set_integer(config, "iterations", (int64_t)s->total));
+  TRY(config_set_real(config, "epochs", (double)s->total / (double)s->per_epoch));
+  TRY(config_set_integer(config, "batches-per-epoch", (int64_t)s->per_epoch));
+  TRY(config_set_integer(config, "runs", (int64_t)s->runs));
+  TRY(config_set_integer(config, "log-every", (int64_t)s->log_every));
+  TRY(config_set_text(config, "metrics", s->metrics));
   TRY(describe_given(config, "terms-at", s->terms_at));
-  if (s->terms_at != NULL) TRY(falign_config_set_text(config, "orders", s->orders));
+  if (s->terms_at != NULL) TRY(config_set_text(config, "orders", s->orders));
   TRY(describe_given(config, "load", s->load));
   TRY(describe_given(config, "save", s->save));
   TRY(describe_given(config, "checkpoint", s->checkpoint));

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "kit/config.h"
 #include "kit/errors.h"
 
 enum { CATEGORIES = 10, OUTPUTS = 50, MAX_HIDDEN = 63 };
@@ -44,9 +45,9 @@ bool settings_measure(const settings *s, const char *metric);
 bool settings_names(const settings *s, const char *metric);
 
 /* Describes what the numbers of a run depend on: a resumed run must agree in it. */
-falign_status settings_describe(const settings *s, falign_config *config);
+falign_status settings_describe(const settings *s, configuration *config);
 
 /* Adds all other settings. */
-falign_status settings_describe_rest(const settings *s, falign_config *config);
+falign_status settings_describe_rest(const settings *s, configuration *config);
 
 #endif

@@ -171,25 +171,25 @@ static falign_status do_conditions(experiment *e) {
 
 /* ---- Results ---- */
 
-static falign_status describe(const settings *s, falign_config *config) {
+static falign_status describe(const settings *s, configuration *config) {
   falign_backend *backend;
   TRY(describe_program(config, "open_loop"));
-  TRY(falign_config_set_text(config, "condition", s->condition));
-  TRY(falign_config_set_real(config, "eta", s->eta));
-  TRY(falign_config_set_integer(config, "iterations", (int64_t)s->iterations));
-  TRY(falign_config_set_integer(config, "runs", (int64_t)s->runs));
+  TRY(config_set_text(config, "condition", s->condition));
+  TRY(config_set_real(config, "eta", s->eta));
+  TRY(config_set_integer(config, "iterations", (int64_t)s->iterations));
+  TRY(config_set_integer(config, "runs", (int64_t)s->runs));
   TRY(describe_seed(config, s->seed));
-  TRY(falign_config_set_text(config, "precision", s->precision));
+  TRY(config_set_text(config, "precision", s->precision));
   TRY(falign_backend_find("auto", &backend)); /* a trainer's own choice; permanent, so there is nothing to destroy */
   return describe_backend(config, backend);
 }
 
 static falign_status write_table(const experiment *e) {
-  falign_config *config;
-  TRY(falign_config_create(&config));
+  configuration *config;
+  TRY(config_create(&config));
   falign_status status = describe(&e->set, config);
   if (status == FALIGN_OK) status = output_table(e->table, config, e->set.out);
-  falign_config_destroy(config);
+  config_destroy(config);
   return status;
 }
 

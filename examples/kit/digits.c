@@ -5,10 +5,10 @@
 
 const double digits_init_sd = 0.1;
 
-static falign_status set_real(const char *prefix, const char *name, double value, falign_config *config) {
+static falign_status set_real(const char *prefix, const char *name, double value, configuration *config) {
   char full[128];
   snprintf(full, sizeof full, "%s%s", prefix, name);
-  return falign_config_set_real(config, full, value);
+  return config_set_real(config, full, value);
 }
 
 static const char *order_name(falign_order order) {
@@ -16,13 +16,13 @@ static const char *order_name(falign_order order) {
   return order == FALIGN_ORDER_EPOCH ? "epoch" : "none";
 }
 
-static falign_status set_text(const char *prefix, const char *name, const char *value, falign_config *config) {
+static falign_status set_text(const char *prefix, const char *name, const char *value, configuration *config) {
   char full[128];
   snprintf(full, sizeof full, "%s%s", prefix, name);
-  return falign_config_set_text(config, full, value);
+  return config_set_text(config, full, value);
 }
 
-falign_status digits_describe(const digits_setup *setup, const char *prefix, falign_config *config) {
+falign_status digits_describe(const digits_setup *setup, const char *prefix, configuration *config) {
   const char *normalized = setup->only_w ? "W" : setup->only_b ? "B" : "W and B";
   if (setup->rule == NULL) return FALIGN_OK;
   TRY(set_text(prefix, "rule", setup->rule, config));

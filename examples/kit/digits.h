@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "config.h"
 #include "data.h"
 #include "errors.h"
 
@@ -39,7 +40,7 @@ typedef struct digits_run {
 } digits_run;
 
 /* Adds the setup to a configuration, each name after `prefix`. */
-falign_status digits_describe(const digits_setup *setup, const char *prefix, falign_config *config);
+falign_status digits_describe(const digits_setup *setup, const char *prefix, configuration *config);
 
 /* Draws a run, in single precision. After a failure, too, it is to be released. */
 falign_status digits_make(const digits_setup *setup, const falign_dataset *train, const falign_dataset *test,

@@ -23,7 +23,7 @@ enum { PATH_SIZE = 4096, NOT_GIVEN = 0, WHOLE = 1000000 };
 typedef struct job {
   figure_run run;
   struct jobs *all;
-  falign_config *config; /* what its numbers depend on */
+  configuration *config; /* what its numbers depend on */
   bool kept;             /* by an earlier start of the program */
   uint32_t done;         /* of all its work, in millionths */
 } job;
@@ -85,10 +85,10 @@ static bool any_uses_data(const figure_program *plan) {
   return false;
 }
 
-static falign_status describe_data(const figure *f, falign_config *config) {
+static falign_status describe_data(const figure *f, configuration *config) {
   falign_backend *backend;
   TRY(describe_program(config, f->program->name));
-  if (f->epochs > 0) TRY(falign_config_set_integer(config, "epochs", (int64_t)f->epochs));
+  if (f->epochs > 0) TRY(config_set_integer(config, "epochs", (int64_t)f->epochs));
   TRY(describe_seed(config, f->seed));
   if (f->program->describe != NULL) TRY(f->program->describe(f, config));
   if (f->train != NULL) TRY(describe_dataset(config, "training-data", f->train_fingerprint));
@@ -97,21 +97,21 @@ static falign_status describe_data(const figure *f, falign_config *config) {
   return describe_backend(config, backend);
 }
 
-static falign_status describe_run(const figure_run *r, falign_config *config) {
+static falign_status describe_run(const figure_run *r, configuration *config) {
   const figure_program *plan = r->figure->program;
   TRY(describe_data(r->figure, config));
-  TRY(falign_config_set_text(config, "condition", plan->conditions[r->condition]));
-  TRY(falign_config_set_integer(config, "run", r->number));
+  TRY(config_set_text(config, "condition", plan->conditions[r->condition]));
+  TRY(config_set_integer(config, "run", r->number));
   return digits_describe(&plan->setups[r->condition], "", config);
 }
 
 /* Everything, for the file beside the table. */
-static falign_status describe_all(const figure *f, falign_config *config) {
+static falign_status describe_all(const figure *f, configuration *config) {
   const figure_program *plan = f->program;
   char prefix[64];
   TRY(describe_data(f, config));
-  TRY(falign_config_set_integer(config, "runs", (int64_t)f->runs));
-  if (f->train != NULL) TRY(falign_config_set_text(config, "data", f->place.path));
+  TRY(config_set_integer(config, "runs", (int64_t)f->runs));
+  if (f->train != NULL) TRY(config_set_text(config, "data", f->place.path));
   for (size_t c = 0; c < plan->condition_count; c++) {
     snprintf(prefix, sizeof prefix, "%s.", plan->conditions[c]);
     TRY(digits_describe(&plan->setups[c], prefix, config));
@@ -127,7 +127,7 @@ static falign_status keep(const job *j) {
   TRY(kept_path(j, path));
   TRY(falign_tensors_create(&tensors));
   falign_status status = falign_table_export(j->run.table, tensors);
-  if (status == FALIGN_OK) status = falign_config_export(j->config, tensors);
+  if (status == FALIGN_OK) status = config_export(j->config, tensors);
   if (status == FALIGN_OK) status = falign_tensors_write(tensors, path);
   falign_tensors_destroy(tensors);
   return status;
@@ -135,10 +135,9 @@ static falign_status keep(const job *j) {
 
 /* Whether the file holds this very run. */
 static bool is_of(const job *j, const falign_tensors *tensors) {
-  falign_config *config = NULL;
-  bool same =
-      falign_config_import(tensors, &config) == FALIGN_OK && falign_config_match(j->config, config) == FALIGN_OK;
-  falign_config_destroy(config);
+  configuration *config = NULL;
+  bool same = config_import(tensors, &config) == FALIGN_OK && config_match(j->config, config) == FALIGN_OK;
+  config_destroy(config);
   return same;
 }
 
@@ -250,7 +249,7 @@ static falign_status prepare_job(job *j) {
   TRY(falign_table_create(FALIGN_F32, "condition", &j->run.table));
   TRY(falign_table_set_condition(j->run.table, f->program->conditions[j->run.condition]));
   falign_table_set_run(j->run.table, j->run.number);
-  TRY(falign_config_create(&j->config));
+  TRY(config_create(&j->config));
   TRY(describe_run(&j->run, j->config));
   return take_kept(j);
 }
@@ -308,7 +307,7 @@ static falign_status do_runs(figure *f) {
   if (status == FALIGN_OK) status = gather(f, &all);
   for (size_t i = 0; i < all.count; i++) {
     falign_table_destroy(all.list[i].run.table);
-    falign_config_destroy(all.list[i].config);
+    config_destroy(all.list[i].config);
   }
   free(all.list);
   free(all.pending);
@@ -336,12 +335,12 @@ static void print_panel(const plot_panel *panel) {
 
 static falign_status write_table(const figure *f) {
   char path[PATH_SIZE];
-  falign_config *config;
+  configuration *config;
   TRY(join(path, f, ".csv"));
-  TRY(falign_config_create(&config));
+  TRY(config_create(&config));
   falign_status status = describe_all(f, config);
   if (status == FALIGN_OK) status = output_table(f->table, config, path);
-  falign_config_destroy(config);
+  config_destroy(config);
   return status;
 }
 

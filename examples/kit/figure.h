@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config.h"
 #include "data.h"
 #include "digits.h"
 #include "errors.h"
@@ -40,7 +41,7 @@ typedef struct figure_program {
   /* Has a run measured as it likes, and trains it by figure_train(). `digits` is NULL for a setup without a rule. */
   falign_status (*run)(figure_run *r, digits_run *digits);
   /* Adds to the configuration what else numbers depend on; may be NULL. */
-  falign_status (*describe)(const figure *f, falign_config *config);
+  falign_status (*describe)(const figure *f, configuration *config);
   /* Fills the panels of the figure, which are empty. */
   falign_status (*fill)(const figure *f, plot_panel panels[FIGURE_PANELS]);
   /* Fills those of a second picture, NAME-more; may be NULL. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "output.h"
 
 #include <errno.h>
@@ -76,17 +76,84 @@ falign_status output_check_distinct(const output_file *files, size_t count) {
   return FALIGN_OK;
 }
 
-static falign_status write_beside(const falign_table *table, const falign_config *config, const char *path) {
+/* Devices and pipes cannot be replaced; a link to a file that does not exist yet would be. */
+static bool is_direct(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 ? !S_ISREG(info.st_mode) : lstat(path, &info) == 0;
+}
+
+/* Writes and closes; errno is that of the first failure. */
+static bool put_text(FILE *file, const char *text) {
+  bool written = fprintf(file, "%s\n", text) >= 0 && fflush(file) == 0;
+  bool synced = written && (fsync(fileno(file)) == 0 || errno == EINVAL); /* a pipe */
+  int error = errno;
+  if (fclose(file) != 0) return false;
+  errno = error;
+  return synced;
+}
+
+static falign_status write_directly(const char *path, const char *text) {
+  FILE *file = fopen(path, "a");
+  return file != NULL && put_text(file, text) ? FALIGN_OK : fail_to_write(path);
+}
+
+/* Creates a file beside the target under a name of its own, which goes to `name`. */
+static FILE *open_temporary(const char *target, char *name, size_t size) {
+  const char *slash = strrchr(target, '/');
+  int folder = slash != NULL ? (int)(slash - target) + 1 : 0;
+  FILE *file = NULL;
+  for (unsigned number = 0; file == NULL; number++) {
+    snprintf(name, size, "%.*s.falign-%ld-%u", folder, target, (long)getpid(), number);
+    file = fopen(name, "wx");
+    if (file == NULL && errno != EEXIST) break;
+  }
+  return file;
+}
+
+/* Gives the temporary file the target's name, or removes it. */
+static bool replace(const char *target, const char *temporary, FILE *file, const char *text) {
+  struct stat old;
+  bool kept_mode = stat(target, &old) != 0 || fchmod(fileno(file), old.st_mode & 0777) == 0;
+  if (put_text(file, text) && kept_mode && rename(temporary, target) == 0) return true;
+  int error = errno;
+  remove(temporary);
+  errno = error;
+  return false;
+}
+
+falign_status output_replace(const char *path, const char *text) {
+  if (is_direct(path)) return write_directly(path, text);
+  char *target = realpath(path, NULL);
+  const char *name = target != NULL ? target : path; /* a new one */
+  size_t size = strlen(name) + 64;
+  char *temporary = malloc(size);
+  FILE *file = temporary != NULL ? open_temporary(name, temporary, size) : NULL;
+  bool replaced = file != NULL && replace(name, temporary, file, text);
+  falign_status status = replaced ? FALIGN_OK : fail_to_write(path);
+  free(temporary);
+  free(target);
+  return status;
+}
+
+static falign_status write_config(const configuration *config, const char *path) {
+  char *text;
+  TRY(config_text(config, &text));
+  falign_status status = output_replace(path, text);
+  free(text);
+  return status;
+}
+
+static falign_status write_beside(const falign_table *table, const configuration *config, const char *path) {
   char *json = beside(path, ".json"), *summary = beside(path, ".summary.csv");
   falign_status status = json == NULL || summary == NULL ? fail(FALIGN_MEMORY, "out of memory") : FALIGN_OK;
-  if (status == FALIGN_OK) status = falign_config_write(config, json);
+  if (status == FALIGN_OK) status = write_config(config, json);
   if (status == FALIGN_OK) status = falign_table_write_summary(table, summary);
   free(json);
   free(summary);
   return status;
 }
 
-falign_status output_table(const falign_table *table, const falign_config *config, const char *path) {
+falign_status output_table(const falign_table *table, const configuration *config, const char *path) {
   if (path == NULL) return falign_table_write_descriptor(table, STDOUT_FILENO);
   TRY(falign_table_write(table, path));
   return is_special(path) ? FALIGN_OK : write_beside(table, config, path);

@@ -122,13 +122,13 @@ static falign_status do_run(figure_run *r, digits_run *digits) {
   return status;
 }
 
-static falign_status describe(const figure *f, falign_config *config) {
+static falign_status describe(const figure *f, configuration *config) {
   (void)f;
   char shapes[64];
   snprintf(shapes, sizeof shapes, "%d x %d, %d x %d", ROWS, INNER, INNER, COLS);
-  TRY(falign_config_set_text(config, "shapes", shapes));
-  TRY(falign_config_set_integer(config, "draws", DRAWS));
-  return falign_config_set_integer(config, "bin-width", WIDTH);
+  TRY(config_set_text(config, "shapes", shapes));
+  TRY(config_set_integer(config, "draws", DRAWS));
+  return config_set_integer(config, "bin-width", WIDTH);
 }
 
 /* ---- The figure ---- */

@@ -134,10 +134,10 @@ static falign_status do_run(figure_run *r, digits_run *digits) {
   return diverged ? FALIGN_OK : record(r, digits, &a);
 }
 
-static falign_status describe(const figure *f, falign_config *config) {
+static falign_status describe(const figure *f, configuration *config) {
   (void)f;
-  TRY(falign_config_set_integer(config, "last-epochs", LAST_EPOCHS));
-  return falign_config_set_integer(config, "angles-every", EVERY);
+  TRY(config_set_integer(config, "last-epochs", LAST_EPOCHS));
+  return config_set_integer(config, "angles-every", EVERY);
 }
 
 /* ---- The figure ---- */

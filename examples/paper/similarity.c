@@ -254,10 +254,10 @@ static falign_status do_run(figure_run *r, digits_run *digits) {
   return status;
 }
 
-static falign_status describe(const figure *f, falign_config *config) {
+static falign_status describe(const figure *f, configuration *config) {
   if (!f->quick) return FALIGN_OK;
-  TRY(falign_config_set_text(config, "quick", "yes"));
-  return falign_config_set_integer(config, "histogram-points", QUICK_POINTS);
+  TRY(config_set_text(config, "quick", "yes"));
+  return config_set_integer(config, "histogram-points", QUICK_POINTS);
 }
 
 /* ---- The figures ---- */

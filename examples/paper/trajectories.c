@@ -253,12 +253,12 @@ static falign_status do_run(figure_run *r, digits_run *second) {
   return status;
 }
 
-static falign_status describe(const figure *f, falign_config *config) {
+static falign_status describe(const figure *f, configuration *config) {
   TRY(digits_describe(&first_setup, "first.", config));
-  if (f->quick) TRY(falign_config_set_text(config, "quick", "yes"));
-  TRY(falign_config_set_real(config, "grid-reach", reach));
-  TRY(falign_config_set_integer(config, "grid-side", (int64_t)grid_side(f)));
-  return falign_config_set_text(config, "grid-data", f->quick ? "test" : "training");
+  if (f->quick) TRY(config_set_text(config, "quick", "yes"));
+  TRY(config_set_real(config, "grid-reach", reach));
+  TRY(config_set_integer(config, "grid-side", (int64_t)grid_side(f)));
+  return config_set_text(config, "grid-data", f->quick ? "test" : "training");
 }
 
 /* ---- The figure ---- */

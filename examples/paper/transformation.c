@@ -289,11 +289,11 @@ static falign_status do_run(figure_run *r, digits_run *digits) {
   return digits == NULL ? do_random(r) : do_fa(r, digits);
 }
 
-static falign_status describe(const figure *f, falign_config *config) {
+static falign_status describe(const figure *f, configuration *config) {
   (void)f;
-  TRY(falign_config_set_integer(config, "size", N));
-  TRY(falign_config_set_integer(config, "draws", DRAWS));
-  return falign_config_set_integer(config, "random-feedback", RANDOM_B);
+  TRY(config_set_integer(config, "size", N));
+  TRY(config_set_integer(config, "draws", DRAWS));
+  return config_set_integer(config, "random-feedback", RANDOM_B);
 }
 
 /* ---- The figure ---- */

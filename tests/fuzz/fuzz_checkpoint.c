@@ -8,7 +8,7 @@
 
 /* A checkpoint with damages of all kinds, given to another run: what cannot be taken leaves that run as it was, and
  * with what was taken it can go on. The first byte tells what runs these are; then comes what happens to one tensor
- * after the other, and what is left is the configuration. */
+ * after the other. */
 
 enum { POINTS = 6, BATCH = 4, LAYERS = 3, CATEGORIES = 2, OUTPUTS = 4 };
 
@@ -144,7 +144,6 @@ static bool damage(tensor *t, input *from) {
 }
 
 static falign_tensors *damaged(const falign_tensors *whole, input *from) {
-  char text[256] = "{\"a\":1}";
   falign_tensors *set;
   must(falign_tensors_create(&set) == FALIGN_OK);
   for (size_t i = 0; i < falign_tensors_count(whole); i++) {
@@ -152,11 +151,6 @@ static falign_tensors *damaged(const falign_tensors *whole, input *from) {
     const char *name = falign_tensors_name_at(whole, i);
     if (damage(&t, from)) must(falign_tensors_add(set, name, t.dtype, t.dims, t.rank, t.bytes) == FALIGN_OK);
   }
-  for (size_t i = 0; i < sizeof text - 1 && from->at < from->end; i++) {
-    text[i] = (char)take(from);
-    text[i + 1] = '\0';
-  }
-  must(falign_tensors_set_note(set, "config", text) == FALIGN_OK);
   return set;
 }
 
@@ -197,9 +191,6 @@ static void import(run *r, const falign_tensors *set) {
     check_import(r, status, before);
     falign_tensors_destroy(before);
   }
-  falign_config *config = NULL;
-  if (falign_config_import(set, &config) != FALIGN_OK) must(config == NULL && falign_last_error()[0] != 0);
-  falign_config_destroy(config);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
