@@ -87,20 +87,6 @@ components_project_direction i<components>pzpz
 components_project_feedback i<components><network><rule>pz
 components_project_network i<components><network>pz
 components_variance d<components>z
-config_count z<config>
-config_create ip
-config_destroy v<config>
-config_export i<config><tensors>
-config_get_real i<config>cp
-config_get_text i<config>cp
-config_import i<tensors>p
-config_match i<config><config>
-config_name_at c<config>z
-config_read icp
-config_set_integer i<config>cl
-config_set_real i<config>cd
-config_set_text i<config>cc
-config_write i<config>c
 dataset_categories I<dataset>
 dataset_create_f32 ipzzzpIp
 dataset_create_f64 ipzzzpIp
@@ -2213,59 +2199,6 @@ class Table(_Object):
 
     def import_from(self, tensors: Tensors) -> None:
         self._do("import", tensors)
-
-    def write(self, path: Any) -> None:
-        self._do("write", _path(path))
-
-
-class Config(_Object):
-    """Named texts and numbers, written as JSON."""
-    _noun = "config"
-
-    def __init__(self) -> None:
-        self._make("config_create")
-
-    @staticmethod
-    def read(path: Any) -> "Config":
-        return Config._made("config_read", _path(path))  # type: ignore[no-any-return]
-
-    @staticmethod
-    def import_from(tensors: Tensors) -> "Config":
-        return Config._made("config_import", tensors)  # type: ignore[no-any-return]
-
-    def export_to(self, tensors: Tensors) -> None:
-        self._do("export", tensors)
-
-    def match(self, other: "Config") -> None:
-        """InvalidError names the first field that differs."""
-        self._do("match", other)
-
-    def __setitem__(self, name: str, value: Union[str, int, float]) -> None:
-        if isinstance(value, str):
-            self._do("set_text", name.encode(), value.encode())
-            return
-        try:
-            number = operator.index(value)
-        except TypeError:
-            self._do("set_real", name.encode(), value)
-            return
-        if abs(number) > 2**53:
-            raise InvalidError("%s: %d is beyond 2^53" % (name, number))
-        self._do("set_integer", name.encode(), number)
-
-    def __iter__(self) -> Iterator[str]:
-        return (_text(self._get("name_at", i)) for i in range(self._get("count")))
-
-    def __getitem__(self, name: str) -> Union[str, float]:
-        if name not in list(self):
-            raise KeyError(name)
-        text, number = c.c_char_p(), c.c_double()
-        try:
-            self._do("get_text", name.encode(), c.byref(text))
-            return _text(text.value)
-        except InvalidError:
-            self._do("get_real", name.encode(), c.byref(number))
-            return number.value
 
     def write(self, path: Any) -> None:
         self._do("write", _path(path))

@@ -10,7 +10,6 @@
 #include "falign/backend.h"
 #include "falign/batches.h"
 #include "falign/code.h"
-#include "falign/config.h"
 #include "falign/dataset.h"
 #include "falign/decomposition.h"
 #include "falign/disturbance.h"

@@ -570,44 +570,6 @@ class table : public object<falign_table, falign_table_destroy> {
   void import_from(const tensors &set) { call(falign_table_import, set.get()); }
 };
 
-/** The configuration of a run. */
-class config : public object<falign_config, falign_config_destroy> {
- public:
-  using object::object;
-  config() : object(detail::create<falign_config>(falign_config_create)) {}
-  /** Of a JSON file. */
-  static config read(const std::string &path) {
-    return config(detail::create<falign_config>(falign_config_read, path.c_str()));
-  }
-  static config import_from(const tensors &set) {
-    return config(detail::create<falign_config>(falign_config_import, set.get()));
-  }
-
-  void set_text(const std::string &name, const std::string &value) {
-    call(falign_config_set_text, name.c_str(), value.c_str());
-  }
-  void set_real(const std::string &name, double value) { call(falign_config_set_real, name.c_str(), value); }
-  void set_integer(const std::string &name, std::int64_t value) {
-    call(falign_config_set_integer, name.c_str(), value);
-  }
-  std::size_t count() const noexcept { return falign_config_count(get()); }
-  std::string name_at(std::size_t index) const { return detail::text(falign_config_name_at(get(), index)); }
-  std::string get_text(const std::string &name) const {
-    const char *out = nullptr;
-    call(falign_config_get_text, name.c_str(), &out);
-    return out;
-  }
-  double get_real(const std::string &name) const {
-    double out = 0;
-    call(falign_config_get_real, name.c_str(), &out);
-    return out;
-  }
-  /** Throws, naming the first field that differs. */
-  void match(const config &other) const { call(falign_config_match, other.get()); }
-  void write(const std::string &path) const { call(falign_config_write, path.c_str()); }
-  void export_to(tensors &set) const { call(falign_config_export, set.get()); }
-};
-
 /** Data points with labels or targets. */
 class dataset : public object<falign_dataset, falign_dataset_destroy> {
  public:

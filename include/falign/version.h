@@ -35,8 +35,8 @@ FALIGN_API int32_t falign_version_number(void);
 
 /** The name of optional part `index` that is in this build; NULL beyond the last. Static storage. The parts are
  *  "cblas" and "xsmm" (backends), "lapack" (eigenvalues, principal components, least squares), "files" (IDX,
- *  safetensors, CSV, JSON), "threads" (several in a step). All functions are in each
- *  build; one whose part is not returns FALIGN_UNSUPPORTED. */
+ *  safetensors, CSV), "threads" (several in a step). All functions are in each build; one whose part is not returns
+ *  FALIGN_UNSUPPORTED. */
 FALIGN_API const char *falign_feature_at(size_t index);
 /** 1 if the part of that name is in this build, else 0; see falign_feature_at(). */
 FALIGN_API int32_t falign_has_feature(const char *name);

@@ -323,13 +323,3 @@ void fal_format_real(char text[FAL_REAL_TEXT], double value, int digits) {
   *point = '.';
   memmove(point + 1, point + length, strlen(point + length) + 1);
 }
-
-void fal_format_shortest(char text[FAL_REAL_TEXT], double value) {
-  int digits = 15;
-  for (; digits < 17; digits++) {
-    snprintf(text, FAL_REAL_TEXT, "%.*g", digits, value);
-    double back = strtod(text, NULL); /* by the same locale */
-    if (back >= value && back <= value) break;
-  }
-  fal_format_real(text, value, digits);
-}

@@ -45,7 +45,5 @@ enum { FAL_REAL_TEXT = 40 };
 
 /* Formats with that many significant digits and a point in any locale; "nan", "inf" or "-inf" where it is none. */
 void fal_format_real(char text[FAL_REAL_TEXT], double value, int digits);
-/* The same with the fewest digits, from 15 to 17, that read back as the same number. */
-void fal_format_shortest(char text[FAL_REAL_TEXT], double value);
 
 #endif

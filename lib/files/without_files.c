@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stands for all that needs zlib or cJSON in a build without them. */
-#include "falign/config.h"
 #include "falign/dataset.h"
 #include "falign/table.h"
 #include "learning/history.h"
@@ -27,44 +26,6 @@ falign_status falign_dataset_read_mnist(const char *directory, falign_part part,
 falign_status falign_tensors_write(const falign_tensors *tensors, const char *path) { return no_files(__func__); }
 
 falign_status falign_tensors_read(const char *path, falign_tensors **out) { return no_files(__func__); }
-
-falign_status falign_config_create(falign_config **out) { return no_files(__func__); }
-
-void falign_config_destroy(falign_config *config) {}
-
-falign_status falign_config_set_text(falign_config *config, const char *name, const char *value) {
-  return no_files(__func__);
-}
-
-falign_status falign_config_set_real(falign_config *config, const char *name, double value) {
-  return no_files(__func__);
-}
-
-falign_status falign_config_set_integer(falign_config *config, const char *name, int64_t value) {
-  return no_files(__func__);
-}
-
-size_t falign_config_count(const falign_config *config) { return 0; }
-
-const char *falign_config_name_at(const falign_config *config, size_t index) { return NULL; }
-
-falign_status falign_config_get_text(const falign_config *config, const char *name, const char **value) {
-  return no_files(__func__);
-}
-
-falign_status falign_config_get_real(const falign_config *config, const char *name, double *value) {
-  return no_files(__func__);
-}
-
-falign_status falign_config_match(const falign_config *a, const falign_config *b) { return no_files(__func__); }
-
-falign_status falign_config_write(const falign_config *config, const char *path) { return no_files(__func__); }
-
-falign_status falign_config_read(const char *path, falign_config **out) { return no_files(__func__); }
-
-falign_status falign_config_export(const falign_config *config, falign_tensors *tensors) { return no_files(__func__); }
-
-falign_status falign_config_import(const falign_tensors *tensors, falign_config **out) { return no_files(__func__); }
 
 falign_status fal_spill_create(const char *directory, fal_spill **out) {
   return fal_fail(FALIGN_UNSUPPORTED, "this build has no files: a history cannot use a directory");

@@ -91,7 +91,6 @@ typedef struct {
   falign_transformation *transformation, *other_transformation;
   falign_tensors *tensors, *read_tensors;
   falign_table *table, *other_table;
-  falign_config *config, *other_config;
   falign_backend *backend;
   falign_rng *rng;
   falign_similarity *similarity;
@@ -126,8 +125,6 @@ static void destroy(objects *o) {
   falign_tensors_destroy(o->read_tensors);
   falign_table_destroy(o->table);
   falign_table_destroy(o->other_table);
-  falign_config_destroy(o->config);
-  falign_config_destroy(o->other_config);
   falign_backend_destroy(o->backend);
   falign_rng_destroy(o->rng);
   falign_similarity_destroy(o->similarity);

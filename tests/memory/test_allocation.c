@@ -365,13 +365,12 @@ static falign_status terms_of_dfa_run(objects *o) { return take_terms(o, "dfa");
 /* ---- Files ---- */
 
 static falign_status files(objects *o) {
-  char tensors[256], table[256], summary[256], config[256];
+  char tensors[256], table[256], summary[256];
   size_t dims[2] = {2, 3};
   double numbers[6] = {1, 2, 3, 4, 5, 6};
   scratch(tensors, sizeof tensors, "memory.safetensors");
   scratch(table, sizeof table, "memory.csv");
   scratch(summary, sizeof summary, "memory.summary.csv");
-  scratch(config, sizeof config, "memory.json");
   TRY(falign_tensors_create(&o->tensors));
   TRY(falign_tensors_add(o->tensors, "W.0", FALIGN_DTYPE_F64, dims, 2, numbers));
   TRY(falign_table_create(FALIGN_F64, "condition", &o->table));
@@ -381,19 +380,9 @@ static falign_status files(objects *o) {
     for (int i = 0; i < 20; i++) TRY(falign_table_add(o->table, i, 0.5, 1, -1, i % 2 ? "loss" : "angle_w_b", i));
   }
   TRY(falign_table_export(o->table, o->tensors));
-  TRY(falign_config_create(&o->config));
-  TRY(falign_config_set_text(o->config, "rule", "fa"));
-  TRY(falign_config_set_real(o->config, "eta", 5e-4));
-  TRY(falign_config_set_integer(o->config, "batch", 1000));
-  TRY(falign_config_export(o->config, o->tensors));
+  TRY(falign_tensors_set_note(o->tensors, "rule", "fa"));
   TRY(falign_tensors_write(o->tensors, tensors));
   TRY(falign_tensors_read(tensors, &o->read_tensors));
-  TRY(falign_config_import(o->read_tensors, &o->other_config));
-  TRY(falign_config_match(o->config, o->other_config));
-  TRY(falign_config_write(o->config, config));
-  falign_config_destroy(o->other_config);
-  o->other_config = NULL;
-  TRY(falign_config_read(config, &o->other_config));
   TRY(falign_table_create(FALIGN_F64, "condition", &o->other_table));
   TRY(falign_table_import(o->other_table, o->read_tensors));
   TRY(falign_table_append(o->other_table, o->table));
@@ -421,13 +410,6 @@ static void write_idx(void) {
   put32(labels, 0x801), put32(labels, 5);
   for (int i = 0; i < 5; i++) fputc(i, labels);
   fclose(labels);
-}
-
-static bool have_files(void) {
-  falign_config *config;
-  if (falign_config_create(&config) == FALIGN_UNSUPPORTED) return false;
-  falign_config_destroy(config);
-  return true;
 }
 
 static bool have_lapack(void) {
@@ -527,9 +509,9 @@ START_TEST(terms_of_dfa) {
 END_TEST
 
 START_TEST(files_of_all_kinds) {
-  const char *const names[] = {"memory.safetensors", "memory.csv", "memory.summary.csv", "memory.json"};
+  const char *const names[] = {"memory.safetensors", "memory.csv", "memory.summary.csv"};
   char path[256];
-  if (!have_files()) return;
+  if (!falign_has_feature("files")) return;
 #ifdef FAL_TEST_CJSON
   cJSON_Hooks hooks = {__wrap_malloc, __wrap_free};
   cJSON_InitHooks(&hooks);
@@ -541,7 +523,7 @@ END_TEST
 
 START_TEST(idx_files) {
   char path[256];
-  if (!have_files()) return;
+  if (!falign_has_feature("files")) return;
   write_idx();
   sweep(idx);
   remove(scratch(path, sizeof path, "memory-images"));

@@ -224,14 +224,6 @@ START_TEST(ignores_the_locale) {
   falign_table *table = new_table(FALIGN_F64, NULL);
   ok(falign_table_add(table, 1, 0.5, 1, 1, "m", 1e-7));
   has_text(table, "run,iteration,epoch,layer,order,metric,value\n,1,0.5,1,1,m,9.9999999999999995e-08\n");
-  falign_config *config, *back;
-  ok(falign_config_create(&config));
-  ok(falign_config_set_real(config, "eta", 0.001));
-  ok(falign_config_write(config, at("json")));
-  ok(falign_config_read(at("json"), &back));
-  ok(falign_config_match(config, back));
-  falign_config_destroy(config);
-  falign_config_destroy(back);
   falign_table_destroy(table);
   setlocale(LC_ALL, "C");
 }

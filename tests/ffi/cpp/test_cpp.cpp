@@ -608,16 +608,6 @@ void test_files() {
   set.set_note("said", "so");
   EXPECT(std::string(set.note("said")) == "so" && set.note("unsaid") == nullptr);
   try {
-    falign::config config;
-    config.set_text("rule", "fa");
-    config.set_integer("updates", 5);
-    config.export_to(set);
-    const auto same = falign::config::import_from(set);
-    same.match(config);
-    EXPECT(same.get_text("rule") == "fa" && same.get_real("updates") == 5);
-    config.set_real("updates", 6);
-    EXPECT(status_of([&] { same.match(config); }, "updates") == FALIGN_INVALID);
-
     falign::table table(FALIGN_F64), other(FALIGN_F64, "condition");
     table.set_run(3);
     table.add({7, "loss", -1, 2, 0.5});

@@ -79,7 +79,7 @@ def optional(test):
 class Declarations(unittest.TestCase):
     def test_prototypes(self):
         self.assertEqual(falign.PROTOTYPES, headers.functions(include))
-        self.assertGreater(len(falign.PROTOTYPES), 300)
+        self.assertGreater(len(falign.PROTOTYPES), 290)
 
     def test_version_and_features(self):
         major, minor, patch = map(int, falign.__version__.split("."))
@@ -722,27 +722,16 @@ class Analysis(unittest.TestCase):
                 mean, sd, n = map(float, file.read().splitlines()[1].split(",")[-3:])
         self.assertEqual((mean, n), (3, 2))
         self.assertAlmostEqual(sd, math.sqrt(2), places=12)
-        config = falign.Config()
-        config["eta"] = 0.5
-        config.export_to(tensors)
-        other = falign.Config.import_from(tensors)
-        other.match(config)
-        other["eta"] = 0.25
-        with self.assertRaisesRegex(falign.InvalidError, "eta"):
-            other.match(config)
 
     @optional
     def test_files(self):
         with tempfile.TemporaryDirectory() as scratch:
-            config = falign.Config()
-            config["rule"], config["eta"] = "fa", 0.5
-            config.write(os.path.join(scratch, "c.json"))
-            again = falign.Config.read(os.path.join(scratch, "c.json"))
-            self.assertEqual({name: again[name] for name in again}, {"rule": "fa", "eta": 0.5})
+            with open(os.path.join(scratch, "bad"), "w") as file:
+                file.write("no tensors")
             with self.assertRaises(OSError):
                 falign.Tensors.read(os.path.join(scratch, "none"))
             with self.assertRaises(falign.FormatError):
-                falign.Tensors.read(os.path.join(scratch, "c.json"))
+                falign.Tensors.read(os.path.join(scratch, "bad"))
 
     @optional
     def test_ensemble(self):
