@@ -4,8 +4,6 @@
 
 /* How files are written and read. */
 
-#include <cjson/cJSON.h>
-
 #include "base/support.h"
 
 /* A file that is being written. It takes the place of an older one only when all of it is on disk; a target that is
@@ -36,10 +34,6 @@ falign_status fal_source_read(fal_source *source, void *out, size_t size);
 falign_status fal_source_read_some(fal_source *source, void *out, size_t size, size_t *got);
 bool fal_file_exists(const char *path);
 void fal_source_close(fal_source *source);
-
-/* Parses a JSON object of `size` bytes with a 0 behind them, and nothing after it but blanks. `name` is whose text it
- * is. Released with cJSON_Delete(). */
-falign_status fal_json_parse(const char *name, const char *text, size_t size, cJSON **out);
 
 enum { FAL_REAL_TEXT = 40 };
 

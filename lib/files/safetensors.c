@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <cjson/cJSON.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -359,13 +361,44 @@ static falign_status read_length(fal_source *source, size_t *out) {
   return FALIGN_OK;
 }
 
+/* Whether a name or text of the JSON has a zero byte in it, which would cut it short. */
+static bool has_zero(const char *text, size_t size) {
+  if (memchr(text, '\0', size)) return true;
+  for (const char *c = strchr(text, '\\'); c && c[1]; c = strchr(c + 2, '\\')) {
+    if (strncmp(c + 1, "u0000", 5) == 0) return true;
+  }
+  return false;
+}
+
+/* Parses a JSON object of `size` bytes with a 0 behind them, and nothing after it but blanks. Released with
+ * cJSON_Delete(). */
+static falign_status parse_json(const char *path, const char *text, size_t size, cJSON **out) {
+  if (has_zero(text, size)) return fal_fail(FALIGN_FORMAT, "%s: its JSON has a zero byte in it", path);
+  const char *end = text;
+  errno = 0; /* only malloc() tells cJSON's lack of memory from bad JSON */
+  cJSON *json = cJSON_ParseWithLengthOpts(text, size + 1, &end, false);
+  if (!json && errno == ENOMEM) return fal_fail_memory("JSON", size, 1);
+  if (!json) return fal_fail(FALIGN_FORMAT, "%s: no valid JSON at byte %zu", path, (size_t)(end - text));
+  end += strspn(end, " \t\r\n");
+  if (*end) {
+    cJSON_Delete(json);
+    return fal_fail(FALIGN_FORMAT, "%s: something follows the JSON at byte %zu", path, (size_t)(end - text));
+  }
+  if (!cJSON_IsObject(json)) {
+    cJSON_Delete(json);
+    return fal_fail(FALIGN_FORMAT, "%s: its JSON is no object", path);
+  }
+  *out = json;
+  return FALIGN_OK;
+}
+
 static falign_status read_header(fal_source *source, size_t *size, cJSON **out) {
   FAL_TRY(read_length(source, size));
   char *text = fal_alloc(*size + 1, 1);
   if (!text) return fal_fail_memory("a header", *size + 1, 1);
   falign_status status = fal_source_read(source, text, *size);
   text[*size] = '\0';
-  if (status == FALIGN_OK) status = fal_json_parse(source->path, text, *size, out);
+  if (status == FALIGN_OK) status = parse_json(source->path, text, *size, out);
   free(text);
   return status;
 }

@@ -353,6 +353,17 @@ START_TEST(refuses_malformed_files) {
 }
 END_TEST
 
+START_TEST(accepts_an_escaped_backslash) {
+  const char header[] = "{\"\\\\u0000\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}";
+  unsigned char file[128];
+  falign_tensors *set;
+  spill(at("x"), file, build(file, header, sizeof header - 1, "\x07", 1));
+  ok(falign_tensors_read(at("x"), &set));
+  ck_assert(falign_tensors_has(set, "\\u0000"));
+  falign_tensors_destroy(set);
+}
+END_TEST
+
 START_TEST(refuses_bad_lengths) {
   falign_tensors *set = NULL;
   spill(at("x"), "1234567", 7);
@@ -614,6 +625,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, round_trips_an_empty_set);
   tcase_add_test(tests, reads_unaligned_data);
   tcase_add_loop_test(tests, refuses_malformed_files, 0, sizeof malformed / sizeof *malformed);
+  tcase_add_test(tests, accepts_an_escaped_backslash);
   tcase_add_test(tests, refuses_bad_lengths);
   tcase_add_test(tests, refuses_deep_nesting);
   tcase_add_test(tests, survives_damage);
