@@ -5,6 +5,7 @@
 /* What the test programs share: each builds one TCase list and hands it to run_suite(). */
 
 #include <check.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,8 +42,51 @@
                   near_b, near_tolerance);                                                                         \
   } while (0)
 
-/* Runs a suite of one case and returns main()'s exit code. */
+/* ---- Tests that cannot run here ---- */
+
+/* A byte for each skipped test, from the processes of the tests to that of run_suite(). */
+static int skip_pipe[2];
+
+/* `test` is the function's name, to which Check adds "_fn". scripts/test shows and counts these lines. */
+static inline void say_skipped(const char *test, const char *part, const char *reason) {
+  const char *suffix = strstr(test, "_fn");
+  printf("SKIP %.*s%s: %s\n", (int)(suffix ? (size_t)(suffix - test) : strlen(test)), test, part, reason);
+  fflush(stdout);
+}
+
+static inline void count_skipped_test(void) {
+  if (write(skip_pipe[1], "", 1) != 1) abort();
+}
+
+/* Ends a test that cannot run here. */
+#define skip_unless(condition, reason)   \
+  do {                                   \
+    if (!(condition)) {                  \
+      say_skipped(__func__, "", reason); \
+      count_skipped_test();              \
+      return;                            \
+    }                                    \
+  } while (0)
+
+/* For a test of which only a part cannot run here. */
+#define skip_part(reason) say_skipped(__func__, ", in part", reason)
+
+static const char no_lapack[] = "this build has no LAPACK", no_files[] = "this build has no files",
+                  no_threads[] = "this build has no threads";
+
+static inline void open_skip_pipe(void) {
+  if (pipe(skip_pipe) != 0 || fcntl(skip_pipe[0], F_SETFL, O_NONBLOCK) != 0) abort();
+}
+
+static inline int skipped_tests(void) {
+  int count = 0;
+  for (char byte; read(skip_pipe[0], &byte, 1) == 1; count++) continue;
+  return count;
+}
+
+/* Runs a suite of one case and returns main()'s exit code: 77, which Meson counts as skipped, if no test could run. */
 static inline int run_suite(const char *name, void (*add_tests)(TCase *)) {
+  open_skip_pipe();
   Suite *suite = suite_create(name);
   TCase *tests = tcase_create(name);
   tcase_set_timeout(tests, 300);
@@ -50,9 +94,10 @@ static inline int run_suite(const char *name, void (*add_tests)(TCase *)) {
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
+  int failed = srunner_ntests_failed(runner), run = srunner_ntests_run(runner);
   srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  if (failed > 0) return EXIT_FAILURE;
+  return skipped_tests() == run ? 77 : EXIT_SUCCESS;
 }
 
 /* A file of that name in a directory that the test run may write to (the environment's TMPDIR, or /tmp). */

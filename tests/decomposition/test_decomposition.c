@@ -199,7 +199,7 @@ START_TEST(wide_layers_leave_nothing) {
   for (int i = 0; i < 3; i++) {
     for (uint64_t seed = 1; seed <= 10; seed++) {
       subject s = new_subject(FALIGN_F64, 4, widths[i], seed);
-      if (!decompose(&s)) return;
+      skip_unless(decompose(&s), no_lapack);
       ck_assert_int_eq(check_all(&s), i == 0 ? 0 : 2);
       for (uint32_t l = 1; l < 4; l++) near(norm(s.perp[l], widths[i][4] * widths[i][l]), 0, off(&s, l));
       free_subject(&s);
@@ -215,7 +215,7 @@ START_TEST(narrow_layers_leave_something) {
   const size_t widths[] = {5, 8, 7, 3, 6};
   for (uint64_t seed = 1; seed <= 10; seed++) {
     subject s = new_subject(FALIGN_F64, 4, widths, seed);
-    if (!decompose(&s)) return;
+    skip_unless(decompose(&s), no_lapack);
     matrix columns, basis;
     ck_assert_int_eq(check_all(&s), 1); /* F_hat[2] is 6 x 7 */
     for (uint32_t l = 1; l < 3; l++) near(falign_decomposition_share(s.decomposition, l), sqrt(0.5), 0.25);
@@ -232,7 +232,7 @@ END_TEST
 START_TEST(one_hidden_layer) {
   const size_t widths[] = {5, 8, 3};
   subject s = new_subject(FALIGN_F64, 2, widths, 1);
-  if (!decompose(&s)) return;
+  skip_unless(decompose(&s), no_lapack);
   ck_assert_mem_eq(s.q[1], s.f[1], 3 * 8 * sizeof(double));
   ck_assert_mem_eq(s.hat[1], s.f[1], 3 * 8 * sizeof(double));
   for (size_t i = 0; i < 3 * 8; i++) ck_assert(s.perp[1][i] == 0);
@@ -245,7 +245,7 @@ START_TEST(no_hidden_layer) {
   const size_t widths[] = {5, 3};
   double q[15];
   subject s = new_subject(FALIGN_F64, 1, widths, 1);
-  if (!decompose(&s)) return;
+  skip_unless(decompose(&s), no_lapack);
   fails(FALIGN_INVALID, "there is no F[1]: the network has no hidden layer",
         falign_decomposition_get(s.decomposition, FALIGN_FACTOR_Q, 1, q, 3, 5, 5));
   ck_assert(isnan(falign_decomposition_share(s.decomposition, 1)));
@@ -266,7 +266,7 @@ START_TEST(rank_deficient_by_hand) {
     gaussian(right, 12, 1, 2 * seed + 1);
     times(false, left, right, 6, 2, 6, f);
     set(&s, 3, f);
-    if (!decompose(&s)) return;
+    skip_unless(decompose(&s), no_lapack);
     ck_assert_int_eq(check_all(&s), 2);
     for (uint32_t l = 1; l < 4; l++) {
       transpose(s.hat[l], 6, 6, columns);
@@ -291,7 +291,7 @@ START_TEST(rounding_is_no_direction) {
   for (size_t i = 0; i < 7; i++) project_out(basis, 2, 4, columns + i * 4);
   transpose(columns, 7, 4, f);
   set(&s, 2, f);
-  if (!decompose(&s)) return;
+  skip_unless(decompose(&s), no_lapack);
   near(norm(s.hat[2], 28), 0, off(&s, 2));
   near(falign_decomposition_share(s.decomposition, 2), 1, 1e-14);
   for (size_t i = 0; i < 7 * 6; i++) ck_assert(s.q[1][i] == 0);
@@ -310,7 +310,7 @@ START_TEST(nearly_dependent_columns) {
     get_feedback(s.network, s.rule, 3, f);
     for (size_t i = 0; i < 6; i++) f[i * 3 + 2] = f[i * 3] + f[i * 3 + 1] + 1e-7 * f[i * 3 + 2];
     set(&s, 3, f);
-    if (!decompose(&s)) return;
+    skip_unless(decompose(&s), no_lapack);
     transpose(s.f[3], 6, 3, columns);
     ck_assert_uint_eq(span(columns, 3, 6, basis), 3);
     transpose(s.hat[1], 6, 8, columns);
@@ -329,7 +329,7 @@ START_TEST(zero_feedback) {
   subject s = new_subject(FALIGN_F64, 4, widths, 1);
   set(&s, 3, zeros);
   set(&s, 2, zeros);
-  if (!decompose(&s)) return;
+  skip_unless(decompose(&s), no_lapack);
   for (uint32_t l = 1; l < 4; l++) {
     for (size_t i = 0; i < widths[l + 1] * widths[l]; i++) ck_assert(s.q[l][i] == 0);
     for (size_t i = 0; i < 4 * widths[l]; i++) ck_assert(s.hat[l][i] == 0 && s.perp[l][i] == s.f[l][i]);
@@ -345,11 +345,9 @@ END_TEST
 START_TEST(single_precision) {
   const size_t widths[] = {5, 8, 7, 3, 6};
   subject s32 = new_subject(FALIGN_F32, 4, widths, 3), s64 = new_subject(FALIGN_F64, 4, widths, 3);
-  if (!decompose(&s32)) {
-    falign_rule_destroy(s64.rule);
-    falign_network_destroy(s64.network);
-    return;
-  }
+  bool decomposed = decompose(&s32);
+  if (!decomposed) free_subject(&s64);
+  skip_unless(decomposed, no_lapack);
   for (uint32_t l = 1; l < 4; l++) set(&s64, l, s32.f[l]);
   ck_assert(decompose(&s64));
   ck_assert_int_eq(check_all(&s32), 1);
@@ -368,7 +366,7 @@ START_TEST(later_changes_of_f) {
   const size_t widths[] = {5, 8, 7, 3, 6};
   subject s = new_subject(FALIGN_F64, 4, widths, 1);
   matrix q;
-  if (!decompose(&s)) return;
+  skip_unless(decompose(&s), no_lapack);
   ok(falign_rule_draw(s.rule, 0.5, 99, 0));
   get(&s, FALIGN_FACTOR_Q, 1, q);
   ck_assert_mem_eq(q, s.q[1], 7 * 8 * sizeof *q);
@@ -382,7 +380,7 @@ END_TEST
 
 /* What terms keep of F is not older than F, though no step lies between. */
 START_TEST(terms_follow_direct_feedback) {
-  if (!falign_has_feature("lapack")) return; /* which takes F apart */
+  skip_unless(falign_has_feature("lapack"), no_lapack); /* which takes F apart */
   draw_task();
   learner by = task_learner(FALIGN_F64, "dfa");
   falign_batches *batches = task_batches(TASK_POINTS, TASK_BATCH, FALIGN_ORDER_NONE);
@@ -417,7 +415,7 @@ START_TEST(reading_what_is_not_there) {
   subject s = new_subject(FALIGN_F64, 4, widths, 1);
   double out[8 * 8];
   for (size_t i = 0; i < 64; i++) out[i] = 7;
-  if (!decompose(&s)) return;
+  skip_unless(decompose(&s), no_lapack);
   const falign_decomposition *of = s.decomposition;
   fails(FALIGN_INVALID, "no F[0]: l goes from 1 to 3", falign_decomposition_get(of, FALIGN_FACTOR_Q, 0, out, 8, 5, 5));
   fails(FALIGN_INVALID, "no F[4]", falign_decomposition_get(of, FALIGN_FACTOR_Q, 4, out, 6, 6, 6));
@@ -446,7 +444,7 @@ START_TEST(rules_without_direct_feedback) {
   const size_t widths[] = {5, 8, 7, 3, 6};
   subject s = new_subject(FALIGN_F64, 4, widths, 1);
   falign_decomposition *none = NULL;
-  if (!decompose(&s)) return;
+  skip_unless(decompose(&s), no_lapack);
   for (int i = 0; i < 2; i++) {
     falign_rule *rule;
     char words[64];

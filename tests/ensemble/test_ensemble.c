@@ -42,6 +42,7 @@ static bool have_threads(void) {
   learner by = task_learner(FALIGN_F32, "bp");
   falign_status status = falign_trainer_set_threads(by.trainer, 2);
   free_learner(&by);
+  if (status == FALIGN_UNSUPPORTED) say_skipped("several threads", "", no_threads);
   return status != FALIGN_UNSUPPORTED;
 }
 

@@ -154,7 +154,10 @@ START_TEST(threads_do_not_matter) {
     for (uint32_t threads = 2; threads <= 5; threads++) {
       recorder more = new_recorder(precision, "dfa");
       falign_status status = falign_trainer_set_threads(more.by.trainer, threads);
-      if (status != FALIGN_UNSUPPORTED) ok(status);
+      if (status == FALIGN_UNSUPPORTED)
+        skip_part(no_threads);
+      else
+        ok(status);
       for (int k = 0; k < 3; k++) ok(step(&more.by, task.x, TASK_ROWS, task.y));
       same_history(one.by.network, one.history, more.history);
       free_recorder(&more);

@@ -489,7 +489,8 @@ START_TEST(products) { sweep(draw_products); }
 END_TEST
 
 START_TEST(trajectories) {
-  if (have_lapack()) sweep(follow);
+  skip_unless(have_lapack(), no_lapack);
+  sweep(follow);
 }
 END_TEST
 
@@ -503,7 +504,7 @@ START_TEST(disturbed_terms) { sweep(disturbances); }
 END_TEST
 
 START_TEST(terms_of_dfa) {
-  if (!have_lapack()) return; /* what W aligns with is not known without */
+  skip_unless(have_lapack(), no_lapack); /* what W aligns with is not known without */
   sweep(terms_of_dfa_run);
 }
 END_TEST
@@ -511,7 +512,7 @@ END_TEST
 START_TEST(files_of_all_kinds) {
   const char *const names[] = {"memory.safetensors", "memory.csv", "memory.summary.csv"};
   char path[256];
-  if (!falign_has_feature("files")) return;
+  skip_unless(have_files(), no_files);
 #ifdef FAL_TEST_CJSON
   cJSON_Hooks hooks = {__wrap_malloc, __wrap_free};
   cJSON_InitHooks(&hooks);
@@ -523,7 +524,7 @@ END_TEST
 
 START_TEST(idx_files) {
   char path[256];
-  if (!falign_has_feature("files")) return;
+  skip_unless(have_files(), no_files);
   write_idx();
   sweep(idx);
   remove(scratch(path, sizeof path, "memory-images"));

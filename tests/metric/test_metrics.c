@@ -138,7 +138,10 @@ static void check_decomposition(const lab *b, const matrix *w) {
 static void check_direct_feedback(const lab *b, const matrix *w, bool applies) {
   check_count(b, "w_f", applies ? D - 1 : 0);
   if (!applies) return;
-  if (have_lapack()) check_decomposition(b, w);
+  if (have_lapack())
+    check_decomposition(b, w);
+  else
+    say_skipped("metrics of Q and F_perp", "", no_lapack);
   matrix through = w[D - 1];
   for (uint32_t l = D - 1; l >= 1; l--) {
     if (l < D - 1) through = product(&w[l], &through);

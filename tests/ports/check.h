@@ -28,7 +28,7 @@ typedef struct {
   size_t count;
   unsigned timeout;
   void (*before)(void), (*after)(void);
-  int failed;
+  int run, failed;
 } TCase;
 
 typedef TCase Suite, SRunner; /* each has one case here */
@@ -118,6 +118,7 @@ static inline SRunner *srunner_create(Suite *suite) { return suite; }
 
 static inline void check_do_run(TCase *tests, const TTest *test, int i) {
   int status = -1;
+  tests->run++;
   pid_t child = fork();
   if (child == 0) {
     alarm(tests->timeout);
@@ -138,6 +139,8 @@ static inline void srunner_run_all(SRunner *tests, int mode) {
     for (int i = loop.first; i < loop.end; i++) check_do_run(tests, loop.test, i);
   }
 }
+
+static inline int srunner_ntests_run(SRunner *tests) { return tests->run; }
 
 static inline int srunner_ntests_failed(SRunner *tests) { return tests->failed; }
 

@@ -20,6 +20,7 @@ static inline uint32_t several(void) {
   learner by = task_learner(FALIGN_F32, "bp");
   falign_status status = falign_trainer_set_threads(by.trainer, 2);
   free_learner(&by);
+  if (status == FALIGN_UNSUPPORTED) say_skipped("several threads", "", no_threads);
   return status == FALIGN_UNSUPPORTED ? 1 : 2;
 }
 /* A run from the first object to the last, and all that it comes to. */

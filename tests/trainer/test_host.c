@@ -32,7 +32,7 @@ static bool has_threads(const learner *by) {
 /* The child has no threads but its own; it goes on to the same numbers, and can end. */
 START_TEST(forked) {
   learner by = make("fa");
-  if (!has_threads(&by)) return;
+  skip_unless(has_threads(&by), no_threads);
   ok(update(&by));
   pid_t child = fork();
   ck_assert_int_ge(child, 0);
@@ -71,7 +71,7 @@ START_TEST(signals_are_left_to_the_program) {
   learner by = make("fa");
   sigset_t set, before;
   struct sigaction action = {.sa_handler = handle}, old;
-  if (!has_threads(&by)) return;
+  skip_unless(has_threads(&by), no_threads);
   sigaction(SIGUSR1, &action, &old);
   sigemptyset(&set);
   sigaddset(&set, SIGUSR1);
@@ -90,7 +90,7 @@ END_TEST
 /* All threads round as the caller does at the time of the step. */
 START_TEST(rounding_of_the_caller) {
   learner one = make("fa"), many = make("fa");
-  if (!has_threads(&many)) return;
+  skip_unless(has_threads(&many), no_threads);
   ok(update(&one));
   ok(update(&many));
   ck_assert_int_eq(fesetround(FE_UPWARD), 0);

@@ -76,7 +76,7 @@ static falign_status fill(const falign_components *found, const learner *by, fal
 
 /* Bit by bit, and the network that was given stays as it was. */
 START_TEST(losses_by_hand) {
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   draw_task();
   for (int choice = 0; choice < 4; choice++) {
     falign_precision precision = choice % 2 ? FALIGN_F64 : FALIGN_F32;
@@ -100,7 +100,7 @@ END_TEST
 
 START_TEST(threads_give_the_same_bits) {
   double one[GRID], more[GRID];
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   draw_task();
   learner by = mixed_learner(FALIGN_F32, true);
   falign_components *found = components_around(by.network);
@@ -108,7 +108,10 @@ START_TEST(threads_give_the_same_bits) {
   ok(fill(found, &by, batches, 1, one));
   for (uint32_t threads = 2; threads <= 3; threads++) {
     falign_status status = fill(found, &by, batches, threads, more);
-    if (status == FALIGN_UNSUPPORTED) break; /* a build without threads */
+    if (status == FALIGN_UNSUPPORTED) {
+      skip_part(no_threads);
+      break;
+    }
     ok(status);
     ck_assert_mem_eq(more, one, sizeof one);
   }
@@ -131,7 +134,7 @@ static int32_t count_calls(void *user, uint64_t done, uint64_t total) {
 
 START_TEST(progress_and_cancelling) {
   double loss[GRID], untouched[GRID];
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   draw_task();
   learner by = mixed_learner(FALIGN_F64, true);
   falign_components *found = components_around(by.network);
@@ -160,7 +163,7 @@ END_TEST
 START_TEST(points_that_overflow) {
   enum { FAR = 6 };
   const double far[FAR] = {NAN, INFINITY, 1e300, 0.5, -1e120, -1e60}, zero = 0;
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   draw_task();
   for (falign_precision precision = FALIGN_F32; precision <= FALIGN_F64; precision++) {
     learner by = new_learner(new_network(precision, TASK_LAYERS, task_widths, true, FALIGN_LINEAR), "fa", 0.5, 1, 0.1);
@@ -182,7 +185,7 @@ END_TEST
 START_TEST(bad_arguments) {
   const size_t narrow[] = {7, 9, 6, 3}, shifted[] = {8, 2, 4};
   double loss[GRID], x[2] = {0, 1};
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   draw_task();
   learner by = task_learner(FALIGN_F64, "fa");
   falign_network *fewer = new_network(FALIGN_F64, TASK_LAYERS, narrow, true, FALIGN_TANH);

@@ -85,7 +85,7 @@ END_TEST
 START_TEST(order_of_coordinates) {
   const size_t widths[] = {2, 3, 1};
   const double want[2][13] = {{1, 2, 3, 4, 5, 6, 11, 12, 13, 21, 22, 23, 31}, {1, 2, 3, 4, 5, 6, 21, 22, 23}};
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   for (int biases = 0; biases < 2; biases++) {
     size_t numbers = biases ? 13 : 9;
     falign_network *network = new_network(FALIGN_F32, 2, widths, biases != 0, FALIGN_LINEAR);
@@ -200,7 +200,7 @@ static void check_directions(const falign_components *found, size_t numbers) {
 START_TEST(covariance_by_jacobi) {
   static const size_t shapes[][2] = {{20, 7},   {7, 20},   {9, 9},     {2, 5},    {5, 1},
                                      {300, 40}, {40, 300}, {310, 300}, {300, 310}};
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   for (size_t s = 0; s < 2 * sizeof shapes / sizeof *shapes; s++) {
     falign_precision precision = s % 2 ? FALIGN_F64 : FALIGN_F32;
     size_t points = shapes[s / 2][0], numbers = shapes[s / 2][1], all = points - 1 < numbers ? points - 1 : numbers;
@@ -242,7 +242,7 @@ END_TEST
 /* All components together explain everything, and reach every point. */
 START_TEST(all_components) {
   static const size_t shapes[][2] = {{12, 5}, {5, 12}, {8, 8}};
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   for (size_t s = 0; s < 3; s++) {
     size_t points = shapes[s][0], numbers = shapes[s][1], count = points - 1 < numbers ? points - 1 : numbers;
     double sum = 0, coordinates[12], again[12], point[12];
@@ -269,7 +269,7 @@ END_TEST
 /* An ellipse in the plane of two axes that are not those of the coordinates. */
 START_TEST(ellipse) {
   enum { POINTS = 12, NUMBERS = 40 };
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   for (size_t numbers = 6; numbers <= NUMBERS; numbers += NUMBERS - 6) {
     double rows[POINTS * NUMBERS] = {0}, angle, a[NUMBERS] = {0}, b[NUMBERS] = {0}, coordinates[3];
     a[1] = -0.8, a[3] = 0.6; /* its largest number is negative: the component is -a */
@@ -311,7 +311,7 @@ END_TEST
 START_TEST(fewer_dimensions_than_components) {
   enum { POINTS = 7, NUMBERS = 9 };
   double rows[POINTS * NUMBERS];
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   for (size_t numbers = 5; numbers <= NUMBERS; numbers += 4) {
     for (size_t i = 0; i < POINTS * numbers; i++) rows[i] = 0.1 + 2 * (double)(i / numbers) * (i % numbers == 2);
     falign_components *found = components_of(FALIGN_F64, rows, POINTS, numbers, 5);
@@ -344,7 +344,7 @@ START_TEST(steep_deviations) {
   enum { POINTS = 7, NUMBERS = 30 };
   const double steps[] = {1e-4, 1e-24};
   double rows[POINTS * NUMBERS];
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   for (int s = 0; s < 2; s++) {
     gaussian(rows, POINTS * NUMBERS, 1, 1);
     for (size_t i = 0; i < POINTS * NUMBERS; i++) rows[i] *= pow(steps[s], (double)(i % NUMBERS / 5));
@@ -366,7 +366,7 @@ static falign_components *random_components(size_t points, size_t numbers, size_
 START_TEST(projections) {
   enum { NUMBERS = 30, COUNT = 3 };
   double x[NUMBERS], y[NUMBERS], sum[NUMBERS], of_x[COUNT], of_y[COUNT], of_sum[COUNT], point[NUMBERS];
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   falign_components *found = random_components(8, NUMBERS, COUNT);
   const double *mean = falign_components_mean(found);
   gaussian(x, NUMBERS, 1, 1);
@@ -396,7 +396,7 @@ END_TEST
 START_TEST(networks_and_feedback) {
   enum { D = 3, COUNT = 4 };
   const size_t n[] = {4, 5, 3, 2};
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   for (int choice = 0; choice < 4; choice++) {
     falign_precision precision = choice % 2 ? FALIGN_F64 : FALIGN_F32;
     bool biases = choice / 2;
@@ -452,7 +452,7 @@ START_TEST(bad_components) {
 END_TEST
 
 START_TEST(beyond_the_last) {
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   falign_components *found = random_components(4, 3, 2);
   ck_assert_ptr_nonnull(falign_components_direction(found, 1));
   ck_assert_ptr_null(falign_components_direction(found, 2));
@@ -464,7 +464,7 @@ END_TEST
 START_TEST(bad_projections) {
   const size_t n[] = {1, 2, 1}, others[] = {1, 1, 2, 1};
   double x[4] = {0}, out[2] = {42, 42};
-  if (!have_lapack()) return;
+  skip_unless(have_lapack(), no_lapack);
   falign_components *found = random_components(4, 4, 2), *large = random_components(4, 5, 2);
   learner by = new_learner(new_network(FALIGN_F64, 2, n, false, FALIGN_TANH), "fa", 1, 5, 0);
   learner other = new_learner(new_network(FALIGN_F64, 3, others, false, FALIGN_TANH), "fa", 1, 5, 0);

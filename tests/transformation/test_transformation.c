@@ -219,6 +219,7 @@ END_TEST
 
 /* A rotation with a scaling: its symmetric part scales by cos, its skew part by sin, and any B turns by the angle. */
 START_TEST(rotations) {
+  if (!falign_has_feature("lapack")) skip_part(no_lapack);
   double b[2 * 5], angle, size, ratio;
   gaussian(b, 10, 1, 1);
   for (int degrees = 0; degrees <= 180; degrees += 15) {
@@ -310,6 +311,7 @@ static void check_spectrum(const double *d, size_t n, uint32_t seed, bool skewed
 }
 
 START_TEST(known_spectra) {
+  skip_unless(falign_has_feature("lapack"), no_lapack);
   const double spectra[][WIDEST] = {{12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1},
                                     {5, 5, 5, 5, 2, 2, 2, 2, -1, -1, -1, -1},
                                     {1e6, 1, 1e-3, 0, 0, 0, 0, 0, 0, 0, -1e-3, -1e6},
@@ -326,6 +328,7 @@ START_TEST(known_spectra) {
 END_TEST
 
 START_TEST(small_spectra) {
+  skip_unless(falign_has_feature("lapack"), no_lapack);
   double values[4];
   const double diagonal[] = {3, 0, 0, 0, 0, -2, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0}, sorted[] = {7, 3, 0, -2};
   const double one[] = {-4}, two[] = {1, 7, -3, 2}; /* [1 2; 2 2] without its skew part */
@@ -348,6 +351,7 @@ END_TEST
 
 /* They add up to tr(M), and their squares to ||M_sym||^2. */
 START_TEST(sums_of_eigenvalues) {
+  skip_unless(falign_has_feature("lapack"), no_lapack);
   double m[WIDEST * WIDEST], values[WIDEST];
   past *p = run(FALIGN_F32, "fa", FALIGN_TANH_RELU, true);
   for (uint64_t o = 0; o < PAST_STEPS; o++) {
@@ -372,6 +376,7 @@ END_TEST
 /* Section 2.1: with constant signals M = C^T C has no negative eigenvalue. The weights stay as they are with eta = 0,
  * and every third step has the same batch; the other two have other signals, and M negative eigenvalues. */
 START_TEST(constant_signals) {
+  skip_unless(falign_has_feature("lapack"), no_lapack);
   past_plan plan = {.precision = FALIGN_F64, .rule = "fa", .f = FALIGN_TANH, .biases = true};
   past *p = past_new(&plan, PAST_LAYERS, past_widths);
   double values[WIDEST], m[WIDEST * WIDEST];
@@ -566,6 +571,7 @@ END_TEST
 
 /* Numbers so large that their products are not finite. */
 START_TEST(products_beyond_double_precision) {
+  if (!falign_has_feature("lapack")) skip_part(no_lapack);
   double m[] = {1e300, 0, 0, 1e300}, b[] = {1e300, 1}, values[2], angle, size;
   falign_transformation *made = new_of(m, 2);
   ok(falign_transformation_apply(made, FALIGN_M_ALL, b, 2, 1, 1, &angle, &size));
