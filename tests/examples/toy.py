@@ -110,7 +110,7 @@ def run_tests(tests):
             test()
             counts["passed"] += 1
         except Skip as reason:
-            print(f"{name} skipped: {reason}")
+            print(f"SKIP {name}: {reason}")
             counts["skipped"] += 1
         except Exception as error:  # an assertion, or what a test stumbles over
             line = error.__traceback__.tb_next.tb_lineno if error.__traceback__.tb_next else 0
@@ -118,7 +118,7 @@ def run_tests(tests):
             counts["failed"] += 1
         sys.stdout.flush()
     print(", ".join(f"{count} {what}" for what, count in counts.items()))
-    return 1 if counts["failed"] else 0
+    return 1 if counts["failed"] else 0 if counts["passed"] else 77
 
 
 def main(tests, work, prepare):

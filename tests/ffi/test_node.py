@@ -15,7 +15,7 @@ WRONG = ("E404", "ETARGET", "EJSONPARSE", "EINVALIDPACKAGENAME")  # errors of pa
 
 
 def skip(reason):
-    print(f"skipped: {reason}")
+    print(f"SKIP test_node: {reason}")
     sys.exit(77)
 
 

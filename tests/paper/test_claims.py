@@ -57,9 +57,9 @@ def check(c, results):
 def main():
     listed = [figure.name for figure in FIGURES if any(c.figure == figure.name for c in claim.ALL)]
     if "FALIGN_MNIST_DIR" not in os.environ:
-        print("skipped: FALIGN_MNIST_DIR is not set, so there is no MNIST to train on")
+        print("SKIP all claims: FALIGN_MNIST_DIR is not set, so there is no MNIST to train on")
         print(f"0 passed, 0 failed, {len(claim.ALL)} skipped")
-        return 0
+        return 77
     missing = [name for name in listed if name not in SIZES]
     if missing:
         print(f"NOT OK: SIZES has no {', '.join(missing)}")

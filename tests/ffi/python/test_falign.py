@@ -753,6 +753,9 @@ class Example(unittest.TestCase):
 
 if __name__ == "__main__":
     if falign._np is None and "--without-numpy" not in sys.argv:
-        print("skipped: NumPy is not installed")
+        print("SKIP test_falign: NumPy is not installed")
         sys.exit(77)
-    unittest.main(argv=sys.argv[:1])
+    result = unittest.main(argv=sys.argv[:1], exit=False).result
+    for test, reason in result.skipped:
+        print(f"SKIP {test.id()}: {reason}")
+    sys.exit(not result.wasSuccessful())
