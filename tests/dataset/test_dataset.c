@@ -186,7 +186,8 @@ START_TEST(bad_synthetic) {
         falign_dataset_create_synthetic(2, 2, 2, 0.5, 0.6, FALIGN_TRAIN, 0, &data));
   fails(FALIGN_INVALID, "within 1.5", falign_dataset_create_synthetic(2, 2, 2, 1.5, 0.6, FALIGN_TRAIN, 0, &data));
   fails(FALIGN_INVALID, "between -1", falign_dataset_create_synthetic(2, 2, 2, 0.5, -1, FALIGN_TRAIN, 0, &data));
-  fails(FALIGN_INVALID, "nan", falign_dataset_create_synthetic(2, 2, 2, NAN, 0, FALIGN_TRAIN, 0, &data));
+  fails(FALIGN_INVALID, "between 0, within nan",
+        falign_dataset_create_synthetic(2, 2, 2, NAN, 0, FALIGN_TRAIN, 0, &data));
   fails(FALIGN_INVALID, "FALIGN_TEST, got 3", falign_dataset_create_synthetic(2, 2, 2, 0.5, 0.1, 3, 0, &data));
   fails(FALIGN_MEMORY, "synthetic",
         falign_dataset_create_synthetic(2, SIZE_MAX / 2, 2, 0.5, 0.1, FALIGN_TRAIN, 0, &data));

@@ -201,8 +201,8 @@ START_TEST(wrong_arguments) {
   record r = new_record(64, 64, 64);
   fails(FALIGN_INVALID, "run is NULL", falign_ensemble_run(1, 1, NULL, NULL));
   for (uint32_t runs = 0; runs < 3; runs++) {
-    fails(FALIGN_INVALID, "got 0", falign_ensemble_run(runs, 0, note, &r));
-    fails(FALIGN_INVALID, "got 1025", falign_ensemble_run(runs, 1025, note, &r));
+    fails(FALIGN_INVALID, "threads go from 1 to 1024, got 0", falign_ensemble_run(runs, 0, note, &r));
+    fails(FALIGN_INVALID, "threads go from 1 to 1024, got 1025", falign_ensemble_run(runs, 1025, note, &r));
     if (!have_threads()) fails(FALIGN_UNSUPPORTED, "this build has none", falign_ensemble_run(runs, 2, note, &r));
   }
   ck_assert_uint_eq(atomic_load(&r.begun[0]), 0);
@@ -216,7 +216,8 @@ START_TEST(wrong_trainers) {
   gather(&c, "fa");
   fails(FALIGN_INVALID, "trainers is NULL", falign_ensemble_train(NULL, c.batches, MEMBERS, 1, 1));
   fails(FALIGN_INVALID, "batches is NULL", falign_ensemble_train(c.trainers, NULL, MEMBERS, 1, 1));
-  fails(FALIGN_INVALID, "got 0", falign_ensemble_train(c.trainers, c.batches, MEMBERS, 1, 0));
+  fails(FALIGN_INVALID, "threads go from 1 to 1024, got 0",
+        falign_ensemble_train(c.trainers, c.batches, MEMBERS, 1, 0));
   ok(falign_ensemble_train(c.trainers, c.batches, 0, 1, 1));
   falign_trainer *trainer = c.trainers[3];
   c.trainers[3] = NULL;

@@ -120,10 +120,10 @@ START_TEST(custom_tables) {
   fails(FALIGN_INVALID, "table is NULL", falign_metric_create_custom(NULL, &w, &metric));
   fails(FALIGN_INVALID, "out is NULL", falign_metric_create_custom(&table, &w, NULL));
   table.size = sizeof table - 1;
-  fails(FALIGN_INVALID, "size", falign_metric_create_custom(&table, &w, &metric));
+  fails(FALIGN_INVALID, "the metric table's size is ", falign_metric_create_custom(&table, &w, &metric));
   table = testimony;
   table.name = NULL;
-  fails(FALIGN_INVALID, "name", falign_metric_create_custom(&table, &w, &metric));
+  fails(FALIGN_INVALID, "the metric table has no name", falign_metric_create_custom(&table, &w, &metric));
   table = testimony;
   table.measure = NULL;
   fails(FALIGN_INVALID, "measure", falign_metric_create_custom(&table, &w, &metric));

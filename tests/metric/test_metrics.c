@@ -431,11 +431,11 @@ START_TEST(listing) {
   ck_assert(!falign_metric_name_at(falign_metric_count()) && !falign_metric_description_at(SIZE_MAX));
 
   falign_metric *metric = NULL;
-  fails(FALIGN_UNSUPPORTED, "\"angle_w_c\"", falign_metric_create("angle_w_c", &metric));
+  fails(FALIGN_UNSUPPORTED, "there is no metric \"angle_w_c\"", falign_metric_create("angle_w_c", &metric));
   fails(FALIGN_UNSUPPORTED, "falign_metric_create_test_error", falign_metric_create("test_error", &metric));
-  fails(FALIGN_INVALID, "name", falign_metric_create(NULL, &metric));
-  fails(FALIGN_INVALID, "out", falign_metric_create("loss", NULL));
-  fails(FALIGN_INVALID, "test", falign_metric_create_test_error(NULL, &metric));
+  fails(FALIGN_INVALID, "name is NULL", falign_metric_create(NULL, &metric));
+  fails(FALIGN_INVALID, "out is NULL", falign_metric_create("loss", NULL));
+  fails(FALIGN_INVALID, "test is NULL", falign_metric_create_test_error(NULL, &metric));
   ck_assert(metric == NULL);
   falign_metric_destroy(NULL);
 }

@@ -198,14 +198,14 @@ START_TEST(feedback_that_cannot_follow) {
   const double gamma = 3;
   ok(falign_norm_create_columns(&gamma, 1, &norm));
   ok(falign_norm_match_feedback(norm, 1));
-  fails(FALIGN_UNSUPPORTED, "bp", falign_norm_apply(norm, network, bp));
-  fails(FALIGN_UNSUPPORTED, "dfa", falign_norm_apply(norm, network, dfa));
+  fails(FALIGN_UNSUPPORTED, "rule bp has no B[l]", falign_norm_apply(norm, network, bp));
+  fails(FALIGN_UNSUPPORTED, "rule dfa has no B[l]", falign_norm_apply(norm, network, dfa));
   fails(FALIGN_INVALID, "rule is NULL", falign_norm_apply(norm, network, NULL));
   fails(FALIGN_SHAPE, "precision", falign_norm_apply(norm, network, other));
   ck_assert(same_parameters(network, before));
   double zero[20] = {0};
   ok(falign_rule_set_feedback_f64(fa, 2, zero, 3, 4, 4));
-  fails(FALIGN_INVALID, "B[2]", falign_norm_apply(norm, network, fa));
+  fails(FALIGN_INVALID, "B[2] is zero", falign_norm_apply(norm, network, fa));
   double w[12], was[12]; /* its layer is left as it was */
   ok(falign_network_get_weights_f64(network, 2, w, 4, 3, 3));
   ok(falign_network_get_weights_f64(before, 2, was, 4, 3, 3));
@@ -274,8 +274,8 @@ START_TEST(wrong_gammas) {
   for (size_t i = 0; i <= NEURONS; i++) gamma[i] = 1;
   const size_t counts[] = {2, D + 1, NEURONS - 1, NEURONS + 1};
   for (int i = 0; i < 4; i++) {
-    char number[8];
-    snprintf(number, sizeof number, "%zu", counts[i]);
+    char number[64];
+    snprintf(number, sizeof number, " has %zu gammas; the network has 3 layers of weights, 12 neurons", counts[i]);
     ok(falign_norm_create_columns(gamma, counts[i], &norm));
     fails(FALIGN_SHAPE, number, falign_norm_apply(norm, network, NULL));
     falign_norm_destroy(norm);
@@ -284,7 +284,7 @@ START_TEST(wrong_gammas) {
     falign_norm_destroy(norm);
   }
   ok(falign_norm_create_matrices(gamma, NEURONS, &norm)); /* neurons are for columns only */
-  fails(FALIGN_SHAPE, "12", falign_norm_apply(norm, network, NULL));
+  fails(FALIGN_SHAPE, "matrices normalization has 12 gammas", falign_norm_apply(norm, network, NULL));
   falign_norm_destroy(norm);
   ck_assert(same_parameters(network, before));
   norm = NULL;
@@ -294,8 +294,8 @@ START_TEST(wrong_gammas) {
     fails(FALIGN_INVALID, "gamma[1]", falign_norm_create_columns(gamma, D, &norm));
     fails(FALIGN_INVALID, "gamma[1]", falign_norm_create_matrices(gamma, D, &norm));
   }
-  fails(FALIGN_INVALID, "gamma", falign_norm_create_columns(gamma, 0, &norm));
-  fails(FALIGN_INVALID, "gamma", falign_norm_create_matrices(gamma, 0, &norm));
+  fails(FALIGN_INVALID, "no gamma was given", falign_norm_create_columns(gamma, 0, &norm));
+  fails(FALIGN_INVALID, "no gamma was given", falign_norm_create_matrices(gamma, 0, &norm));
   fails(FALIGN_INVALID, "gamma is NULL", falign_norm_create_columns(NULL, 1, &norm));
   fails(FALIGN_INVALID, "out is NULL", falign_norm_create_columns(gamma, 1, NULL));
   fails(FALIGN_INVALID, "out is NULL", falign_norm_create_none(NULL));
@@ -326,7 +326,7 @@ START_TEST(zero_columns) {
   ck_assert_mem_eq(w, old, 20 * sizeof *w);
   ok(falign_norm_apply(matrices_norm, network, NULL)); /* the matrix as a whole has a direction */
   ok(falign_network_set_weights_f64(network, 1, zeros, 5, 4, 4));
-  fails(FALIGN_INVALID, "W[1]", falign_norm_apply(matrices_norm, network, NULL));
+  fails(FALIGN_INVALID, "W[1] is zero", falign_norm_apply(matrices_norm, network, NULL));
   ck_assert(same_biases(network, before));
   falign_norm_destroy(columns_norm);
   falign_norm_destroy(matrices_norm);
@@ -347,7 +347,8 @@ START_TEST(columns_that_are_not_finite) {
       ok(falign_norm_create_matrices(&gamma, 1, &norm));
     }
     falign_network_weights_f64(network, 2)[3 * 3 + 1] = bad[i / 2];
-    fails(FALIGN_DIVERGED, i & 1 ? "column 1 of W[2]" : "W[2]", falign_norm_apply(norm, network, NULL));
+    fails(FALIGN_DIVERGED, i & 1 ? "column 1 of W[2] has norm" : "W[2] has norm",
+          falign_norm_apply(norm, network, NULL));
     falign_norm_destroy(norm);
     falign_network_destroy(network);
   }
@@ -468,10 +469,10 @@ START_TEST(incomplete_tables_are_refused) {
   fails(FALIGN_INVALID, "apply", falign_norm_create_custom(&table, &own, &norm));
   table = clipping;
   table.name = NULL;
-  fails(FALIGN_INVALID, "name", falign_norm_create_custom(&table, &own, &norm));
+  fails(FALIGN_INVALID, "the normalization table has no name", falign_norm_create_custom(&table, &own, &norm));
   table = clipping;
   table.size = sizeof(size_t);
-  fails(FALIGN_INVALID, "size", falign_norm_create_custom(&table, &own, &norm));
+  fails(FALIGN_INVALID, "the normalization table's size is ", falign_norm_create_custom(&table, &own, &norm));
   fails(FALIGN_INVALID, "table is NULL", falign_norm_create_custom(NULL, &own, &norm));
   ck_assert_ptr_null(norm);
   ck_assert_int_eq(own.destroyed, 0);

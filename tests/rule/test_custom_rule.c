@@ -509,10 +509,10 @@ START_TEST(incomplete_tables_are_refused) {
   fails(FALIGN_INVALID, "signal_f64", falign_rule_create_custom(&table, &own, wide, &rule));
   table = kp_table;
   table.name = NULL;
-  fails(FALIGN_INVALID, "name", falign_rule_create_custom(&table, &own, wide, &rule));
+  fails(FALIGN_INVALID, "the rule table has no name", falign_rule_create_custom(&table, &own, wide, &rule));
   table = kp_table;
   table.size = sizeof table - 1;
-  fails(FALIGN_INVALID, "size", falign_rule_create_custom(&table, &own, wide, &rule));
+  fails(FALIGN_INVALID, "the rule table's size is ", falign_rule_create_custom(&table, &own, wide, &rule));
   table = kp_table;
   table.feedback = 3;
   fails(FALIGN_INVALID, "feedback", falign_rule_create_custom(&table, &own, wide, &rule));

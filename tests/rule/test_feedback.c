@@ -27,13 +27,13 @@ START_TEST(names_and_kinds) {
     ck_assert_int_eq(falign_rule_feedback(named), i);
     falign_rule_destroy(rule);
     falign_rule_destroy(named);
-    fails(FALIGN_INVALID, "NULL", create[i](NULL, &rule));
-    fails(FALIGN_INVALID, "NULL", create[i](network, NULL));
+    fails(FALIGN_INVALID, "network is NULL", create[i](NULL, &rule));
+    fails(FALIGN_INVALID, "out is NULL", create[i](network, NULL));
   }
   falign_rule *rule = NULL;
-  fails(FALIGN_UNSUPPORTED, "kp", falign_rule_create_named("kp", network, &rule));
-  ck_assert_ptr_nonnull(strstr(falign_last_error(), "dfa"));
-  fails(FALIGN_UNSUPPORTED, "", falign_rule_create_named("", network, &rule));
+  fails(FALIGN_UNSUPPORTED, "there is no rule \"kp\"", falign_rule_create_named("kp", network, &rule));
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "the library has bp, fa and dfa"));
+  fails(FALIGN_UNSUPPORTED, "there is no rule \"\"", falign_rule_create_named("", network, &rule));
   fails(FALIGN_INVALID, "name is NULL", falign_rule_create_named(NULL, network, &rule));
   ck_assert_ptr_null(rule);
   falign_rule_destroy(NULL);
@@ -75,8 +75,8 @@ START_TEST(shapes_of_feedback) {
   fails(FALIGN_INVALID, "B[0]", falign_rule_set_feedback_f64(fa, 0, b, 5, 3, 3));
   fails(FALIGN_INVALID, "1 to 2", falign_rule_get_feedback_f64(fa, 3, b, 2, 2, 2));
   fails(FALIGN_INVALID, "F[3]", falign_rule_get_feedback_f32(dfa, 3, b_f32, 2, 2, 2));
-  fails(FALIGN_UNSUPPORTED, "bp", falign_rule_set_feedback_f64(bp, 1, b, 4, 5, 5));
-  fails(FALIGN_UNSUPPORTED, "bp", falign_rule_get_feedback_f32(bp, 1, b_f32, 4, 5, 5));
+  fails(FALIGN_UNSUPPORTED, "rule bp has no feedback matrices", falign_rule_set_feedback_f64(bp, 1, b, 4, 5, 5));
+  fails(FALIGN_UNSUPPORTED, "rule bp has no feedback matrices", falign_rule_get_feedback_f32(bp, 1, b_f32, 4, 5, 5));
   fails(FALIGN_INVALID, "rule is NULL", falign_rule_set_feedback_f64(NULL, 1, b, 4, 5, 5));
   ok(falign_rule_draw(bp, 1, 1, 0)); /* does nothing */
   ok(falign_rule_normalize_columns(bp, 1));
@@ -132,12 +132,12 @@ START_TEST(feedback_in_place) {
   ck_assert(b[3] == 42);
   falign_set_last_error(NULL);
   ck_assert_ptr_null(falign_rule_feedback_f32(fa, 2));
-  ck_assert_ptr_nonnull(strstr(falign_last_error(), "f64"));
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "in f64"));
   ck_assert_ptr_null(falign_rule_feedback_f64(fa, 0));
   ck_assert_ptr_nonnull(strstr(falign_last_error(), "B[0]"));
   ck_assert_ptr_null(falign_rule_feedback_f64(fa, 3));
   ck_assert_ptr_null(falign_rule_feedback_f64(bp, 1));
-  ck_assert_ptr_nonnull(strstr(falign_last_error(), "bp"));
+  ck_assert_ptr_nonnull(strstr(falign_last_error(), "rule bp has no feedback matrices"));
   falign_rule_destroy(fa);
   falign_rule_destroy(bp);
   falign_network_destroy(network);
@@ -162,8 +162,8 @@ START_TEST(draws_are_the_named_streams) {
         get_feedback(network, rule, l, got);
         ck_assert_mem_eq(got, want, count * sizeof *got);
       }
-      fails(FALIGN_INVALID, "sd", falign_rule_draw(rule, -1, 1, 0));
-      fails(FALIGN_INVALID, "sd", falign_rule_draw(rule, (double)NAN, 1, 0));
+      fails(FALIGN_INVALID, "sd is a standard deviation from 0 to", falign_rule_draw(rule, -1, 1, 0));
+      fails(FALIGN_INVALID, "sd is a standard deviation from 0 to", falign_rule_draw(rule, (double)NAN, 1, 0));
       falign_rule_destroy(rule);
       falign_network_destroy(network);
     }
@@ -257,13 +257,13 @@ START_TEST(rule_and_network_must_fit) {
   falign_trainer_destroy(trainer);
   falign_network_destroy(same);
   falign_network *wrong = new_network(FALIGN_F64, D, other, true, FALIGN_TANH);
-  fails(FALIGN_SHAPE, "4", falign_trainer_create(wrong, rule, 1, &trainer));
+  fails(FALIGN_SHAPE, "for width 4 in layer 2, the network has 3", falign_trainer_create(wrong, rule, 1, &trainer));
   falign_network_destroy(wrong);
   wrong = new_network(FALIGN_F64, D - 1, widths, true, FALIGN_TANH);
-  fails(FALIGN_SHAPE, "layers", falign_trainer_create(wrong, rule, 1, &trainer));
+  fails(FALIGN_SHAPE, "for 3 layers of weights, the network has 2", falign_trainer_create(wrong, rule, 1, &trainer));
   falign_network_destroy(wrong);
   wrong = new_network(FALIGN_F32, D, widths, true, FALIGN_TANH);
-  fails(FALIGN_SHAPE, "precision", falign_trainer_create(wrong, rule, 1, &trainer));
+  fails(FALIGN_SHAPE, "for the other precision", falign_trainer_create(wrong, rule, 1, &trainer));
   falign_network_destroy(wrong);
   falign_rule_destroy(rule);
 }

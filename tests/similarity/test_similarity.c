@@ -305,8 +305,10 @@ START_TEST(classifications_that_are_refused) {
   fails(FALIGN_SHAPE, "0 points, got 0", falign_similarity_classify(empty, FALIGN_SIDE_PRESENT, fine, 0, 0.4));
   fails(FALIGN_INVALID, "point 3", falign_similarity_classify(similarity, FALIGN_SIDE_PRESENT, errors, FEW, 0.4));
   const double shares[] = {-0.1, 1.1, (double)NAN};
+  const char *const words[] = {"share is -0.1, outside 0..1", "share is 1.1, outside 0..1",
+                               "share is nan, outside 0..1"};
   for (int i = 0; i < 3; i++)
-    fails(FALIGN_INVALID, "share", falign_similarity_classify(similarity, FALIGN_SIDE_PRESENT, fine, FEW, shares[i]));
+    fails(FALIGN_INVALID, words[i], falign_similarity_classify(similarity, FALIGN_SIDE_PRESENT, fine, FEW, shares[i]));
   fails(FALIGN_INVALID, "side 2", falign_similarity_classify(similarity, 2, fine, FEW, 0.4));
   fails(FALIGN_INVALID, "errors is NULL", falign_similarity_classify(similarity, FALIGN_SIDE_PRESENT, NULL, FEW, 0.4));
   fails(FALIGN_INVALID, "similarity is NULL", falign_similarity_classify(NULL, FALIGN_SIDE_PRESENT, fine, FEW, 0.4));
@@ -340,7 +342,8 @@ START_TEST(sides_that_are_refused) {
   bad[2] = (double)INFINITY;
   fails(FALIGN_INVALID, "delta has inf in row 2",
         falign_similarity_set_side_f64(of, present, x, 1, bad, 1, labels, FEW));
-  fails(FALIGN_SHAPE, "f64", falign_similarity_set_side_f32(of, present, x32, 1, x32, 1, labels, FEW));
+  fails(FALIGN_SHAPE, "the similarity is in f64",
+        falign_similarity_set_side_f32(of, present, x32, 1, x32, 1, labels, FEW));
   fails(FALIGN_SHAPE, "l has 1 columns", falign_similarity_set_side_f64(of, present, x, 0, x, 1, labels, FEW));
   fails(FALIGN_SHAPE, "delta has 1 columns", falign_similarity_set_side_f64(of, present, x, 1, x, 0, labels, FEW));
   fails(FALIGN_INVALID, "l is NULL", falign_similarity_set_side_f64(of, present, NULL, 1, x, 1, labels, FEW));
@@ -353,7 +356,7 @@ START_TEST(sides_that_are_refused) {
   ok(falign_similarity_sums(of, FALIGN_PAIRS_WITHIN, NULL, &sum, NULL, NULL));
   ck_assert(sum == 31); /* as it was */
   ok(falign_similarity_create(FALIGN_F32, 3, 2, 1, &wide));
-  fails(FALIGN_SHAPE, "f32", falign_similarity_set_side_f64(wide, past, x, 1, x, 1, labels, 1));
+  fails(FALIGN_SHAPE, "the similarity is in f32", falign_similarity_set_side_f64(wide, past, x, 1, x, 1, labels, 1));
   falign_similarity_destroy(of);
   falign_similarity_destroy(wide);
 }
@@ -384,7 +387,8 @@ START_TEST(sums_that_are_refused) {
   uint64_t count = 7;
   double sum = 7;
   ok(falign_similarity_create(FALIGN_F64, 1, 1, 1, &of));
-  fails(FALIGN_INVALID, "past", falign_similarity_sums(of, FALIGN_PAIRS_WITHIN, &count, &sum, &sum, &sum));
+  fails(FALIGN_INVALID, "the past side is not set",
+        falign_similarity_sums(of, FALIGN_PAIRS_WITHIN, &count, &sum, &sum, &sum));
   ok(falign_similarity_set_side_f64(of, FALIGN_SIDE_PAST, x, 1, x, 1, &label, 1));
   fails(FALIGN_INVALID, "present", falign_similarity_sums(of, FALIGN_PAIRS_WITHIN, &count, &sum, &sum, &sum));
   ok(falign_similarity_set_side_f64(of, FALIGN_SIDE_PRESENT, x, 1, x, 1, &label, 1));
@@ -568,7 +572,7 @@ START_TEST(histograms_that_are_refused) {
   const double inf = (double)INFINITY, nan = (double)NAN;
   const double ranges[][2] = {{1, 1}, {2, 1}, {nan, 1}, {0, nan}, {-inf, 0}, {0, inf}, {-1e308, 1e308}, {0, 1e-310}};
   ok(falign_similarity_create(FALIGN_F64, 1, 1, 1, &empty));
-  fails(FALIGN_INVALID, "past", falign_similarity_histogram(empty, l, 0, 1, 1, 1, counts));
+  fails(FALIGN_INVALID, "the past side is not set", falign_similarity_histogram(empty, l, 0, 1, 1, 1, counts));
   fails(FALIGN_INVALID, "0 is no quantity", falign_similarity_histogram(of, 0, 0, 1, 1, 1, counts));
   fails(FALIGN_INVALID, "3 is no quantity", falign_similarity_histogram(of, 3, 0, 1, 1, 1, counts));
   fails(FALIGN_INVALID, "0 bins", falign_similarity_histogram(of, l, 0, 1, 0, 1, counts));

@@ -61,12 +61,13 @@ START_TEST(refuses_bad_tensors) {
   ok(falign_tensors_add(set, "x", FALIGN_DTYPE_F64, one, 8, &x));
   ok(falign_tensors_add(set, "empty", FALIGN_DTYPE_F64, empty, 2, NULL));
   fails(FALIGN_INVALID, "\"x\" is there already", falign_tensors_add(set, "x", FALIGN_DTYPE_F64, one, 1, &x));
-  fails(FALIGN_INVALID, "\"\"", falign_tensors_add(set, "", FALIGN_DTYPE_F64, one, 1, &x));
+  fails(FALIGN_INVALID, "a tensor cannot have the name \"\"",
+        falign_tensors_add(set, "", FALIGN_DTYPE_F64, one, 1, &x));
   fails(FALIGN_INVALID, "__metadata__", falign_tensors_add(set, "__metadata__", FALIGN_DTYPE_F64, one, 1, &x));
   fails(FALIGN_INVALID, "dtype 5", falign_tensors_add(set, "y", 5, one, 1, &x));
   fails(FALIGN_INVALID, "rank 9", falign_tensors_add(set, "y", FALIGN_DTYPE_F64, one, 9, &x));
-  fails(FALIGN_MEMORY, "\"y\"", falign_tensors_add(set, "y", FALIGN_DTYPE_F64, huge, 2, &x));
-  fails(FALIGN_MEMORY, "\"y\"", falign_tensors_add(set, "y", FALIGN_DTYPE_F64, wide, 1, &x));
+  fails(FALIGN_MEMORY, "no memory for tensor \"y\"", falign_tensors_add(set, "y", FALIGN_DTYPE_F64, huge, 2, &x));
+  fails(FALIGN_MEMORY, "no memory for tensor \"y\"", falign_tensors_add(set, "y", FALIGN_DTYPE_F64, wide, 1, &x));
   fails(FALIGN_INVALID, "dims is NULL", falign_tensors_add(set, "y", FALIGN_DTYPE_F64, NULL, 1, &x));
   fails(FALIGN_INVALID, "data is NULL", falign_tensors_add(set, "y", FALIGN_DTYPE_F64, one, 1, NULL));
   fails(FALIGN_INVALID, "name is NULL", falign_tensors_add(set, NULL, FALIGN_DTYPE_F64, one, 1, &x));
@@ -117,7 +118,7 @@ START_TEST(refuses_to_convert) {
   fails(FALIGN_INVALID, "at index 2", falign_tensors_read_f64(set, "nan", dims, 1, d));
   fails(FALIGN_INVALID, "at index 1, too large", falign_tensors_read_f32(set, "large", dims, 1, f));
   ok(falign_tensors_read_f64(set, "large", dims, 1, d));
-  fails(FALIGN_FORMAT, "\"int\"", falign_tensors_read_f64(set, "int", dims, 1, d));
+  fails(FALIGN_FORMAT, "\"int\" holds integers, not reals", falign_tensors_read_f64(set, "int", dims, 1, d));
   fails(FALIGN_INVALID, "no tensor \"no\"", falign_tensors_read_f64(set, "no", dims, 1, d));
   fails(FALIGN_SHAPE, "\"large\" is [3], not [1, 3]", falign_tensors_read_f64(set, "large", other, 2, d));
   fails(FALIGN_SHAPE, "\"large\" is [3], not []", falign_tensors_read_f64(set, "large", NULL, 0, d));

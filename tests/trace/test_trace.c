@@ -67,13 +67,25 @@ START_TEST(views_that_do_not_exist) {
   const struct {
     falign_quantity quantity;
     uint32_t l;
-  } wrong[] = {{FALIGN_L, 4},  {FALIGN_Z, 0},         {FALIGN_Z, 4},       {FALIGN_DELTA, 0},    {FALIGN_TARGET, 2},
-               {FALIGN_DW, 3}, {FALIGN_DB, 0},        {FALIGN_DB, 4},      {FALIGN_DELTA_BP, 0}, {FALIGN_DW_BP, 3},
-               {0, 1},         {FALIGN_DB_BP + 1, 1}, {FALIGN_L, 1u << 31}};
+    const char *text;
+  } wrong[] = {{FALIGN_L, 4, "no L[4]: l goes from 0 to 3"},
+               {FALIGN_Z, 0, "no Z[0]: l goes from 1 to 3"},
+               {FALIGN_Z, 4, "no Z[4]: l goes from 1 to 3"},
+               {FALIGN_DELTA, 0, "no delta[0]: l goes from 1 to 3"},
+               {FALIGN_TARGET, 2, "no Y*[2]: l goes from 3 to 3"},
+               {FALIGN_DW, 3, "no dW[3]: l goes from 0 to 2"},
+               {FALIGN_DB, 0, "no db[0]: l goes from 1 to 3"},
+               {FALIGN_DB, 4, "no db[4]: l goes from 1 to 3"},
+               {FALIGN_DELTA_BP, 0, "no delta_BP[0]: l goes from 1 to 3"},
+               {FALIGN_DW_BP, 3, "no dW_BP[3]: l goes from 0 to 2"},
+               {0, 1, "0 is no quantity of a trace"},
+               {FALIGN_DB_BP + 1, 1, "10 is no quantity of a trace"},
+               {FALIGN_L, 1u << 31, "no L[2147483648]: l goes from 0 to 3"}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-    fails(FALIGN_INVALID, "", falign_trace_view_f64(trace, wrong[i].quantity, wrong[i].l, &data, NULL, NULL, NULL));
-  fails(FALIGN_SHAPE, "f64", falign_trace_view_f32(trace, FALIGN_DW, 0, &data_f32, NULL, NULL, NULL));
-  fails(FALIGN_SHAPE, "f32",
+    fails(FALIGN_INVALID, wrong[i].text,
+          falign_trace_view_f64(trace, wrong[i].quantity, wrong[i].l, &data, NULL, NULL, NULL));
+  fails(FALIGN_SHAPE, "the trace is in f64", falign_trace_view_f32(trace, FALIGN_DW, 0, &data_f32, NULL, NULL, NULL));
+  fails(FALIGN_SHAPE, "the trace is in f32",
         falign_trace_view_f64(falign_trainer_trace(narrow.trainer), FALIGN_DW, 0, &data, NULL, NULL, NULL));
   ck_assert_int_eq(view(&unbiased, FALIGN_DB, 1), FALIGN_UNSUPPORTED);
   fails(FALIGN_INVALID, "trace is NULL", falign_trace_view_f64(NULL, FALIGN_DW, 0, &data, NULL, NULL, NULL));

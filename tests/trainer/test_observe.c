@@ -48,12 +48,13 @@ START_TEST(cancelled_and_continued) {
   falign_batches *batches = task_batches(TASK_POINTS, TASK_BATCH, FALIGN_ORDER_EPOCH);
   progress p = {.trainer = by.trainer, .stop_at = 5, .cancel_at = 12};
   falign_trainer_set_progress(by.trainer, watch, &p);
-  fails(FALIGN_CANCELLED, "5", falign_trainer_run(by.trainer, batches, 20));
+  fails(FALIGN_CANCELLED, "cancelled by the progress callback at iteration 5",
+        falign_trainer_run(by.trainer, batches, 20));
   ck_assert_uint_eq(falign_trainer_iteration(by.trainer), 5);
-  fails(FALIGN_CANCELLED, "12", falign_trainer_run(by.trainer, batches, 20));
+  fails(FALIGN_CANCELLED, "cancelled at iteration 12", falign_trainer_run(by.trainer, batches, 20));
   ck_assert_uint_eq(falign_trainer_iteration(by.trainer), 12);
   falign_trainer_cancel(by.trainer); /* before a run: the next one takes it */
-  fails(FALIGN_CANCELLED, "12", falign_trainer_run(by.trainer, batches, 20));
+  fails(FALIGN_CANCELLED, "cancelled at iteration 12", falign_trainer_run(by.trainer, batches, 20));
   ck_assert_uint_eq(falign_trainer_iteration(by.trainer), 12);
   ok(falign_trainer_run(by.trainer, batches, 20)); /* once */
   ck_assert_uint_eq(p.calls, 20);
@@ -88,13 +89,13 @@ START_TEST(cancelled_from_another_thread) {
   falign_batches *batches = task_batches(TASK_POINTS, TASK_BATCH, FALIGN_ORDER_NONE);
   progress p = {.trainer = by.trainer};
   falign_trainer_set_progress(by.trainer, start_cancelling, &p);
-  fails(FALIGN_CANCELLED, "3", falign_trainer_run(by.trainer, batches, UINT64_MAX));
+  fails(FALIGN_CANCELLED, "cancelled at iteration 3", falign_trainer_run(by.trainer, batches, UINT64_MAX));
   ck_assert_uint_eq(falign_trainer_iteration(by.trainer), 3);
   /* and while it runs, without any agreement on when */
   falign_trainer_set_progress(by.trainer, NULL, NULL);
   pthread_t thread;
   ck_assert_int_eq(pthread_create(&thread, NULL, cancel_from_here, by.trainer), 0);
-  fails(FALIGN_CANCELLED, "cancelled", falign_trainer_run(by.trainer, batches, UINT64_MAX));
+  fails(FALIGN_CANCELLED, "cancelled at iteration ", falign_trainer_run(by.trainer, batches, UINT64_MAX));
   ck_assert_int_eq(pthread_join(thread, NULL), 0);
   falign_batches_destroy(batches);
   free_learner(&by);
@@ -157,7 +158,7 @@ START_TEST(measure_leaves_out_those_that_need_a_step) {
   ck_assert_uint_eq(seen_by.calls, 0);
   fails(FALIGN_INVALID, "every is 0", falign_trainer_observe(by.trainer, metric, 0, receive, &seen_by));
   fails(FALIGN_INVALID, "metric is NULL", falign_trainer_observe(by.trainer, NULL, 1, receive, &seen_by));
-  fails(FALIGN_INVALID, "sink", falign_trainer_observe(by.trainer, metric, 1, NULL, &seen_by));
+  fails(FALIGN_INVALID, "the sink of look is NULL", falign_trainer_observe(by.trainer, metric, 1, NULL, &seen_by));
   fails(FALIGN_INVALID, "iterations is NULL",
         falign_trainer_observe_at(by.trainer, metric, NULL, 1, receive, &seen_by));
   fails(FALIGN_INVALID, "trainer is NULL", falign_trainer_observe(NULL, metric, 1, receive, &seen_by));

@@ -80,8 +80,8 @@ START_TEST(threads_changed_in_between) {
     ok(step(&changing, task.x, 700, task.y));
   }
   ck_assert(same_parameters(one.network, changing.network));
-  fails(FALIGN_INVALID, "0", falign_trainer_set_threads(one.trainer, 0));
-  fails(FALIGN_INVALID, "1025", falign_trainer_set_threads(one.trainer, 1025));
+  fails(FALIGN_INVALID, "threads go from 1 to 1024, got 0", falign_trainer_set_threads(one.trainer, 0));
+  fails(FALIGN_INVALID, "threads go from 1 to 1024, got 1025", falign_trainer_set_threads(one.trainer, 1025));
   fails(FALIGN_INVALID, "trainer is NULL", falign_trainer_set_threads(NULL, 1));
   ck_assert_uint_eq(falign_trainer_threads(one.trainer), 1);
   free_learner(&one);
@@ -255,8 +255,8 @@ START_TEST(eta_and_creation) {
   falign_trainer *none = NULL;
   const double bad[] = {-1e-300, (double)NAN, (double)INFINITY};
   for (int i = 0; i < 3; i++) {
-    fails(FALIGN_INVALID, "eta", falign_trainer_create(by.network, by.rule, bad[i], &none));
-    fails(FALIGN_INVALID, "eta", falign_trainer_set_eta(by.trainer, bad[i]));
+    fails(FALIGN_INVALID, "eta goes from 0 to", falign_trainer_create(by.network, by.rule, bad[i], &none));
+    fails(FALIGN_INVALID, "eta goes from 0 to", falign_trainer_set_eta(by.trainer, bad[i]));
   }
   fails(FALIGN_INVALID, "network is NULL", falign_trainer_create(NULL, by.rule, 1, &none));
   fails(FALIGN_INVALID, "rule is NULL", falign_trainer_create(by.network, NULL, 1, &none));
