@@ -3,6 +3,10 @@
 
 usage: test_bands.py OPEN_LOOP MNIST [--full]
 
+The paper plots these curves and prints no numbers. Those of the tables come from the procedure of the authors' public
+notebooks, run again elsewhere; each table says in how many runs. Where a limit is of another kind, the comment beside
+it says what the paper claims, and what was measured here by which command.
+
 A mean over n runs here and one over m runs there differ by a standard error of sd sqrt(1/n + 1/m); each check allows
 four of these, so that a wrong alarm is rarer than 1 in 10,000, and half a unit of the last printed digit. --full takes
 as many runs and epochs as the reference. MNIST is found through FALIGN_MNIST_DIR; without it those checks are skipped."""
@@ -16,7 +20,8 @@ import sys
 
 passed, failed, skipped = 0, 0, 0
 
-# Fig. 1B: mean and s.d. of the angle of W[1] with B[1]^T in degrees, 30 runs.
+# Fig. 1B with the text's eta of 0.002: mean and s.d. of the angle of W[1] with B[1]^T in degrees after so many updates,
+# 30 runs; the notebooks' eta is 0.0004.
 OPEN_LOOP = {
     "constant": {11: (80.8, 1.5), 51: (59.3, 1.5), 101: (56.0, 1.7), 201: (54.6, 1.8), 501: (53.9, 1.9),
                  1500: (53.5, 2.0)},
@@ -24,17 +29,20 @@ OPEN_LOOP = {
                         501: (4.1, 0.1), 1500: (2.1, 0.1)},
     "independent": {0: (90.0, 1.2), 101: (90.1, 1.2), 201: (90.3, 1.2), 501: (90.1, 1.6), 1500: (90.3, 1.7)},
 }
-# FA without normalization, 10 runs: test accuracy in percent by epoch, angle of W[l] with B[l]^T by iteration and l.
+# FA without normalization (Figs. 7A, E), 10 runs in MNIST's file order: test accuracy in percent by epoch, angle of
+# W[l] with B[l]^T by iteration and l. The authors' own ten runs had 91.8 % after 90 epochs, from 91.2 to 92.3.
 FA_ACCURACY = {1: (22.0, 6), 2: (42.8, 6), 5: (72.0, 2.5), 10: (82.3, 1.2), 20: (86.8, 0.7), 50: (90.3, 0.4),
                90: (91.9, 0.3), 100: (92.1, 0.3)}
 FA_ANGLES = {60: [(89.7, 0.7), (88.9, 1.3), (89.8, 1.1), (88.0, 1.2)],
              300: [(86.0, 0.8), (84.4, 1.3), (83.4, 0.8), (78.2, 1.2)],
              3000: [(81.3, 0.9), (79.4, 1.0), (77.2, 0.6), (72.8, 0.9)],
              6000: [(79.8, 1.0), (77.9, 1.0), (75.6, 0.6), (72.0, 0.8)]}  # measured one update earlier
-# BP without normalization, eta 0.0004, 5 runs: test accuracy by epoch.
+# BP without normalization, with the notebooks' eta of 0.0004, 5 runs: test accuracy by epoch. The authors' own run had
+# 94.3 after 10 epochs and 96.8 in the end.
 BP_ACCURACY = {10: (94.7, 0.35), 50: (96.8, 0.15), 100: (96.8, 0.15)}
-# Angle of T^o with B^T at k = 66 in one order of the data, 5 runs, for l = 1..4: order 1, the mean of 1..64 without 60,
-# and order 60. Five runs tell a standard deviation badly: it is taken to be the layers' mean, 1.5, at least.
+# Fig. 2: angle of T^o with B^T at k = 66 in one order of the data, 5 runs, for l = 1..4: order 1, the mean of 1..64
+# without 60, and order 60. Five runs tell a standard deviation badly: it is taken to be the layers' mean, 1.5, at
+# least.
 TERMS = {"order 1": [(78.4, 1.8), (81.6, 2.1), (83.3, 1.5), (83.0, 2.0)],
          "orders 1 to 64": [(80.9, 0.9), (82.4, 0.8), (83.9, 0.7), (83.5, 1.6)],
          "order 60": [(82.6, 0.7), (83.9, 1.9), (84.7, 1.4), (84.0, 1.7)]}
@@ -97,8 +105,10 @@ def feedback_alignment(program, runs, epochs):
 
 
 def normalization_helps(program, plain, runs, epochs):
-    """Fig. 7A, E: better in the angles, by two degrees over all layers, and in the error, by a percent. In the last
-    layer, whose update is BP's own, the gain is within half a degree after 100 epochs."""
+    """Fig. 7A, E: better in the angles and in the error; by how much, the paper only plots. The amounts asked for are
+    below those measured here: by this test, 3 runs of 10 epochs, 4.4, 1.9, 1.2 and 1.4 degrees in W[1] to W[4], their
+    mean 2.2, and 7.7 % of error; after 100 epochs (weight_norm.9, .10 and .12 in docs/claims.md, 3 runs) 9.7, 6.5, 2.0
+    and 0.5 degrees, their mean 4.7, and 2.9 % of error. W[4], whose update is BP's own, counts in the mean alone."""
     rows = run([program, "--rule", "fa", "--norm", "columns", "--normalize-feedback", "yes", "--runs", str(runs),
                 "--epochs", str(epochs)])
     with_norm, without = ([statistics.mean(angle(x, 60 * epochs, l)) for l in range(1, 5)] for x in (rows, plain))
@@ -130,12 +140,20 @@ def alignment_terms(program, runs):
             mean, sd = TERMS[name][l - 1]
             compare(f"terms at iteration 66, layer {l}, {name}", values, (mean, max(sd, 1.5)), 5)
         ratio = statistics.mean(r / w for r, w in zip(rows[None, "norm_remainder", 66, l], rows[None, "norm_dw", 66, l]))
+        # Section 2.3.3: R is small, and slightly opposes the alignment; the zero-degree term shows little of it.
+        # Measured here by `mnist --shuffle once --runs 10 --iterations 67 --terms-at 66`: R is 0.024 of dW at most in
+        # any run (the ratio has a heavy tail over initial draws, for which 0.3 leaves room), at 90.9 to 94.1 degrees,
+        # s.d. 1.8 at most; the zero-degree term is at 89.1 to 90.6, s.d. 1.6 at most. Four standard errors of three
+        # runs are 4.
         check(f"remainder at iteration 66, layer {l}", ratio < 0.3, f"{ratio:.3f} of dW")
         zero, rest = (statistics.mean(rows[None, "angle_" + name, 66, l]) for name in ("zero", "remainder"))
         check(f"zero-degree term at iteration 66, layer {l}", 85 < zero < 95, f"{zero:.1f} degrees")
         check(f"remainder at iteration 66, layer {l}", rest > 88, f"{rest:.1f} degrees")
-    # Over eight runs, order 60 was 9 to 12 degrees below the six orders beside it, s.d. 1.6 at most, and with shuffling
-    # 0.5 to 1.1 degrees above them, s.d. 3.5: four standard errors are allowed.
+    # Section 2.3.2: late, the orders that are multiples of 60 alone stay aligned, and with shuffling none does.
+    # Measured here by the call below, --runs 8: order 60 is 8.3 to 11.5 degrees below the six orders beside it, s.d.
+    # 2.3 at most, and 5 is nearly three standard errors of four runs away from that. With shuffling it is 1.8 to 2.4
+    # degrees below, s.d. 3.5 at most, and by --seed 101 --runs 24 0.0 to 0.5 degrees, s.d. 2.9 at most: none is
+    # expected, and four standard errors of 3.5 are allowed.
     late, late_runs = {}, 8 if runs > 5 else 4
     for shuffle in ("once", "epoch"):
         rows = run([program, "--shuffle", shuffle, "--runs", str(late_runs), "--iterations", "1261", "--terms-at", "1260", "--orders",
