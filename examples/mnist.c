@@ -72,16 +72,18 @@ static falign_status refuse_unknown(const char *path, const char *name) {
 
 /* Refuses what an import would pass over: unknown names, and mixed precisions. */
 static falign_status check_start(const falign_tensors *start, const char *path, uint32_t d) {
-  falign_dtype first = 0, dtype;
+  falign_dtype first = 0;
   for (size_t i = 0; i < falign_tensors_count(start); i++) {
     const char *name = falign_tensors_name_at(start, i);
     if (!is_known(name, d)) return refuse_unknown(path, name);
-    TRY(falign_tensors_view(start, name, &dtype, NULL, NULL, NULL));
-    if (dtype != FALIGN_DTYPE_F32 && dtype != FALIGN_DTYPE_F64) {
+    falign_tensor tensor;
+    TRY(falign_tensors_view(start, name, &tensor));
+    if (tensor.dtype != FALIGN_DTYPE_F32 && tensor.dtype != FALIGN_DTYPE_F64) {
       return fail(FALIGN_FORMAT, "%s: '%s' is neither F32 nor F64", path, name);
     }
-    if (i == 0) first = dtype;
-    if (dtype != first) return fail(FALIGN_FORMAT, "%s: '%s' has not the precision of the first tensor", path, name);
+    if (i == 0) first = tensor.dtype;
+    if (tensor.dtype != first)
+      return fail(FALIGN_FORMAT, "%s: '%s' has not the precision of the first tensor", path, name);
   }
   return FALIGN_OK;
 }
@@ -96,7 +98,7 @@ static falign_status read_start(experiment *e) {
 static falign_status prepare(experiment *e) {
   const settings *s = &e->set;
   TRY(check_outputs(s));
-  TRY(falign_backend_find(s->backend, &e->backend));
+  TRY(falign_backend_create(s->backend, &e->backend));
   TRY(config_create(&e->config));
   TRY(describe_numbers(e, e->config));
   TRY(falign_table_create(settings_precision(s), NULL, &e->table));
@@ -133,10 +135,10 @@ static falign_status print_layers(const experiment *e, const char *metric) {
 
 /* The last test error, loss and angles, on standard error. */
 static falign_status print_summary(const experiment *e) {
+  const char *name;
   TRY(print_layers(e, "test_error"));
   TRY(print_layers(e, "loss"));
-  for (size_t i = 0; i < falign_metric_count(); i++) {
-    const char *name = falign_metric_name_at(i);
+  for (size_t i = 0; (name = falign_metric_name_at(i)) != NULL; i++) {
     if (strncmp(name, "angle_", 6) == 0) TRY(print_layers(e, name));
   }
   return terms_print_summary(&e->set, e->table);
@@ -168,9 +170,9 @@ static falign_status fill_panels(const experiment *e, plot_panel panels[PANELS])
 /* Where none of those was measured: the first metrics that were, by layer. */
 static falign_status fill_with_others(const experiment *e, plot_panel panels[PANELS]) {
   size_t used = 0;
+  const char *name;
   char title[32];
-  for (size_t i = 0; i < falign_metric_count() && used < PANELS; i++) {
-    const char *name = falign_metric_name_at(i);
+  for (size_t i = 0; used < PANELS && (name = falign_metric_name_at(i)) != NULL; i++) {
     panels[used] = (plot_panel){.title = name, .x_label = "iteration", .y_label = name, .plain = true};
     for (int64_t l = -1; l <= e->set.layers; l++) {
       snprintf(title, sizeof title, "layer %" PRId64, l);
@@ -193,21 +195,18 @@ static falign_status plot(const experiment *e) {
 }
 
 static bool has_rows_of(const falign_table *table, const char *metric) {
-  const char *name;
+  falign_row row;
   for (size_t i = 0; i < falign_table_rows(table); i++) {
-    if (falign_table_row(table, i, NULL, NULL, NULL, NULL, NULL, NULL, &name, NULL) == FALIGN_OK &&
-        strcmp(name, metric) == 0) {
-      return true;
-    }
+    if (falign_table_row(table, i, &row) == FALIGN_OK && strcmp(row.value.name, metric) == 0) return true;
   }
   return false;
 }
 
-/* Tells of metrics that were asked for by name, but have no meaning for the rule. */
+/* Reports metrics that were asked for by name, but have no meaning for the rule. */
 static void print_missing(const experiment *e) {
+  const char *name;
   if (e->set.total == 0 || strcmp(e->set.metrics, DEFAULT_METRICS) == 0) return;
-  for (size_t i = 0; i < falign_metric_count(); i++) {
-    const char *name = falign_metric_name_at(i);
+  for (size_t i = 0; (name = falign_metric_name_at(i)) != NULL; i++) {
     if (settings_names(&e->set, name) && !has_rows_of(e->table, name)) {
       fprintf(stderr, "  %s has no values under rule %s\n", name, e->set.rule);
     }

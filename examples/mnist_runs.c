@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kit/matrix.h"
 #include "kit/options.h"
 #include "kit/process.h"
 #include "mnist_terms.h"
@@ -37,6 +38,7 @@ typedef struct run {
   falign_rule *rule;
   falign_norm *norm; /* NULL for none */
   falign_trainer *trainer;
+  double norm_dw[MAX_HIDDEN + 1]; /* ||dW[l]||_F where alignment terms are measured */
 } run;
 
 /* ---- Checkpoints ---- */
@@ -112,15 +114,15 @@ static falign_status make_code(const experiment *e, const falign_tensors *file, 
     return falign_code_create_n_hot(CATEGORIES, OUTPUTS, (size_t)s->hot, s->seed, r->number, &r->code);
   }
   TRY(falign_code_import(file, &r->code));
-  uint32_t categories = falign_code_categories(r->code);
-  size_t width = falign_code_width(r->code);
-  if (categories == CATEGORIES && width == OUTPUTS) return FALIGN_OK;
-  return fail(FALIGN_SHAPE, "code is %d x %d, got %" PRIu32 " x %zu", CATEGORIES, OUTPUTS, categories, width);
+  falign_view code;
+  TRY(falign_code_view(r->code, &code));
+  if (code.rows == CATEGORIES && code.cols == OUTPUTS) return FALIGN_OK;
+  return fail(FALIGN_SHAPE, "code is %d x %d, got %zu x %zu", CATEGORIES, OUTPUTS, code.rows, code.cols);
 }
 
 static falign_status make_batches(const experiment *e, run *r) {
   const settings *s = &e->set;
-  size_t test_points = falign_dataset_points(e->test), size = (size_t)s->batch;
+  size_t test_points = falign_dataset_get_shape(e->test)->points, size = (size_t)s->batch;
   TRY(falign_batches_create(e->train, r->code, size, &r->train));
   TRY(falign_batches_set_smoothing(r->train, s->label_smoothing));
   TRY(falign_batches_set_order(r->train, settings_order(s), s->seed, r->number));
@@ -131,29 +133,39 @@ static falign_status make_batches(const experiment *e, run *r) {
 static falign_status make_network(const experiment *e, run *r) {
   const settings *s = &e->set;
   TRY(falign_network_create(settings_precision(s), s->layers, s->widths, 1, &r->network));
-  for (uint32_t l = 1; l <= s->layers; l++) {
-    TRY(falign_network_set_activation(r->network, l, falign_activation_find(s->activation)));
-  }
-  TRY(falign_rule_create_named(s->rule, r->network, &r->rule));
-  return settings_normalize_weights(s) ? falign_norm_create_columns(&s->gamma, 1, &r->norm) : FALIGN_OK;
+  TRY(network_activate(r->network, s->activation));
+  TRY(falign_rule_create(s->rule, r->network, &r->rule));
+  return settings_normalize_weights(s) ? falign_norm_create("columns", &s->gamma, 1, &r->norm) : FALIGN_OK;
 }
 
 /* Adds a row; called for each measured value. */
-static falign_status record(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                            double value) {
+static falign_status record(void *user, const falign_value *value) {
   run *r = user;
-  double epoch = (double)iteration / (double)r->group->experiment->set.per_epoch;
-  if (strcmp(metric, "test_error") == 0) r->test_error = value;
-  return falign_table_add(r->table, (int64_t)iteration, epoch, layer, order, metric, value);
+  double epoch = (double)value->iteration / (double)r->group->experiment->set.per_epoch;
+  if (strcmp(value->name, "test_error") == 0) r->test_error = value->value;
+  return falign_table_add(r->table, value, epoch);
 }
 
-/* The same for alignment terms, but for the norm that --metrics has measured in this iteration. */
-static falign_status record_term(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                                 double value) {
-  const run *r = user;
+/* Keeps the norm of dW[l] until the alignment terms of its layer are recorded. */
+static falign_status keep_norm(void *user, const falign_value *value) {
+  run *r = user;
+  r->norm_dw[value->layer] = value->value;
+  return FALIGN_OK;
+}
+
+/* Adds the norm of dW[l] after the other rows of layer l, unless --metrics has it measured in this iteration. */
+static falign_status record_norm(run *r, int64_t iteration, int64_t layer) {
   const settings *s = &r->group->experiment->set;
-  bool again = strcmp(metric, "norm_dw") == 0 && settings_measure(s, metric) && iteration % s->log_every == 0;
-  return again ? FALIGN_OK : record(user, iteration, metric, layer, order, value);
+  const falign_value norm = {iteration, "norm_dw", layer, -1, r->norm_dw[layer]};
+  bool again = settings_measure(s, norm.name) && (uint64_t)iteration % s->log_every == 0;
+  return again ? FALIGN_OK : record(r, &norm);
+}
+
+/* Adds a row of the alignment terms, of which "angle_sum_t_linear" is the last of each layer. */
+static falign_status record_term(void *user, const falign_value *value) {
+  TRY(record(user, value));
+  bool is_last = strcmp(value->name, "angle_sum_t_linear") == 0;
+  return is_last ? record_norm(user, value->iteration, value->layer) : FALIGN_OK;
 }
 
 /* Has a metric measured, and gives up the reference to it. */
@@ -166,16 +178,17 @@ static falign_status observe(run *r, falign_metric *metric, uint64_t every) {
 static falign_status observe_all(const experiment *e, run *r) {
   const settings *s = &e->set;
   falign_metric *metric;
+  const char *name;
   if (settings_measure(s, "test_error")) {
     TRY(falign_metric_create_test_error(r->test, &metric));
     TRY(observe(r, metric, s->per_epoch));
   }
-  for (size_t i = 0; i < falign_metric_count(); i++) {
-    if (!settings_measure(s, falign_metric_name_at(i))) continue;
-    TRY(falign_metric_create(falign_metric_name_at(i), &metric));
+  for (size_t i = 0; (name = falign_metric_name_at(i)) != NULL; i++) {
+    if (!settings_measure(s, name)) continue;
+    TRY(falign_metric_create(name, &metric));
     TRY(observe(r, metric, s->log_every));
   }
-  return terms_observe(s, r->trainer, record_term, r);
+  return terms_observe(s, r->trainer, keep_norm, record_term, r);
 }
 
 static falign_status make_trainer(const experiment *e, run *r) {

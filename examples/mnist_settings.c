@@ -17,16 +17,17 @@ enum { DEFAULT_EPOCHS = 100 };
 #define NOT_GIVEN UINT64_MAX
 
 static void print_metrics(void) {
+  const char *name;
   puts(
       "\nMetrics, measured before each update k of which --log-every is a divisor; those of the weights\n"
       "alone also after the last update:");
   printf("  %-20s %s\n", "test_error", "share of the test set that is decoded wrongly, percent; at epoch starts");
-  for (size_t i = 0; i < falign_metric_count(); i++) {
-    printf("  %-20s %s\n", falign_metric_name_at(i), falign_metric_description_at(i));
+  for (size_t i = 0; (name = falign_metric_name_at(i)) != NULL; i++) {
+    printf("  %-20s %s\n", name, falign_metric_description_at(i));
   }
   terms_print_help();
   printf("\nBackends: auto");
-  for (size_t i = 0; i < falign_backend_count(); i++) printf(", %s", falign_backend_name_at(i));
+  for (size_t i = 0; (name = falign_backend_name_at(i)) != NULL; i++) printf(", %s", name);
   puts("\n\nExit code: 0; 1 after a failure; 2 after wrong usage.");
 }
 
@@ -132,9 +133,10 @@ bool settings_names(const settings *s, const char *metric) {
 }
 
 static bool is_metric(const char *name) {
+  const char *known;
   if (strcmp(name, "test_error") == 0) return true;
-  for (size_t i = 0; i < falign_metric_count(); i++) {
-    if (strcmp(name, falign_metric_name_at(i)) == 0) return true;
+  for (size_t i = 0; (known = falign_metric_name_at(i)) != NULL; i++) {
+    if (strcmp(name, known) == 0) return true;
   }
   return false;
 }
@@ -150,7 +152,7 @@ static falign_status check_metrics(const char *list) {
 
 static falign_status check_backend(const char *name) {
   falign_backend *backend = NULL;
-  falign_status status = falign_backend_find(name, &backend);
+  falign_status status = falign_backend_create(name, &backend);
   falign_backend_destroy(backend);
   return status == FALIGN_OK ? status : fail(status, "--backend '%s': %s", name, falign_last_error());
 }
@@ -188,12 +190,13 @@ int settings_parse(settings *s, int argc, char **argv) {
 }
 
 falign_status settings_plan(settings *s, const falign_dataset *train) {
-  uint64_t points = falign_dataset_points(train);
+  const falign_dataset_shape *shape = falign_dataset_get_shape(train);
+  uint64_t points = shape->points;
   if (s->batch > points) {
     return fail(FALIGN_INVALID, "--batch '%" PRIu64 "' is more than the %" PRIu64 " points of the training set",
                 s->batch, points);
   }
-  s->widths[0] = falign_dataset_width(train);
+  s->widths[0] = shape->width;
   s->per_epoch = (points + s->batch - 1) / s->batch;
   if (s->epochs == NOT_GIVEN) s->epochs = DEFAULT_EPOCHS;
   s->total = s->iterations == NOT_GIVEN ? s->epochs * s->per_epoch : s->iterations;

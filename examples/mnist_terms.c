@@ -135,14 +135,11 @@ static falign_status create_metric(const settings *s, falign_metric **out) {
   return status;
 }
 
-falign_status terms_observe(const settings *s, falign_trainer *trainer, falign_value_fn sink, void *user) {
-  falign_metric *metric;
+/* Has a metric measured at the iterations of --terms-at, and gives up the reference to it. */
+static falign_status observe(const settings *s, falign_trainer *trainer, falign_metric *metric, falign_value_fn sink,
+                             void *user) {
   uint64_t *at;
   size_t count;
-  if (s->terms_at == NULL) return FALIGN_OK;
-  TRY(check_rule(trainer));
-  TRY(keep_history(s, trainer));
-  TRY(create_metric(s, &metric));
   falign_status status = make_list("terms-at", s->terms_at, 0, &at, &count);
   if (status == FALIGN_OK) {
     status = falign_trainer_observe_at(trainer, metric, at, count, sink, user);
@@ -150,6 +147,18 @@ falign_status terms_observe(const settings *s, falign_trainer *trainer, falign_v
   }
   falign_metric_destroy(metric);
   return status;
+}
+
+falign_status terms_observe(const settings *s, falign_trainer *trainer, falign_value_fn norm_sink, falign_value_fn sink,
+                            void *user) {
+  falign_metric *metric;
+  if (s->terms_at == NULL) return FALIGN_OK;
+  TRY(check_rule(trainer));
+  TRY(keep_history(s, trainer));
+  TRY(falign_metric_create("norm_dw", &metric));
+  TRY(observe(s, trainer, metric, norm_sink, user));
+  TRY(create_metric(s, &metric));
+  return observe(s, trainer, metric, sink, user);
 }
 
 falign_status terms_print_summary(const settings *s, const falign_table *table) {

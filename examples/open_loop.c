@@ -33,9 +33,10 @@ typedef struct experiment {
   progress progress;
 } experiment;
 
-/* Signals that are imposed on a layer. */
+/* Signals that are imposed on a layer, in the network's precision. */
 typedef struct signals {
   falign_rng *rng;
+  falign_matrix values; /* of one of the arrays */
   float f32[SIGNAL];
   double f64[SIGNAL];
 } signals;
@@ -76,13 +77,22 @@ static void relu_derivative(void *user, const double *z, double *out, size_t cou
   for (size_t i = 0; i < count; i++) out[i] = z[i] >= 0 ? 1 : 0;
 }
 
+static falign_status set_activations(falign_network *network) {
+  static const falign_activation_table table = {
+      .size = sizeof table, .name = "authors-relu", .f = relu, .df = relu_derivative};
+  falign_activation *activation;
+  TRY(falign_activation_create_custom(&table, NULL, &activation));
+  falign_status status = falign_network_set_activation(network, 1, activation);
+  if (status == FALIGN_OK) status = falign_network_set_activation(network, 2, activation);
+  falign_activation_destroy(activation); /* the network keeps references of its own */
+  return status;
+}
+
 static falign_status make_network(const experiment *e, run *r) {
   const size_t widths[] = {INPUTS, HIDDEN, OUTPUTS};
   TRY(falign_network_create(e->precision, 2, widths, 0, &r->network));
-  for (uint32_t l = 1; l <= 2; l++) {
-    TRY(falign_network_set_custom_activation(r->network, l, relu, relu_derivative, NULL));
-  }
-  TRY(falign_rule_create_fa(r->network, &r->rule));
+  TRY(set_activations(r->network));
+  TRY(falign_rule_create("fa", r->network, &r->rule));
   TRY(falign_network_draw(r->network, 1, 0, e->set.seed, r->number));
   TRY(falign_rule_draw(r->rule, 1, e->set.seed, r->number));
   return falign_trainer_create(r->network, r->rule, e->set.eta, &r->trainer);
@@ -90,26 +100,25 @@ static falign_status make_network(const experiment *e, run *r) {
 
 /* ---- The signals ---- */
 
-static void draw(signals *s, falign_precision precision) {
-  if (precision == FALIGN_F32) falign_rng_normal_f32(s->rng, 1, s->f32, SIGNAL);
-  if (precision == FALIGN_F64) falign_rng_normal_f64(s->rng, 1, s->f64, SIGNAL);
+/* Opens the stream of a layer's signals. */
+static falign_status open_signals(const experiment *e, const run *r, uint32_t layer, size_t width, signals *s) {
+  bool single = e->precision == FALIGN_F32;
+  s->values = single ? falign_matrix_f32(s->f32, BATCH, width) : falign_matrix_f64(s->f64, BATCH, width);
+  return falign_rng_create(e->set.seed, FALIGN_RNG_SIGNAL, layer, r->number, &s->rng);
 }
 
-static falign_status impose(const experiment *e, run *r, const signals *x, const signals *delta) {
-  if (e->precision == FALIGN_F32) {
-    return falign_trainer_impose_f32(r->trainer, x->f32, BATCH, INPUTS, INPUTS, delta->f32, OUTPUTS, OUTPUTS);
-  }
-  return falign_trainer_impose_f64(r->trainer, x->f64, BATCH, INPUTS, INPUTS, delta->f64, OUTPUTS, OUTPUTS);
-}
+static falign_status draw(signals *s) { return falign_rng_normal(s->rng, 1, &s->values); }
 
 static falign_status train(experiment *e, const condition *c, run *r) {
   const settings *s = &e->set;
-  TRY(falign_rng_create(s->seed, FALIGN_RNG_SIGNAL, 0, r->number, &r->input.rng));
-  TRY(falign_rng_create(s->seed, FALIGN_RNG_SIGNAL, 1, r->number, &r->error.rng));
+  TRY(open_signals(e, r, 0, INPUTS, &r->input));
+  TRY(open_signals(e, r, 1, OUTPUTS, &r->error));
+  falign_view x = falign_view_of(r->input.values);
+  falign_view delta = c->correlated ? x : falign_view_of(r->error.values);
   for (uint64_t k = 0; k < s->iterations; k++) {
-    if (k == 0 || c->renewed) draw(&r->input, e->precision);
-    if ((k == 0 || c->renewed) && !c->correlated) draw(&r->error, e->precision);
-    TRY(impose(e, r, &r->input, c->correlated ? &r->input : &r->error));
+    if (k == 0 || c->renewed) TRY(draw(&r->input));
+    if ((k == 0 || c->renewed) && !c->correlated) TRY(draw(&r->error));
+    TRY(falign_trainer_impose(r->trainer, &x, &delta));
     progress_show(&e->progress, (r->number + (double)k / (double)s->iterations) / (double)s->runs,
                   "%s, run %" PRIu32 "/%" PRIu64, c->name, r->number + 1, s->runs);
   }
@@ -119,10 +128,9 @@ static falign_status train(experiment *e, const condition *c, run *r) {
 /* ---- The runs ---- */
 
 /* Adds a row; called for each measured value. */
-static falign_status record(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                            double value) {
-  experiment *e = user;
-  return falign_table_add(e->table, (int64_t)iteration, NAN, layer, order, metric, value);
+static falign_status record(void *user, const falign_value *value) {
+  const experiment *e = user;
+  return falign_table_add(e->table, value, NAN); /* without epochs */
 }
 
 static falign_status observe(experiment *e, run *r) {
@@ -180,7 +188,7 @@ static falign_status describe(const settings *s, configuration *config) {
   TRY(config_set_integer(config, "runs", (int64_t)s->runs));
   TRY(describe_seed(config, s->seed));
   TRY(config_set_text(config, "precision", s->precision));
-  TRY(falign_backend_find("auto", &backend)); /* a trainer's own choice; permanent, so there is nothing to destroy */
+  TRY(falign_backend_create("auto", &backend)); /* a trainer's own choice; permanent, so there is nothing to destroy */
   return describe_backend(config, backend);
 }
 

@@ -24,13 +24,13 @@ typedef struct {
   size_t count;
 } journal;
 
-static inline falign_status record(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                                   double value) {
+static inline falign_status record(void *user, const falign_value *value) {
   journal *log = user;
   ck_assert_uint_lt(log->count, sizeof log->entries / sizeof log->entries[0]);
   entry *e = &log->entries[log->count++];
-  *e = (entry){.iteration = iteration, .layer = layer, .order = order, .value = value};
-  snprintf(e->metric, sizeof e->metric, "%s", metric);
+  *e = (entry){
+      .iteration = (uint64_t)value->iteration, .layer = value->layer, .order = value->order, .value = value->value};
+  snprintf(e->metric, sizeof e->metric, "%s", value->name);
   return FALIGN_OK;
 }
 
@@ -65,24 +65,16 @@ typedef struct {
 
 static inline void copy_matrix(const falign_trace *trace, falign_quantity quantity, uint32_t l,
                                double out[BATCH][WIDEST]) {
-  const float *f32 = NULL;
-  const double *f64 = NULL;
-  size_t rows, cols, stride;
-  if (falign_trace_precision(trace) == FALIGN_F32) {
-    ok(falign_trace_view_f32(trace, quantity, l, &f32, &rows, &cols, &stride));
-  } else {
-    ok(falign_trace_view_f64(trace, quantity, l, &f64, &rows, &cols, &stride));
-  }
-  for (size_t i = 0; i < rows; i++) {
-    for (size_t j = 0; j < cols; j++) out[i][j] = f32 ? (double)f32[i * stride + j] : f64[i * stride + j];
-  }
+  falign_view view;
+  ok(falign_trace_view(trace, quantity, l, &view));
+  copy_elements(&view, out[0], WIDEST);
 }
 
-static inline falign_status copy_trace(void *user, const falign_trainer *trainer, const falign_trace *trace,
+static inline falign_status copy_trace(void *user, falign_trainer *trainer, const falign_trace *trace,
                                        falign_value_fn emit, void *emit_user) {
   (void)trainer, (void)emit, (void)emit_user;
-  activity *to = &((activity *)user)[falign_trace_iteration(trace)];
-  to->rows = falign_trace_rows(trace);
+  activity *to = &((activity *)user)[falign_trace_step(trace)->iteration];
+  to->rows = falign_trace_step(trace)->rows;
   for (uint32_t l = 0; l <= D; l++) {
     copy_matrix(trace, FALIGN_L, l, to->l[l]);
     if (l > 0) copy_matrix(trace, FALIGN_DELTA, l, to->delta[l]);
@@ -106,7 +98,8 @@ static inline falign_batches *new_batches(falign_order order) {
   falign_dataset *dataset = NULL;
   falign_code *code = NULL;
   falign_batches *batches = NULL;
-  ok(falign_dataset_create_synthetic(POINTS, n[0], CATEGORIES, 0.6, 0.1, FALIGN_TRAIN, 1, &dataset));
+  ok(falign_dataset_create_synthetic(&(falign_synthetic){POINTS, n[0], CATEGORIES, 0.6, 0.1}, FALIGN_TRAIN, 1,
+                                     &dataset));
   ok(falign_code_create_n_hot(CATEGORIES, n[D], 1, 1, 0, &code));
   ok(falign_batches_create(dataset, code, BATCH, &batches));
   ok(falign_batches_set_order(batches, order, 1, 0));
@@ -118,9 +111,9 @@ static inline falign_batches *new_batches(falign_order order) {
 static inline void open_run(run *r, falign_precision precision, falign_order order, double eta) {
   *r = (run){.batches = new_batches(order)};
   ok(falign_network_create(precision, D, n, 1, &r->network));
-  for (uint32_t l = 1; l <= D; l++) ok(falign_network_set_activation(r->network, l, FALIGN_TANH));
+  for (uint32_t l = 1; l <= D; l++) ok(activate(r->network, l, TANH));
   ok(falign_network_draw(r->network, 0.4, 0.4, 1, 0));
-  ok(falign_rule_create_fa(r->network, &r->rule));
+  ok(falign_rule_create("fa", r->network, &r->rule));
   ok(falign_rule_draw(r->rule, 0.4, 1, 0));
   ok(falign_trainer_create(r->network, r->rule, eta, &r->trainer));
   const falign_metric_table copying = {
@@ -136,6 +129,15 @@ static inline void close_run(run *r) {
   falign_rule_destroy(r->rule);
   falign_network_destroy(r->network);
   falign_batches_destroy(r->batches);
+}
+
+/* `to` goes on where `from` is. */
+static inline void take_over(const run *from, run *to) {
+  falign_tensors *tensors = NULL;
+  ok(falign_tensors_create(&tensors));
+  ok(falign_trainer_export(from->trainer, tensors));
+  ok(falign_trainer_import(to->trainer, tensors));
+  falign_tensors_destroy(tensors);
 }
 
 #endif

@@ -8,7 +8,7 @@
 
 enum { D = 4, ROWS = 9, STEPS = 3, MOST = 64 }; /* no matrix here has more than MOST numbers */
 static const size_t n[D + 1] = {6, 5, 7, 4, 3};
-static const falign_activation activations[D + 1] = {0, FALIGN_TANH_RELU, FALIGN_TANH, FALIGN_LOGISTIC, FALIGN_RELU};
+static const activation activations[D + 1] = {0, TANH_RELU, TANH, LOGISTIC, RELU};
 
 /* What a sink received. */
 typedef struct {
@@ -23,13 +23,13 @@ typedef struct {
   size_t count;
 } journal;
 
-static inline falign_status record(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                                   double value) {
+static inline falign_status record(void *user, const falign_value *value) {
   journal *log = user;
   ck_assert(log->count < sizeof log->entries / sizeof log->entries[0]);
   entry *e = &log->entries[log->count++];
-  *e = (entry){.iteration = iteration, .layer = layer, .order = order, .value = value};
-  snprintf(e->metric, sizeof e->metric, "%s", metric);
+  *e = (entry){
+      .iteration = (uint64_t)value->iteration, .layer = value->layer, .order = value->order, .value = value->value};
+  snprintf(e->metric, sizeof e->metric, "%s", value->name);
   return FALIGN_OK;
 }
 
@@ -66,15 +66,15 @@ typedef struct {
 static inline void open_lab(lab *b, falign_precision precision, const char *rule, uint32_t layers, int32_t biases) {
   *b = (lab){.precision = precision};
   ok(falign_network_create(precision, layers, n, biases, &b->network));
-  for (uint32_t l = 1; l <= layers; l++) ok(falign_network_set_activation(b->network, l, activations[l]));
+  for (uint32_t l = 1; l <= layers; l++) ok(activate(b->network, l, activations[l]));
   ok(falign_network_draw(b->network, 1.5, 0.5, 7, 0));
-  ok(falign_rule_create_named(rule, b->network, &b->rule));
+  ok(falign_rule_create(rule, b->network, &b->rule));
   ok(falign_rule_draw(b->rule, 0.5, 7, 0));
   ok(falign_trainer_create(b->network, b->rule, 0.01, &b->trainer));
   falign_rng *rng;
   ok(falign_rng_create(7, FALIGN_RNG_USER, 0, 0, &rng));
-  falign_rng_normal_f64(rng, 1, b->x, sizeof b->x / sizeof b->x[0]);
-  falign_rng_normal_f64(rng, 1, b->y, sizeof b->y / sizeof b->y[0]);
+  draw_normal(rng, 1, WRITE_F64(b->x, 1, sizeof b->x / sizeof b->x[0], sizeof b->x / sizeof b->x[0]));
+  draw_normal(rng, 1, WRITE_F64(b->y, 1, sizeof b->y / sizeof b->y[0], sizeof b->y / sizeof b->y[0]));
   for (size_t i = 0; i < sizeof b->x / sizeof b->x[0]; i++) b->x_f32[i] = (float)b->x[i];
   for (size_t i = 0; i < sizeof b->y / sizeof b->y[0]; i++) b->y_f32[i] = (float)b->y[i];
   falign_rng_destroy(rng);
@@ -89,8 +89,8 @@ static inline void close_lab(lab *b) {
 static inline falign_status step(lab *b) {
   size_t in = n[0], out = n[falign_network_layers(b->network)];
   if (b->precision == FALIGN_F32)
-    return falign_trainer_step_f32(b->trainer, b->x_f32, ROWS, in, in, b->y_f32, out, out);
-  return falign_trainer_step_f64(b->trainer, b->x, ROWS, in, in, b->y, out, out);
+    return falign_trainer_step(b->trainer, READ_F32(b->x_f32, ROWS, in, in), READ_F32(b->y_f32, ROWS, out, out));
+  return falign_trainer_step(b->trainer, READ_F64(b->x, ROWS, in, in), READ_F64(b->y, ROWS, out, out));
 }
 
 static inline void observe(lab *b, const char *name) {
@@ -109,7 +109,7 @@ typedef struct {
 
 static inline matrix weights(const lab *b, uint32_t l) {
   matrix w = {n[l], n[l + 1], {0}};
-  ok(falign_network_get_weights_f64(b->network, l, w.at, w.rows, w.cols, w.cols));
+  ok(falign_network_get(b->network, FALIGN_W, l, WRITE_F64(w.at, w.rows, w.cols, w.cols)));
   return w;
 }
 

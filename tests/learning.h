@@ -15,7 +15,7 @@ enum { MAX_LAYERS = 6, MAX_WIDTH = 12, MAX_ROWS = 160 };
 static inline void gaussian(double *out, size_t count, double sd, uint32_t number) {
   falign_rng *rng = NULL;
   ok(falign_rng_create(7, FALIGN_RNG_USER, 0, number, &rng));
-  falign_rng_normal_f64(rng, sd, out, count);
+  draw_normal(rng, sd, WRITE_F64(out, 1, count, count));
   falign_rng_destroy(rng);
 }
 
@@ -26,7 +26,7 @@ static inline void to_f32(const double *from, size_t count, float *to) {
 
 /* As a network of that precision holds them. */
 static inline void round_as(falign_precision precision, double *numbers, size_t count) {
-  for (size_t i = 0; i < count && precision == FALIGN_F32; i++) numbers[i] = (double)(float)numbers[i];
+  for (size_t i = 0; i < count && precision == FALIGN_F32; i++) numbers[i] = rounded_f32(numbers[i]);
 }
 
 static inline double epsilon(falign_precision precision) { return precision == FALIGN_F32 ? 0x1p-23 : 0x1p-52; }
@@ -46,17 +46,17 @@ typedef struct {
 } learner;
 
 static inline falign_network *new_network(falign_precision precision, uint32_t d, const size_t *n, bool biases,
-                                          falign_activation f) {
+                                          activation f) {
   falign_network *network = NULL;
   ok(falign_network_create(precision, d, n, biases, &network));
-  for (uint32_t l = 1; l <= d && f != FALIGN_CUSTOM; l++) ok(falign_network_set_activation(network, l, f));
+  for (uint32_t l = 1; l <= d && f != CUSTOM; l++) ok(activate(network, l, f));
   return network;
 }
 
 /* Weights, biases and feedback are drawn with the standard deviation `sd`. */
 static inline learner new_learner(falign_network *network, const char *rule, double sd, uint64_t seed, double eta) {
   learner made = {.network = network};
-  ok(falign_rule_create_named(rule, network, &made.rule));
+  ok(falign_rule_create(rule, network, &made.rule));
   ok(falign_network_draw(network, sd, sd, seed, 0));
   ok(falign_rule_draw(made.rule, sd, seed, 0));
   ok(falign_trainer_create(network, made.rule, eta, &made.trainer));
@@ -74,27 +74,28 @@ static inline falign_status step(const learner *with, const double *x, size_t ro
   size_t inputs = falign_network_width(with->network, 0);
   size_t outputs = falign_network_width(with->network, falign_network_layers(with->network));
   if (falign_network_precision(with->network) == FALIGN_F64)
-    return falign_trainer_step_f64(with->trainer, x, rows, inputs, inputs, y, outputs, outputs);
+    return falign_trainer_step(with->trainer, READ_F64(x, rows, inputs, inputs), READ_F64(y, rows, outputs, outputs));
   float *numbers = malloc(rows * (inputs + outputs) * sizeof *numbers);
   ck_assert_ptr_nonnull(numbers);
   to_f32(x, rows * inputs, numbers);
   to_f32(y, rows * outputs, numbers + rows * inputs);
-  falign_status status =
-      falign_trainer_step_f32(with->trainer, numbers, rows, inputs, inputs, numbers + rows * inputs, outputs, outputs);
+  falign_status status = falign_trainer_step(with->trainer, READ_F32(numbers, rows, inputs, inputs),
+                                             READ_F32(numbers + rows * inputs, rows, outputs, outputs));
   free(numbers);
   return status;
 }
 
-/* A quantity of the last step, of which `rows` and `cols` are as expected. */
+/* A contiguous quantity of the last step in double precision, of which `rows` and `cols` are as expected. */
 static inline const double *seen(const learner *by, falign_quantity quantity, uint32_t l, size_t want_rows,
                                  size_t want_cols) {
-  const double *data = NULL;
-  size_t rows = 0, cols = 0, stride = 0;
-  ok(falign_trace_view_f64(falign_trainer_trace(by->trainer), quantity, l, &data, &rows, &cols, &stride));
-  ck_assert_uint_eq(rows, want_rows);
-  ck_assert_uint_eq(cols, want_cols);
-  ck_assert_uint_eq(stride, want_cols);
-  return data;
+  falign_view view;
+  ok(falign_trace_view(falign_trainer_trace(by->trainer), quantity, l, &view));
+  ck_assert_int_eq(view.precision, FALIGN_F64);
+  ck_assert_uint_eq(view.rows, want_rows);
+  ck_assert_uint_eq(view.cols, want_cols);
+  ck_assert_int_eq(view.row_step, (ptrdiff_t)want_cols);
+  ck_assert_int_eq(view.col_step, 1);
+  return view.data;
 }
 
 /* All weights and biases one after the other, in double precision; the caller frees them. */
@@ -103,10 +104,10 @@ static inline double *parameters(const falign_network *network) {
   ck_assert_ptr_nonnull(all);
   for (uint32_t l = 0; l < falign_network_layers(network); l++) {
     size_t rows = falign_network_width(network, l), cols = falign_network_width(network, l + 1);
-    ok(falign_network_get_weights_f64(network, l, at, rows, cols, cols));
+    ok(falign_network_get(network, FALIGN_W, l, WRITE_F64(at, rows, cols, cols)));
     at += rows * cols;
     if (!falign_network_has_biases(network)) continue;
-    ok(falign_network_get_bias_f64(network, l + 1, at, cols));
+    ok(falign_network_get(network, FALIGN_BIAS, l + 1, WRITE_F64(at, 1, cols, cols)));
     at += cols;
   }
   return all;
@@ -131,7 +132,7 @@ static inline size_t feedback_rows(const falign_network *network, const falign_r
 /* The feedback matrix of a layer in double precision. */
 static inline void get_feedback(const falign_network *network, const falign_rule *rule, uint32_t l, double *out) {
   size_t cols = falign_network_width(network, l);
-  ok(falign_rule_get_feedback_f64(rule, l, out, feedback_rows(network, rule, l), cols, cols));
+  ok(falign_rule_get(rule, FALIGN_FEEDBACK, l, WRITE_F64(out, feedback_rows(network, rule, l), cols, cols)));
 }
 
 /* Two rules for the network hold the same bits. */
@@ -150,38 +151,39 @@ static inline bool same_feedback(const falign_network *network, const falign_rul
 
 /* A rule's signal that is zero. */
 static inline falign_status no_signal(void *user, const falign_rule *rule, const falign_network *network,
-                                      const falign_trace *trace, uint32_t l, double *out) {
-  (void)user, (void)rule;
-  memset(out, 0, falign_trace_rows(trace) * falign_network_width(network, l) * sizeof *out);
+                                      const falign_trace *trace, uint32_t l, const falign_matrix *out) {
+  (void)user, (void)rule, (void)network, (void)trace, (void)l;
+  memset(out->data, 0, out->rows * out->cols * (out->precision == FALIGN_F32 ? sizeof(float) : sizeof(double)));
   return FALIGN_OK;
 }
 
-/* What a sink got from `look`. */
+/* What a sink received from measure_weight(). */
 typedef struct {
   uint64_t seen[64];
   size_t calls;
   bool without_trace;
-  double weight[64]; /* W[0][0] when it looked */
+  double weight[64]; /* W[0][0] when it was measured */
 } observer;
 
 /* A metric that emits W[0][0]. */
-static inline falign_status look(void *user, const falign_trainer *trainer, const falign_trace *trace,
-                                 falign_value_fn emit, void *emit_user) {
+static inline falign_status measure_weight(void *user, falign_trainer *trainer, const falign_trace *trace,
+                                           falign_value_fn emit, void *emit_user) {
   (void)user;
   uint64_t k = falign_trainer_iteration(trainer);
-  if (trace) ck_assert_uint_eq(falign_trace_iteration(trace), k);
+  if (trace) ck_assert_uint_eq(falign_trace_step(trace)->iteration, k);
   ((observer *)emit_user)->without_trace = trace == NULL;
-  return emit(emit_user, k, "look", -1, -1, falign_network_weights_f64(falign_trainer_network(trainer), 0)[0]);
+  falign_view w;
+  ok(falign_network_view(falign_trainer_network(trainer), FALIGN_W, 0, &w));
+  return emit(emit_user, &(falign_value){(int64_t)k, "weight", -1, -1, element(&w, 0, 0)});
 }
 
 /* The sink for it. */
-static inline falign_status receive(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                                    double value) {
+static inline falign_status receive(void *user, const falign_value *value) {
   observer *by = user;
-  ck_assert_str_eq(metric, "look");
-  ck_assert(layer == -1 && order == -1);
-  by->weight[by->calls] = value;
-  by->seen[by->calls++] = iteration;
+  ck_assert_str_eq(value->name, "weight");
+  ck_assert(value->layer == -1 && value->order == -1);
+  by->weight[by->calls] = value->value;
+  by->seen[by->calls++] = (uint64_t)value->iteration;
   return FALIGN_OK;
 }
 
@@ -199,14 +201,14 @@ static inline void draw_task(void) {
 }
 
 static inline learner task_learner(falign_precision precision, const char *rule) {
-  return new_learner(new_network(precision, TASK_LAYERS, task_widths, true, FALIGN_TANH), rule, 0.5, 1, 0.001);
+  return new_learner(new_network(precision, TASK_LAYERS, task_widths, true, TANH), rule, 0.5, 1, 0.001);
 }
 
 /* Batches of the first `points` rows. */
 static inline falign_batches *task_batches(size_t points, size_t size, falign_order order) {
   falign_dataset *dataset = NULL;
   falign_batches *batches = NULL;
-  ok(falign_dataset_create_regression_f64(task.x, points, 7, 7, task.y, 4, 4, &dataset));
+  ok(falign_dataset_create_regression(READ_F64(task.x, points, 7, 7), READ_F64(task.y, points, 4, 4), &dataset));
   ok(falign_batches_create(dataset, NULL, size, &batches));
   ok(falign_batches_set_order(batches, order, 5, 0));
   falign_dataset_destroy(dataset);
@@ -219,7 +221,7 @@ typedef struct {
   uint32_t d;
   size_t n[MAX_LAYERS + 1];
   bool biases;
-  falign_activation f;                           /* FALIGN_CUSTOM is the sine */
+  activation f;                                  /* CUSTOM is the sine */
   double w[MAX_LAYERS][MAX_WIDTH][MAX_WIDTH];    /* W[l] */
   double b[MAX_LAYERS + 1][MAX_WIDTH];           /* b[l] */
   double back[MAX_LAYERS][MAX_WIDTH][MAX_WIDTH]; /* B[l] or F[l] */
@@ -232,42 +234,43 @@ typedef struct {
 static inline void plain_read(plain *m, const falign_network *network, const falign_rule *rule) {
   m->d = falign_network_layers(network);
   m->biases = falign_network_has_biases(network) != 0;
-  m->f = falign_network_activation(network, 1);
+  m->f = activation_of(network, 1);
   memset(m->b, 0, sizeof m->b);
   for (uint32_t l = 0; l <= m->d; l++) m->n[l] = falign_network_width(network, l);
   for (uint32_t l = 0; l < m->d; l++) {
-    ok(falign_network_get_weights_f64(network, l, m->w[l][0], m->n[l], m->n[l + 1], MAX_WIDTH));
-    if (m->biases) ok(falign_network_get_bias_f64(network, l + 1, m->b[l + 1], m->n[l + 1]));
+    ok(falign_network_get(network, FALIGN_W, l, WRITE_F64(m->w[l][0], m->n[l], m->n[l + 1], MAX_WIDTH)));
+    if (m->biases)
+      ok(falign_network_get(network, FALIGN_BIAS, l + 1, WRITE_F64(m->b[l + 1], 1, m->n[l + 1], m->n[l + 1])));
     if (l == 0 || !rule || falign_rule_feedback(rule) == FALIGN_FEEDBACK_NONE) continue;
     size_t rows = feedback_rows(network, rule, l);
-    ok(falign_rule_get_feedback_f64(rule, l, m->back[l][0], rows, m->n[l], MAX_WIDTH));
+    ok(falign_rule_get(rule, FALIGN_FEEDBACK, l, WRITE_F64(m->back[l][0], rows, m->n[l], MAX_WIDTH)));
   }
 }
 
-static inline double plain_f(falign_activation f, double z) {
+static inline double plain_f(activation f, double z) {
   switch (f) {
-    case FALIGN_TANH_RELU: return tanh(fmax(z, 0));
-    case FALIGN_RELU: return fmax(z, 0);
-    case FALIGN_TANH: return tanh(z);
-    case FALIGN_LOGISTIC: return 1 / (1 + exp(-z));
-    case FALIGN_LINEAR: return z;
+    case TANH_RELU: return tanh(fmax(z, 0));
+    case RELU: return fmax(z, 0);
+    case TANH: return tanh(z);
+    case LOGISTIC: return 1 / (1 + exp(-z));
+    case LINEAR: return z;
     default: return sin(z);
   }
 }
 
-static inline double plain_df(falign_activation f, double z) {
+static inline double plain_df(activation f, double z) {
   double t = tanh(z), s = 1 / (1 + exp(-z));
   switch (f) {
-    case FALIGN_TANH_RELU: return z > 0 ? 1 - t * t : 0;
-    case FALIGN_RELU: return z > 0 ? 1 : 0;
-    case FALIGN_TANH: return 1 - t * t;
-    case FALIGN_LOGISTIC: return s * (1 - s);
-    case FALIGN_LINEAR: return 1;
+    case TANH_RELU: return z > 0 ? 1 - t * t : 0;
+    case RELU: return z > 0 ? 1 : 0;
+    case TANH: return 1 - t * t;
+    case LOGISTIC: return s * (1 - s);
+    case LINEAR: return 1;
     default: return cos(z);
   }
 }
 
-static inline bool has_kink(falign_activation f) { return f == FALIGN_TANH_RELU || f == FALIGN_RELU; }
+static inline bool has_kink(activation f) { return f == TANH_RELU || f == RELU; }
 
 static inline void plain_forward(plain *m, const double *x, size_t rows) {
   for (size_t r = 0; r < rows; r++) {
@@ -376,8 +379,8 @@ static inline double plain_distance(const plain *m, const falign_network *networ
   double worst = 0, w[MAX_WIDTH][MAX_WIDTH], b[MAX_WIDTH] = {0};
   for (uint32_t l = 0; l < m->d; l++) {
     double apart = 0, most = 0;
-    ok(falign_network_get_weights_f64(network, l, w[0], m->n[l], m->n[l + 1], MAX_WIDTH));
-    if (m->biases) ok(falign_network_get_bias_f64(network, l + 1, b, m->n[l + 1]));
+    ok(falign_network_get(network, FALIGN_W, l, WRITE_F64(w[0], m->n[l], m->n[l + 1], MAX_WIDTH)));
+    if (m->biases) ok(falign_network_get(network, FALIGN_BIAS, l + 1, WRITE_F64(b, 1, m->n[l + 1], m->n[l + 1])));
     for (size_t j = 0; j < m->n[l + 1]; j++) {
       for (size_t i = 0; i < m->n[l]; i++) {
         apart = fmax(apart, fabs(w[i][j] - m->w[l][i][j]));

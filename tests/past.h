@@ -29,49 +29,40 @@ typedef struct {
   falign_terms *terms;
   uint32_t d;
   const size_t *n;
-  falign_activation f;
+  activation f;
   bool direct;
   uint64_t steps;
   past_step step[PAST_STEPS];
   past_weights back[PAST_LAYERS];
 } past;
 
-static inline void past_view(const past *p, falign_quantity quantity, uint32_t l, double *out, size_t stride) {
-  const falign_trace *trace = falign_trainer_trace(p->by.trainer);
-  size_t rows, cols, from;
-  if (falign_network_precision(p->by.network) == FALIGN_F64) {
-    const double *data;
-    ok(falign_trace_view_f64(trace, quantity, l, &data, &rows, &cols, &from));
-    for (size_t i = 0; i < rows * cols; i++) out[i / cols * stride + i % cols] = data[i / cols * from + i % cols];
-  } else {
-    const float *data;
-    ok(falign_trace_view_f32(trace, quantity, l, &data, &rows, &cols, &from));
-    for (size_t i = 0; i < rows * cols; i++) {
-      out[i / cols * stride + i % cols] = (double)data[i / cols * from + i % cols];
-    }
-  }
+/* Copies a quantity of the last step. */
+static inline void past_copy(const past *p, falign_quantity quantity, uint32_t l, double *out, size_t stride) {
+  falign_view view;
+  ok(falign_trace_view(falign_trainer_trace(p->by.trainer), quantity, l, &view));
+  copy_elements(&view, out, stride);
 }
 
 /* Keeps the weights that the next step uses. */
 static inline void past_before(const past *p, past_step *s) {
   memset(s, 0, sizeof *s);
   for (uint32_t l = 0; l < p->d; l++) {
-    ok(falign_network_get_weights_f64(p->by.network, l, s->w[l][0], p->n[l], p->n[l + 1], PAST_WIDTH));
+    ok(falign_network_get(p->by.network, FALIGN_W, l, WRITE_F64(s->w[l][0], p->n[l], p->n[l + 1], PAST_WIDTH)));
     if (falign_network_has_biases(p->by.network))
-      ok(falign_network_get_bias_f64(p->by.network, l + 1, s->b[l + 1], p->n[l + 1]));
+      ok(falign_network_get(p->by.network, FALIGN_BIAS, l + 1, WRITE_F64(s->b[l + 1], 1, p->n[l + 1], p->n[l + 1])));
   }
 }
 
 static inline void past_after(const past *p, past_step *s) {
   const falign_trace *trace = falign_trainer_trace(p->by.trainer);
-  s->rows = falign_trace_rows(trace);
-  s->eta = falign_trace_eta(trace);
+  s->rows = falign_trace_step(trace)->rows;
+  s->eta = falign_trace_step(trace)->eta;
   for (uint32_t l = 0; l <= p->d; l++) {
-    past_view(p, FALIGN_L, l, s->out[l][0], PAST_WIDTH);
-    if (l < p->d) past_view(p, FALIGN_DW, l, s->dw[l][0], PAST_WIDTH);
+    past_copy(p, FALIGN_L, l, s->out[l][0], PAST_WIDTH);
+    if (l < p->d) past_copy(p, FALIGN_DW, l, s->dw[l][0], PAST_WIDTH);
     if (l == 0) continue;
-    past_view(p, FALIGN_Z, l, s->z[l][0], PAST_WIDTH);
-    past_view(p, FALIGN_DELTA, l, s->delta[l][0], PAST_WIDTH);
+    past_copy(p, FALIGN_Z, l, s->z[l][0], PAST_WIDTH);
+    past_copy(p, FALIGN_DELTA, l, s->delta[l][0], PAST_WIDTH);
   }
 }
 
@@ -79,7 +70,7 @@ static inline void past_after(const past *p, past_step *s) {
 typedef struct {
   falign_precision precision;
   const char *rule;
-  falign_activation f;
+  activation f;
   bool biases, normalized, shuffled;
   uint64_t steps;
   double eta; /* 0: a usual one */
@@ -102,13 +93,13 @@ static inline past *past_new(const past_plan *plan, uint32_t d, const size_t *n)
   if (strcmp(plan->rule, "bp") != 0) {
     ok(falign_terms_create(p->history, p->by.rule, &p->terms));
     for (uint32_t l = 1; l < d; l++)
-      ok(falign_rule_get_feedback_f64(p->by.rule, l, p->back[l][0], feedback_rows(p->by.network, p->by.rule, l), n[l],
-                                      PAST_WIDTH));
+      ok(falign_rule_get(p->by.rule, FALIGN_FEEDBACK, l,
+                         WRITE_F64(p->back[l][0], feedback_rows(p->by.network, p->by.rule, l), n[l], PAST_WIDTH)));
   }
   if (plan->normalized) {
     double gamma = 1.2;
     falign_norm *norm;
-    ok(falign_norm_create_columns(&gamma, 1, &norm));
+    ok(falign_norm_create("columns", &gamma, 1, &norm));
     ok(falign_norm_apply(norm, p->by.network, NULL));
     ok(falign_trainer_set_norm(p->by.trainer, norm));
     falign_norm_destroy(norm);
@@ -201,9 +192,9 @@ static inline double apart(const double *a, const double *b, size_t count) {
   return sqrt(difference / norm);
 }
 
-static inline double norm_of(const double *a, size_t count) { return falign_frobenius_f64(a, 1, count, count); }
+static inline double norm_of(const double *a, size_t count) { return falign_frobenius(READ_F64(a, 1, count, count)); }
 
 /* dW[l] of the last step, contiguous. */
-static inline void past_update(const past *p, uint32_t l, double *dw) { past_view(p, FALIGN_DW, l, dw, p->n[l + 1]); }
+static inline void past_update(const past *p, uint32_t l, double *dw) { past_copy(p, FALIGN_DW, l, dw, p->n[l + 1]); }
 
 #endif

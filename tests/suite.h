@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "falign/falign.h"
+#include "views.h"
 
 /* The call succeeds. */
 #define ok(call)                                                                                                    \

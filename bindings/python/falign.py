@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """libfalign from Python: training by BP, FA and DFA, and why weights align.
 
-Needs the standard library alone; with NumPy, matrices are NumPy arrays, else falign.Matrix. What the library lends
-(weights, feedback, traces) is viewed without copying. The words, shapes and equations are those of docs/concepts.md.
+Needs only the standard library. With NumPy, matrices are NumPy arrays, else falign.Matrix. Matrices of the library
+(weights, feedback, traces) are viewed without copying, and NumPy arrays are passed to it with their own strides.
+docs/concepts.md explains the terms, shapes and equations.
 
-The library is found by the environment variable FALIGN_LIBRARY, beside this file, or where the system has libraries.
+The library is taken from the environment variable FALIGN_LIBRARY, or is found beside this file or where the system
+keeps libraries.
 """
 
 import builtins
@@ -18,7 +20,6 @@ import os
 import re
 import signal
 import threading
-import types
 import weakref
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -30,309 +31,89 @@ except ImportError:
 VERSION = (0, 1)
 ABI = 0  # the number in the shared library's name
 
-# name, then the kinds of the result and of each argument: v void, i int32, I uint32, l int64, L uint64, z size_t,
-# f float, d double, c const char *, <noun> a reference to an object, p any other pointer
-PROTOTYPES: Dict[str, str] = dict(("falign_" + line.split()[0], line.split()[1]) for line in """
-activation_find ic
-activation_name ci
-angle_f32 ipzzzpzippp
-angle_f64 ipzzzpzippp
-backend_count z
-backend_create ippp
-backend_destroy v<backend>
-backend_detail c<backend>
-backend_find icp
-backend_gemm_f32 i<backend>iizzzfpzpzfpz
-backend_gemm_f64 i<backend>iizzzdpzpzdpz
-backend_name c<backend>
-backend_name_at cz
-backend_own_threads i<backend>
-batches_code <code><batches>
-batches_count L<batches>
-batches_create i<dataset><code>zp
-batches_destroy v<batches>
-batches_export i<batches>L<tensors>
-batches_get_f32 i<batches>Lpzzzpzzz
-batches_get_f64 i<batches>Lpzzzpzzz
-batches_import i<batches>L<tensors>
-batches_input_width z<batches>
-batches_points z<batches>
-batches_points_of i<batches>Lppz
-batches_rows z<batches>L
-batches_set_order i<batches>iLI
-batches_set_smoothing i<batches>d
-batches_shuffle_labels i<batches>dLI
-batches_size z<batches>
-batches_target_width z<batches>
-code_categories I<code>
-code_create ipzzzp
-code_create_n_hot iIzzLIp
-code_decode_f32 i<code>pzzzp
-code_decode_f64 i<code>pzzzp
-code_destroy v<code>
-code_export i<code>i<tensors>
-code_import i<tensors>p
-code_row p<code>I
-code_width z<code>
-components_count z<components>
-components_create i<trajectory>zp
-components_destroy v<components>
-components_direction p<components>z
-components_explained d<components>z
-components_loss_grid i<components>zz<network><batches>pzpzIppp
-components_mean p<components>
-components_point i<components>pzpz
-components_project i<components>pzpz
-components_project_direction i<components>pzpz
-components_project_feedback i<components><network><rule>pz
-components_project_network i<components><network>pz
-components_variance d<components>z
-dataset_categories I<dataset>
-dataset_create_f32 ipzzzpIp
-dataset_create_f64 ipzzzpIp
-dataset_create_regression_f32 ipzzzpzzp
-dataset_create_regression_f64 ipzzzpzzp
-dataset_create_synthetic izzIddiLp
-dataset_destroy v<dataset>
-dataset_fingerprint L<dataset>
-dataset_get_f32 i<dataset>zzpzz
-dataset_get_f64 i<dataset>zzpzz
-dataset_labels p<dataset>
-dataset_points z<dataset>
-dataset_read_idx icczIp
-dataset_read_mnist icizp
-dataset_target_width z<dataset>
-dataset_width z<dataset>
-decomposition_create i<rule>p
-decomposition_destroy v<decomposition>
-decomposition_get i<decomposition>iIpzzz
-decomposition_share d<decomposition>I
-disturbance_angle i<disturbance>Ip
-disturbance_create_feedback i<history><rule><rule>p
-disturbance_create_linear i<history><rule>p
-disturbance_create_none i<history><rule>p
-disturbance_create_rows i<history><rule>LIp
-disturbance_destroy v<disturbance>
-disturbance_get_weights i<disturbance>Ipzzz
-disturbance_name c<disturbance>
-disturbance_orders i<disturbance><trace>Ipzp
-disturbance_set_threads i<disturbance>I
-disturbance_update i<disturbance><trace>
-ensemble_run iIIpp
-ensemble_train ippzLI
-feature_at cz
-frobenius_f32 dpzzz
-frobenius_f64 dpzzz
-has_feature ic
-history_bytes i<history>Lp
-history_clear v<history>
-history_create i<network>p
-history_destroy v<history>
-history_get i<history>LiIpzzz
-history_keep i<history>i
-history_range i<history>pp
-history_set_limit i<history>Lc
-history_set_window i<history>L
-history_used i<history>pp
-last_error c
-metric_count z
-metric_create icp
-metric_create_autocorrelation ipzLp
-metric_create_custom ippp
-metric_create_disturbance i<disturbance>Lp
-metric_create_similarity i<batches>LLp
-metric_create_terms ipzp
-metric_create_test_error i<batches>p
-metric_description_at cz
-metric_destroy v<metric>
-metric_name c<metric>
-metric_name_at cz
-metric_needs i<metric>
-network_activation i<network>I
-network_bias_f32 p<network>I
-network_bias_f64 p<network>I
-network_create iiIpip
-network_destroy v<network>
-network_draw i<network>ddLI
-network_export i<network><tensors>
-network_get_bias_f32 i<network>Ipz
-network_get_bias_f64 i<network>Ipz
-network_get_weights_f32 i<network>Ipzzz
-network_get_weights_f64 i<network>Ipzzz
-network_has_biases i<network>
-network_import i<network><tensors>
-network_layers I<network>
-network_parameters z<network>
-network_precision i<network>
-network_set_activation i<network>Ii
-network_set_bias_f32 i<network>Ipz
-network_set_bias_f64 i<network>Ipz
-network_set_custom_activation i<network>Ippp
-network_set_weights_f32 i<network>Ipzzz
-network_set_weights_f64 i<network>Ipzzz
-network_view_bias_f32 p<network>I
-network_view_bias_f64 p<network>I
-network_view_weights_f32 p<network>I
-network_view_weights_f64 p<network>I
-network_weights_f32 p<network>I
-network_weights_f64 p<network>I
-network_width z<network>I
-norm_apply i<norm><network><rule>
-norm_create_columns ipzp
-norm_create_custom ippp
-norm_create_matrices ipzp
-norm_create_none ip
-norm_destroy v<norm>
-norm_match_feedback i<norm>i
-norm_name c<norm>
-product_angle_create izzzLIp
-product_angle_destroy v<product_angle>
-product_angle_draw i<product_angle>zpppp
-rng_below L<rng>L
-rng_block v<rng>p
-rng_create iLIIIp
-rng_destroy v<rng>
-rng_normal_f32 v<rng>dpz
-rng_normal_f64 v<rng>dpz
-rng_permutation v<rng>pI
-rng_position L<rng>
-rng_seek v<rng>L
-rng_uniform d<rng>
-row_norms_f32 ipzzzp
-row_norms_f64 ipzzzp
-rule_create_bp i<network>p
-rule_create_custom ipp<network>p
-rule_create_dfa i<network>p
-rule_create_fa i<network>p
-rule_create_named ic<network>p
-rule_destroy v<rule>
-rule_draw i<rule>dLI
-rule_export i<rule><tensors>
-rule_feedback i<rule>
-rule_feedback_f32 p<rule>I
-rule_feedback_f64 p<rule>I
-rule_get_feedback_f32 i<rule>Ipzzz
-rule_get_feedback_f64 i<rule>Ipzzz
-rule_import i<rule><tensors>
-rule_name c<rule>
-rule_normalize_columns i<rule>d
-rule_set_feedback_f32 i<rule>Ipzzz
-rule_set_feedback_f64 i<rule>Ipzzz
-rule_view_feedback_f32 p<rule>I
-rule_view_feedback_f64 p<rule>I
-set_last_error vc
-similarity_classify i<similarity>ipzd
-similarity_create iizzIp
-similarity_destroy v<similarity>
-similarity_histogram i<similarity>iddzIp
-similarity_matrix_f32 ipzzpzzzp
-similarity_matrix_f64 ipzzpzzzp
-similarity_set_side_f32 i<similarity>ipzpzpz
-similarity_set_side_f64 i<similarity>ipzpzpz
-similarity_sums i<similarity>ipppp
-status_name ci
-table_add i<table>ldllcd
-table_append i<table><table>
-table_create iicp
-table_destroy v<table>
-table_export i<table><tensors>
-table_import i<table><tensors>
-table_row i<table>zpppppppp
-table_rows z<table>
-table_set_condition i<table>c
-table_set_run v<table>l
-table_write i<table>c
-table_write_descriptor i<table>i
-table_write_summary i<table>c
-tensors_add i<tensors>cipzp
-tensors_count z<tensors>
-tensors_create ip
-tensors_destroy v<tensors>
-tensors_has i<tensors>c
-tensors_name_at c<tensors>z
-tensors_note c<tensors>c
-tensors_read icp
-tensors_read_f32 i<tensors>cpzp
-tensors_read_f64 i<tensors>cpzp
-tensors_set_note i<tensors>cc
-tensors_view i<tensors>cpppp
-tensors_write i<tensors>c
-terms_compare i<terms><trace>Ipppp
-terms_create i<history><rule>p
-terms_destroy v<terms>
-terms_linear i<terms><trace>Ipzp
-terms_linear_diagonal i<terms><trace>Ipzp
-terms_linear_sum i<terms><trace>Ipzp
-terms_orders i<terms><trace>IIpzp
-terms_remainder i<terms><trace>IIp
-terms_set_threads i<terms>I
-terms_simplified i<terms><trace>Ipzp
-terms_sum i<terms><trace>IIpzp
-terms_zero i<terms><trace>ILp
-trace_backend <backend><trace>
-trace_eta d<trace>
-trace_first_row z<trace>
-trace_iteration L<trace>
-trace_loss d<trace>
-trace_precision i<trace>
-trace_rows z<trace>
-trace_view_f32 i<trace>iIpppp
-trace_view_f64 i<trace>iIpppp
-trainer_backend <backend><trainer>
-trainer_cancel v<trainer>
-trainer_create i<network><rule>dp
-trainer_destroy v<trainer>
-trainer_eta d<trainer>
-trainer_evaluate i<trainer><batches>pp
-trainer_export i<trainer><tensors>
-trainer_forward_f32 i<trainer>pzzzpzz
-trainer_forward_f64 i<trainer>pzzzpzz
-trainer_history <history><trainer>
-trainer_import i<trainer><tensors>
-trainer_impose_f32 i<trainer>pzzzpzz
-trainer_impose_f64 i<trainer>pzzzpzz
-trainer_iteration L<trainer>
-trainer_keep i<trainer>i
-trainer_measure i<trainer>
-trainer_network <network><trainer>
-trainer_observe i<trainer><metric>Lpp
-trainer_observe_at i<trainer><metric>pzpp
-trainer_rule <rule><trainer>
-trainer_run i<trainer><batches>L
-trainer_set_backend i<trainer><backend>
-trainer_set_eta i<trainer>d
-trainer_set_history i<trainer><history>
-trainer_set_norm i<trainer><norm>
-trainer_set_progress v<trainer>pp
-trainer_set_threads i<trainer>I
-trainer_start_norm d<trainer>I
-trainer_step_f32 i<trainer>pzzzpzz
-trainer_step_f64 i<trainer>pzzzpzz
-trainer_threads I<trainer>
-trainer_trace <trace><trainer>
-trajectory_add_f32 i<trajectory>pz
-trajectory_add_f64 i<trajectory>pz
-trajectory_add_network i<trajectory><network>
-trajectory_create iizp
-trajectory_destroy v<trajectory>
-trajectory_get i<trajectory>zpz
-trajectory_numbers z<trajectory>
-trajectory_points z<trajectory>
-transformation_apply i<transformation>ipzzzpp
-transformation_create i<history>LLIp
-transformation_create_of ipzzp
-transformation_destroy v<transformation>
-transformation_eigenvalues i<transformation>pz
-transformation_get i<transformation>ipzzz
-transformation_size z<transformation>
-transformation_skew_ratio i<transformation>pzzzp
-transformation_trace d<transformation>
-version c
-version_number i
-""".strip().splitlines())
+# The functions of each object, as name=kinds of the result and of the arguments: v void, i int32, I uint32, l int64,
+# L uint64, z size_t, s ptrdiff_t, f float, d double, c const char *, . a pointer to the object itself, <noun> one to
+# another object, p any other pointer.
+_FUNCTIONS = """
+: angle=ippppp ensemble_run=iIIpp ensemble_train=ippzLI feature_at=cz frobenius=dp has_feature=ic last_error=c
+  row_norms=ipp set_last_error=vc status_name=ci version=c version_number=i
+activation: create=icp create_custom=ippp destroy=v. name=c.
+backend: create=icp create_custom=ippp destroy=v. detail=c. gemm=i.dppdp name=c. name_at=cz own_threads=i.
+batches: code=<code>. create=i<dataset><code>zp destroy=v. export=i.L<tensors> get=i.Lpp get_shape=p.
+  import=i.L<tensors> points_of=i.Lppz rows=z.L set_order=i.iLI set_smoothing=i.d shuffle_labels=i.dLI
+code: create=ipp create_n_hot=iIzzLIp decode=i.pp destroy=v. export=i.i<tensors> import=i<tensors>p view=i.p
+components: create=i<trajectory>zp destroy=v. loss_grid=i.<network><batches>pp point=i.pp project=i.pp
+  project_direction=i.pp project_feedback=i.<network><rule>p view=i.ip
+dataset: create=ippIp create_regression=ippp create_synthetic=ipiLp destroy=v. fingerprint=L. get=i.zp get_shape=p.
+  read_idx=icczIp read_mnist=icizp
+decomposition: create=i<rule>p destroy=v. get=i.iIp share=d.I
+disturbance: angle=i.Ip create=icp<history><rule>p destroy=v. get=i.<trace>Ipp get_weights=i.Ip name=c. set_threads=i.I
+  update=i.<trace>
+history: bytes=i.Lp clear=v. create=i<network>p destroy=v. get=i.LiIp keep=i.i range=i.pp record=i.<trace>
+  set_limit=i.Lc set_window=i.L used=i.pp
+metric: create=icp create_autocorrelation=ipzp create_custom=ippp create_disturbance=i<disturbance>p
+  create_similarity=i<batches>Lp create_terms=ipzp create_test_error=i<batches>p description_at=cz destroy=v. name=c.
+  name_at=cz needs=i.
+network: activation=<activation>.I create=iiIpip destroy=v. draw=i.ddLI edit=i.iIp export=i.<tensors> get=i.iIp
+  has_biases=i. import=i.<tensors> layers=I. parameters=z. precision=i. set=i.iIp set_activation=i.I<activation>
+  view=i.iIp width=z.I
+norm: apply=i.<network><rule> create=icpzp create_custom=ippp destroy=v. match_feedback=i.i name=c.
+product_angle: create=izzzLIp destroy=v. draw=i.zpppp
+rng: below=L.L block=v.p create=iLIIIp destroy=v. normal=i.dp permutation=v.pI position=L. seek=v.L uniform=d.
+rule: create=ic<network>p create_custom=ipp<network>p destroy=v. draw=i.dLI edit=i.iIp export=i.<tensors> feedback=i.
+  get=i.iIp import=i.<tensors> name=c. normalize_columns=i.d set=i.iIp view=i.iIp
+similarity: classify=i.ipzd create=iizzIp destroy=v. histogram=i.ipIp set_side=i.ippp sums=i.ip
+table: add=i.pd append=i.. create=iicp destroy=v. export=i.<tensors> import=i.<tensors> row=i.zp rows=z.
+  set_condition=i.c set_run=v.l write=i.c write_descriptor=i.i write_summary=i.c
+tensors: add=i.cipzp count=z. create=ip destroy=v. get=i.cp has=i.c name_at=c.z note=c.c read=icp set_note=i.cc
+  view=i.cp write=i.c
+terms: compare=i.<trace>Ipp create=i<history><rule>p destroy=v. get=i.<trace>iIpp remainder=i.<trace>IIp set_threads=i.I
+  sum=i.<trace>iIpp zero=i.<trace>ILp
+trace: create=i<network>pp destroy=v. set=i.iIp step=p. view=i.iIp
+trainer: backend=<backend>. cancel=v. create=i<network><rule>dp destroy=v. eta=d. evaluate=i.<batches>pp
+  export=i.<tensors> forward=i.pp history=<history>. import=i.<tensors> impose=i.pp iteration=L. keep=i.i measure=i.
+  network=<network>. observe=i.<metric>Lpp observe_at=i.<metric>pzpp probe=i.pp rule=<rule>. run=i.<batches>L
+  set_backend=i.<backend> set_eta=i.d set_history=i.<history> set_norm=i.<norm> set_progress=v.pp set_threads=i.I
+  start_norm=d.I step=i.pp threads=I. trace=<trace>.
+trajectory: add=i.p create=iizp destroy=v. view=i.p
+transformation: apply=i.ippp create=i<history>LLIp create_of=ipp destroy=v. eigenvalues=i.pz get=i.ip size=z.
+  skew_ratio=i.pp trace=d.
+"""
+PROTOTYPES: Dict[str, str] = {}
+for _word in _FUNCTIONS.split():
+    if _word.endswith(":"):
+        _noun = _word[:-1]
+    else:
+        _name, _codes = _word.split("=")
+        PROTOTYPES["falign_%s%s" % (_noun and _noun + "_", _name)] = _codes.replace(".", "<%s>" % _noun)
+
+# Each struct's name, and its members with their kinds: as above, or another struct. Those named _table hold functions.
+STRUCTS: Dict[str, Any] = {}
+_STRUCTS = """
+view data:p rows:z cols:z row_step:s col_step:s precision:i
+matrix data:p rows:z cols:z row_step:s col_step:s precision:i
+value iteration:l name:c layer:l order:l value:d
+step iteration:L rows:z first_row:z eta:d loss:d precision:i backend:p
+synthetic points:z width:z categories:I within:d between:d
+dataset_shape points:z width:z target_width:z categories:I labels:p
+batches_shape count:L points:z size:z input_width:z target_width:z
+orders list:p count:z degree:I
+comparison angle:d norm:d ratio:d
+disturbance_settings fresh:p seed:L run:I
+pair_sums count:L s_l:d s_delta:d s_product:d
+bins low:d high:d count:z
+grid a:z b:z x:p x_count:z y:p y_count:z threads:I progress:p user:p
+row condition:c run:l epoch:d value:value
+tensor dtype:i rank:z dims:p data:p
+activation_table size:z name:c f:p df:p destroy:p
+backend_table size:z name:c sgemm:p dgemm:p destroy:p
+metric_table size:z name:c needs:i measure:p destroy:p look:p
+norm_table size:z name:c apply:p destroy:p
+rule_table size:z name:c feedback:i concurrent:i signal:p adapt:p needs_activity:i save:p load:p destroy:p
+"""
 
 _KINDS: Dict[str, Any] = {"v": None, "i": c.c_int32, "I": c.c_uint32, "l": c.c_int64, "L": c.c_uint64, "z": c.c_size_t,
-                          "f": c.c_float, "d": c.c_double, "c": c.c_char_p, "p": c.c_void_p}
+                          "s": c.c_ssize_t, "f": c.c_float, "d": c.c_double, "c": c.c_char_p, "p": c.c_void_p}
 
 
 def _load() -> c.CDLL:
@@ -340,12 +121,8 @@ def _load() -> c.CDLL:
     soname = "libfalign.so.%d" % ABI
     beside = os.path.dirname(os.path.abspath(__file__))
     chosen = os.environ.get("FALIGN_LIBRARY")
-    if chosen:
-        names: List[Optional[str]] = [chosen]
-    else:
-        names = [os.path.join(beside, name) for name in (soname, "libfalign.so", "libfalign.dylib")]
-        names = [name for name in names if name and os.path.exists(name)]
-        names += [ctypes.util.find_library("falign"), soname]
+    files = [os.path.join(beside, name) for name in (soname, "libfalign.so", "libfalign.dylib")]
+    names = [chosen] if chosen else [*filter(os.path.exists, files), ctypes.util.find_library("falign"), soname]
     for name in filter(None, names):
         try:
             return c.CDLL(name)
@@ -355,7 +132,7 @@ def _load() -> c.CDLL:
 
 
 class _Ranged:
-    """An integer argument: ctypes alone would cut those that are too large or negative."""
+    """An integer argument; ctypes alone would truncate one that is out of range."""
 
     def __init__(self, kind: Any):
         size, signed = 8 * c.sizeof(kind), kind(-1).value < 0
@@ -366,37 +143,37 @@ class _Ranged:
         try:
             number = operator.index(value)
         except TypeError:
-            expected = "neither an integer nor a member of an enum, such as Precision.F32"
-            raise TypeError("%r is %s" % (value, expected)) from None
+            raise TypeError("%r is neither an integer nor a member of an enum, such as Precision" % (value,)) from None
         if not self._from <= number < self._end:
             raise OverflowError("%d is not within %d to %d" % (number, self._from, self._end - 1))
         return self._kind(number)
 
 
 class _Text:
-    """Bytes without a NUL, at which C would cut them."""
+    """Text without a NUL, where C would end it."""
 
     @staticmethod
-    def from_param(value: Optional[bytes]) -> Any:
+    def from_param(value: Union[str, bytes, None]) -> Any:
+        value = value.encode() if isinstance(value, str) else value
         if value is not None and not isinstance(value, bytes):
-            raise TypeError("%r is no text" % (value,))
+            raise TypeError("%r is not text" % (value,))
         if value is not None and b"\0" in value:
             raise ValueError("%r has a NUL" % value)
         return c.c_char_p(value)
 
 
 class _Pointer:
-    """An array or a function: ctypes alone would take an integer or a text for an address."""
+    """An array, a function or a struct; ctypes alone would take an integer or text as an address."""
 
     @staticmethod
     def from_param(value: Any) -> Any:
         if isinstance(value, (int, str, bytes)):
-            raise TypeError("%r is no array, function or object" % (value,))
+            raise TypeError("%r is not an array, a function or an object" % (value,))
         return c.c_void_p.from_param(value)
 
 
 class _Reference:
-    """An object of this kind, or None where the library takes that."""
+    """An object of one kind, or None where the library accepts NULL."""
 
     def __init__(self, noun: str):
         self._noun = noun
@@ -409,13 +186,30 @@ class _Reference:
         return value._as_parameter_
 
 
-def _prototype(codes: str) -> Tuple[Any, List[Any]]:
-    """The result's type of ctypes and those of the arguments."""
-    kinds = re.findall(r"<(\w+)>|(\w)", codes)
-    arguments = {"c": _Text, "p": _Pointer}
-    arguments.update((k, _Ranged(_KINDS[k])) for k in "iIlLz")
-    return (_KINDS[kinds[0][1] or "p"],
-            [_Reference(noun) if noun else arguments.get(kind, _KINDS[kind]) for noun, kind in kinds[1:]])
+_ARGUMENTS: Dict[Any, Any] = {_KINDS[k]: _Ranged(_KINDS[k]) for k in "iIlLzs"}
+_ARGUMENTS.update({c.c_char_p: _Text, c.c_void_p: _Pointer})
+
+
+class _Struct(c.Structure):
+    """A struct of the library, made of all its members or of none; a pointer to it is what functions are passed."""
+
+    def __init__(self, *values: Any):
+        super().__init__()
+        for (name, kind), value in zip(self._fields_, values):
+            if isinstance(value, (c.Array, c._CFuncPtr)):
+                value = c.cast(value, c.c_void_p)
+            elif kind in _ARGUMENTS and kind is not c.c_void_p:
+                value = _ARGUMENTS[kind].from_param(value)
+            setattr(self, name, value)
+        self._keep = values
+
+    _as_parameter_ = property(c.byref)
+
+
+for _line in _STRUCTS.strip().splitlines():
+    _name, *_members = _line.split()
+    STRUCTS[_name] = type(_name, (_Struct,), {"_fields_": [
+        (member, _KINDS.get(kind) or STRUCTS[kind]) for member, kind in (m.split(":") for m in _members)]})
 
 
 _lib = _load()
@@ -424,7 +218,10 @@ for _name, _codes in PROTOTYPES.items():
         _function = getattr(_lib, _name)
     except AttributeError:
         raise ImportError("%s has no %s" % (_lib._name, _name)) from None
-    _function.restype, _function.argtypes = _prototype(_codes)
+    (_, _result), *_arguments = re.findall(r"<(\w+)>|(\w)", _codes)
+    _function.restype = _KINDS[_result or "p"]
+    _function.argtypes = [_Reference(_noun) if _noun else _ARGUMENTS.get(_KINDS[_kind], _KINDS[_kind])
+                          for _noun, _kind in _arguments]
 
 __version__ = _lib.falign_version().decode()
 if tuple(int(n) for n in __version__.split(".")[:2])[:1 if VERSION[0] else 2] != VERSION[:1 if VERSION[0] else 2]:
@@ -436,169 +233,85 @@ def version_number() -> int:
     return int(_lib.falign_version_number())
 
 
+def _listed(function: Callable[[int], Optional[bytes]]) -> List[str]:
+    """The texts that a function of the library has for 0, 1, ..., up to the first NULL."""
+    return [text.decode() for text in itertools.takewhile(bool, map(function, itertools.count())) if text]
+
+
 def features() -> List[str]:
-    """The optional parts in this build, such as "cblas", "lapack", "files" or "threads"."""
-    return [name.decode() for name in itertools.takewhile(bool, map(_lib.falign_feature_at, itertools.count()))]
+    """The optional parts of this build, such as "cblas", "lapack", "files" or "threads"."""
+    return _listed(_lib.falign_feature_at)
 
 
 def has_feature(name: str) -> bool:
-    return bool(_lib.falign_has_feature(name.encode()))
+    return bool(_lib.falign_has_feature(name))
 
 
 # ---- Enums: the names and numbers of the headers, without FALIGN_ ----
 
-class Status(enum.IntEnum):
-    OK, INVALID, SHAPE, MEMORY, IO, FORMAT, DIVERGED, UNSUPPORTED, CANCELLED, CALLBACK = range(10)
-
-
-class Precision(enum.IntEnum):
-    F32, F64 = 1, 2
-
-
-class Activation(enum.IntEnum):
-    TANH_RELU, RELU, TANH, LOGISTIC, LINEAR, CUSTOM = range(1, 7)
-
-
-class Feedback(enum.IntEnum):
-    FEEDBACK_NONE, FEEDBACK_LAYER, FEEDBACK_DIRECT = range(3)
-
-
-class Quantity(enum.IntEnum):
-    L, Z, DELTA, TARGET, DW, DB, DELTA_BP, DW_BP, DB_BP = range(1, 10)
-
-
-class Needs(enum.IntFlag):
-    NEEDS_STEP, NEEDS_ACTIVITY, NEEDS_BP = 1, 2, 4
-
-
-class Part(enum.IntEnum):
-    TRAIN, TEST = 1, 2
-
-
-class Order(enum.IntEnum):
-    ORDER_NONE, ORDER_ONCE, ORDER_EPOCH = range(3)
-
-
-class Dtype(enum.IntEnum):
-    DTYPE_F32, DTYPE_F64, DTYPE_I64, DTYPE_U8 = range(1, 5)
-
-
-class Factor(enum.IntEnum):
-    FACTOR_Q, FACTOR_F_HAT, FACTOR_F_PERP = 1, 2, 3
-
-
-class Record(enum.IntEnum):
-    RECORD_W, RECORD_BIAS, RECORD_DW, RECORD_C, RECORD_DIRECT = range(1, 6)
-
-
-class Keep(enum.IntFlag):
-    KEEP_C, KEEP_DIRECT = 1, 2
-
-
-class Purpose(enum.IntEnum):
-    RNG_W, RNG_BIAS, RNG_B, RNG_F, RNG_CODE, RNG_ORDER, RNG_LABELS, RNG_SYNTHETIC, RNG_SIGNAL, RNG_PRODUCT, RNG_ROWS = \
-        range(1, 12)
-    RNG_USER = 128
-
-
-class Side(enum.IntEnum):
-    SIDE_PAST, SIDE_PRESENT = 0, 1
-
-
-class Pairs(enum.IntEnum):
-    PAIRS_WITHIN, PAIRS_BETWEEN, PAIRS_WITHIN_WELL, PAIRS_WITHIN_POOR, PAIRS_BETWEEN_WELL, PAIRS_BETWEEN_POOR = \
-        range(1, 7)
-
-
-class SimilarityOf(enum.IntEnum):
-    SIMILARITY_L, SIMILARITY_DELTA = 1, 2
-
-
-class PartOfM(enum.IntEnum):
-    M_ALL, M_SYMMETRIC, M_SKEW = 1, 2, 3
-
-
-def find_activation(name: str) -> Activation:
-    """The activation of a name such as "tanh-relu"."""
-    found = _lib.falign_activation_find(name.encode())
-    if not found:
-        raise UnsupportedError("there is no activation %r" % name)
-    return Activation(found)
-
-
-def activation_name(activation: Activation) -> str:
-    return _text(_run("activation_name", activation))
+Status = enum.IntEnum("Status", "OK INVALID SHAPE MEMORY IO FORMAT DIVERGED UNSUPPORTED CANCELLED CALLBACK", start=0)
+Precision = enum.IntEnum("Precision", "F32 F64")
+Quantity = enum.IntEnum("Quantity", "W BIAS PARAMETERS FEEDBACK L Z DELTA TARGET DW DB DW_APPLIED DELTA_BP DW_BP DB_BP "
+                        "C DIRECT Q F_HAT F_PERP M M_SYMMETRIC M_SKEW")
+Feedback = enum.IntEnum("Feedback", "FEEDBACK_NONE FEEDBACK_LAYER FEEDBACK_DIRECT", start=0)
+Needs = enum.IntFlag("Needs", "NEEDS_STEP NEEDS_ACTIVITY NEEDS_BP")
+Part = enum.IntEnum("Part", "TRAIN TEST")
+Order = enum.IntEnum("Order", "ORDER_NONE ORDER_ONCE ORDER_EPOCH", start=0)
+Dtype = enum.IntEnum("Dtype", "DTYPE_F32 DTYPE_F64 DTYPE_I64 DTYPE_U8")
+Keep = enum.IntFlag("Keep", "KEEP_C KEEP_DIRECT KEEP_APPLIED")
+Term = enum.IntEnum("Term", "TERM TERM_LINEAR TERM_DIAGONAL TERM_SIMPLIFIED")
+Component = enum.IntEnum("Component", "COMPONENT_DIRECTIONS COMPONENT_MEAN COMPONENT_VARIANCE COMPONENT_EXPLAINED")
+Side = enum.IntEnum("Side", "SIDE_PAST SIDE_PRESENT", start=0)
+Pairs = enum.IntEnum("Pairs", "PAIRS_WITHIN PAIRS_BETWEEN PAIRS_WITHIN_WELL PAIRS_WITHIN_POOR PAIRS_BETWEEN_WELL "
+                     "PAIRS_BETWEEN_POOR")
+SimilarityOf = enum.IntEnum("SimilarityOf", "SIMILARITY_L SIMILARITY_DELTA")
+Purpose = enum.IntEnum("Purpose", dict(RNG_W=1, RNG_BIAS=2, RNG_B=3, RNG_F=4, RNG_CODE=5, RNG_ORDER=6, RNG_LABELS=7,
+                                       RNG_SYNTHETIC=8, RNG_SIGNAL=9, RNG_PRODUCT=10, RNG_ROWS=11, RNG_USER=128))
 
 
 # ---- Errors ----
 
 class Error(Exception):
-    """A call failed: `status`, and the library's message."""
+    """A call failed: the status and the library's message."""
     status = Status.INVALID
 
 
-class InvalidError(Error, ValueError):
-    status = Status.INVALID
+class InvalidError(Error, ValueError): status = Status.INVALID
+class ShapeError(Error, ValueError): status = Status.SHAPE
+class OutOfMemoryError(Error, MemoryError): status = Status.MEMORY
+class FileError(Error, OSError): status = Status.IO
+class FormatError(Error, ValueError): status = Status.FORMAT
+class DivergedError(Error, ArithmeticError): status = Status.DIVERGED
+class UnsupportedError(Error): status = Status.UNSUPPORTED
+class CancelledError(Error): status = Status.CANCELLED
+class CallbackError(Error): status = Status.CALLBACK
 
 
-class ShapeError(Error, ValueError):
-    status = Status.SHAPE
+_ERRORS: Dict[int, Any] = {error.status: error for error in Error.__subclasses__()}
 
-
-class OutOfMemoryError(Error, MemoryError):
-    status = Status.MEMORY
-
-
-class FileError(Error, OSError):
-    status = Status.IO
-
-
-class FormatError(Error, ValueError):
-    status = Status.FORMAT
-
-
-class DivergedError(Error, ArithmeticError):
-    status = Status.DIVERGED
-
-
-class UnsupportedError(Error):
-    status = Status.UNSUPPORTED
-
-
-class CancelledError(Error):
-    status = Status.CANCELLED
-
-
-class CallbackError(Error):
-    status = Status.CALLBACK
-
-
-_ERRORS: Dict[int, Any] = {
-    e.status: e for e in (InvalidError, ShapeError, OutOfMemoryError, FileError, FormatError, DivergedError,
-                          UnsupportedError, CancelledError, CallbackError)}
 
 class _Raised(NamedTuple):
-    """What a callback raised, on its way to the call that ran it."""
-    time: int  # in the order of all calls and exceptions: a call takes none that is older than itself
-    text: Optional[bytes]  # what the library was told; None where the callback has no status to return
+    """An exception in a callback, on its way to the call that ran the callback."""
+    time: int  # counts calls and exceptions: a call takes no exception that is older than itself
+    text: Optional[bytes]  # the message that the library was given; None if the callback has no status to return
     error: BaseException
 
 
 class _Calls(threading.local):
-    """The calls under way on a thread, the innermost last: what callbacks on it have raised within each."""
+    """The calls in progress on a thread, the innermost last: the exceptions of each one's callbacks."""
 
     def __init__(self) -> None:
         self.stack: List[List[_Raised]] = []
 
 
 _calls = _Calls()
-_elsewhere: "collections.deque[_Raised]" = collections.deque(maxlen=256)  # on threads of the library's
+_elsewhere: "collections.deque[_Raised]" = collections.deque(maxlen=256)  # raised on the library's threads
 _lock = threading.Lock()
 _time = itertools.count()
 
 
 def _told(error: BaseException) -> bytes:
-    """What the library is told of an exception, in the form in which its message ends."""
+    """The message that the library is given for an exception; its own message then ends with it."""
     try:
         text = "%s: %s" % (type(error).__name__, error)
     except Exception:  # noqa: B902, of its __str__
@@ -608,7 +321,7 @@ def _told(error: BaseException) -> bytes:
 
 
 def _keep_exception(error: BaseException, says: bool = True) -> int:
-    """Keeps what a callback raised for the call that ran it."""
+    """Keeps the exception of a callback for the call that ran it, and returns its status."""
     text = _told(error)
     if says:
         _lib.falign_set_last_error(text)
@@ -622,18 +335,18 @@ def _keep_exception(error: BaseException, says: bool = True) -> int:
 
 
 def _ends(message: bytes, text: bytes) -> bool:
-    return message.endswith(text) or len(message) > 1000 and text[:100] in message  # the library cuts at 1023
+    return message.endswith(text) or len(message) > 1000 and text[:100] in message  # the library truncates at 1023
 
 
 def _find(raised: Sequence[_Raised], status: int, message: bytes) -> List[_Raised]:
-    """Where a call of this outcome comes from: the last that the message ends with, or those that could not say."""
+    """The exceptions behind a call's failure: the last one whose text ends the message, or those without a text."""
     said = [e for e in raised if status and e.text is not None and _ends(message, e.text)]
     return said[-1:] or [e for e in raised if e.text is None]
 
 
 def _check(status: int, within: Sequence[_Raised], since: int) -> None:
-    """Raises what a call failed with; `within` it, on its own thread, exceptions have been raised. Those of other
-    threads are known by their time and text alone."""
+    """Raises the error of a call that failed. `within` holds the exceptions of its own thread; those of other threads
+    are matched by time and text alone."""
     if status == Status.OK and not within and not _elsewhere:
         return
     message = _lib.falign_last_error() if status else b""
@@ -643,15 +356,11 @@ def _check(status: int, within: Sequence[_Raised], since: int) -> None:
             found = _find([e for e in _elsewhere if e.time >= since], status, message)
             for taken in found:
                 _elsewhere.remove(taken)
-    failed = _error(status, message) if status else Error("a callback failed")
+    failed = _ERRORS.get(status, Error)(message.decode("utf-8", "replace")) if status else Error("a callback failed")
     if found:
         raise found[0].error from failed
     if status:
         raise failed
-
-
-def _error(status: int, message: bytes) -> Error:
-    return _ERRORS.get(status, Error)(message.decode("utf-8", "replace"))
 
 
 def _run(name: str, *arguments: Any) -> Any:
@@ -665,11 +374,11 @@ def _run(name: str, *arguments: Any) -> Any:
         raise kind("falign_%s: %s" % (name, wrapped.group(2))) from None
 
 
-_interrupted: List[bool] = []  # Ctrl-C, until the next callback on the main thread or the end of the call
+_interrupted: List[bool] = []  # Ctrl-C, kept until the next callback on the main thread or the end of the call
 
 
 def _on_interrupt(_number: int, frame: Any) -> None:
-    """Raises where the user's code runs, within which a thunk is ready for it; elsewhere ctypes would drop it."""
+    """Raises KeyboardInterrupt in the user's code, where a thunk catches it; elsewhere ctypes would drop it."""
     if frame is not None and frame.f_code.co_filename != _on_interrupt.__code__.co_filename:
         raise KeyboardInterrupt
     _interrupted.append(True)
@@ -682,19 +391,13 @@ def _raise_interrupt() -> None:
 
 
 def _hears_interrupts() -> bool:
-    """Whether Ctrl-C is Python's own and comes in the outermost call on the main thread."""
+    """Whether this is the outermost call on the main thread, and Ctrl-C has Python's own handler."""
     return (not _calls.stack and threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 
 
-def _end_hearing() -> None:
-    if signal.getsignal(signal.SIGINT) is _on_interrupt:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    _raise_interrupt()
-
-
 def _checked(function: Callable[..., int], *arguments: Any) -> None:
-    """Calls a function that returns a status, and raises what it failed with."""
+    """Calls a function that returns a status, and raises its error."""
     within: List[_Raised] = []
     since = next(_time)
     hears = _hears_interrupts()
@@ -706,7 +409,9 @@ def _checked(function: Callable[..., int], *arguments: Any) -> None:
     finally:
         _calls.stack.pop()
         if hears:
-            _end_hearing()
+            if signal.getsignal(signal.SIGINT) is _on_interrupt:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            _raise_interrupt()
     _check(status, within, since)
 
 
@@ -714,173 +419,181 @@ def _call(name: str, *arguments: Any) -> None:
     _checked(_run, name, *arguments)
 
 
-def _text(value: Optional[bytes]) -> str:
-    return value.decode() if value is not None else ""
-
-
-def _path(value: Any) -> bytes:
-    return os.fsencode(value)
-
-
 # ---- Arrays ----
 
 _REALS = {Precision.F32: c.c_float, Precision.F64: c.c_double}
-_SUFFIX = {Precision.F32: "_f32", Precision.F64: "_f64"}
+_TYPES = {c.c_float: "<f4", c.c_double: "<f8", c.c_uint32: "<u4", c.c_int64: "<i8", c.c_uint8: "|u1"}
+_View = STRUCTS["view"]
+
+
+def _row_major(shape: Sequence[int]) -> Tuple[int, ...]:
+    """The steps of a contiguous array, in elements."""
+    return (shape[1], 1) if len(shape) == 2 else (1,) * len(shape)
 
 
 class Matrix:
-    """What stands in for a NumPy array where there is no NumPy: m[i][j], m[i, j], len(m), m.shape, m.tolist()."""
+    """Stands in for a NumPy array where there is no NumPy: m[i], m[i, j], m[1:3, ::2], m.T, m.shape, m.tolist()."""
 
-    def __init__(self, storage: Any, shape: Tuple[int, ...], stride: int, offset: int = 0, writable: bool = True):
-        self._storage, self.shape, self._stride, self._offset, self._writable = storage, shape, stride, offset, writable
+    def __init__(self, storage: Any, shape: Tuple[int, ...], steps: Tuple[int, ...], offset: int = 0,
+                 writable: bool = True):
+        self._storage, self.shape, self._steps, self._offset, self._writable = storage, shape, steps, offset, writable
 
     @property
     def __array_interface__(self) -> Dict[str, Any]:
         size = c.sizeof(self._storage._type_)
-        kind = {c.c_float: "<f4", c.c_double: "<f8", c.c_uint32: "<u4", c.c_uint64: "<u8", c.c_int64: "<i8",
-                c.c_uint8: "|u1"}[self._storage._type_]
-        strides = (self._stride * size, size) if len(self.shape) == 2 else (size,)
-        return {"version": 3, "shape": self.shape, "typestr": kind, "strides": strides,
+        return {"version": 3, "shape": self.shape, "typestr": _TYPES[self._storage._type_],
+                "strides": tuple(size * step for step in self._steps),
                 "data": (c.addressof(self._storage) + self._offset * size, not self._writable)}
 
-    def __len__(self) -> int:
-        return self.shape[0]
+    def __len__(self) -> int: return self.shape[0]
 
-    def _at(self, i: int, n: int) -> int:
-        if not -n <= i < n:
-            raise IndexError("%d is not within %d" % (i, n))
-        return i % n
+    def _find(self, at: Any) -> Tuple[Tuple[int, ...], Tuple[int, ...], int]:
+        """The shape, steps and offset of a part; a number has the shape ()."""
+        at = at if isinstance(at, tuple) else (at,)
+        if len(at) > len(self.shape):
+            raise IndexError("%d indices for %d dimensions" % (len(at), len(self.shape)))
+        shape, steps, offset = [], [], self._offset
+        for i, n, step in itertools.zip_longest(at, self.shape, self._steps, fillvalue=slice(None)):
+            if isinstance(i, slice):
+                chosen = range(n)[i]
+                shape.append(len(chosen))
+                steps.append(step * chosen.step)
+                offset += step * chosen.start
+            else:
+                offset += step * range(n)[i]
+        return tuple(shape), tuple(steps), offset
 
     def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, tuple):
-            return self[at[0]][at[1]]
-        i = self._at(at, self.shape[0])
-        if len(self.shape) == 2:
-            return Matrix(self._storage, self.shape[1:], 1, self._offset + i * self._stride, self._writable)
-        return self._storage[self._offset + i]
+        shape, steps, offset = self._find(at)
+        return Matrix(self._storage, shape, steps, offset, self._writable) if shape else self._storage[offset]
 
     def __setitem__(self, at: Any, value: float) -> None:
+        shape, _, offset = self._find(at)
         if not self._writable:
             raise ValueError("the matrix is read-only")
-        if isinstance(at, tuple):
-            self[at[0]][at[1]] = value
-            return
-        if len(self.shape) != 1:
+        if shape:
             raise TypeError("assign numbers, not rows")
-        self._storage[self._offset + self._at(at, self.shape[0])] = value
+        self._storage[offset] = value
 
-    def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
+    def __iter__(self) -> Iterator[Any]: return (self[i] for i in range(len(self)))
 
-    def tolist(self) -> List[Any]:
-        return [row.tolist() for row in self] if len(self.shape) == 2 else list(self)
+    T = property(lambda self: Matrix(self._storage, self.shape[::-1], self._steps[::-1], self._offset, self._writable),
+                 doc="The transpose, without copying.")
 
-    def __repr__(self) -> str:
-        return "Matrix(%r)" % (self.tolist(),)
+    def tolist(self) -> List[Any]: return [row.tolist() for row in self] if len(self.shape) == 2 else list(self)
+    def __repr__(self) -> str: return "Matrix(%r)" % (self.tolist(),)
 
 
-def _view(address: Optional[int], kind: Any, shape: Tuple[int, ...], owner: Any, stride: Optional[int] = None,
+def _wrap(address: Optional[int], kind: Any, shape: Tuple[int, ...], steps: Tuple[int, ...], owner: Any = None,
           writable: bool = True) -> Any:
-    """An array over the library's storage, which keeps `owner` alive."""
-    cols = shape[-1]
-    stride = cols if stride is None else stride
-    count = (shape[0] - 1) * stride + cols if len(shape) == 2 and shape[0] else cols
-    storage = (kind * count).from_address(address) if address is not None else (kind * count)()
+    """An array of elements at an address, which keeps `owner` alive."""
+    size, ends = c.sizeof(kind), [(n - 1) * step for n, step in zip(shape, steps)]
+    low = 0 if 0 in shape else sum(min(0, end) for end in ends)
+    count = 1 if 0 in shape else 1 + sum(map(abs, ends))
+    storage = (kind * 1)() if address is None or 0 in shape else (kind * count).from_address(address + low * size)
     storage._owner = owner
     if isinstance(owner, _Object):
         for holder in [owner] + [kept for kept in owner._kept if isinstance(kept, _Object)]:
             holder._views[id(storage)] = storage
     if _np is None:
-        return Matrix(storage, shape, stride, writable=writable)
-    array = _np.frombuffer(storage, dtype=kind)
-    if len(shape) == 2:
-        size = c.sizeof(kind)
-        array = _np.lib.stride_tricks.as_strided(array, shape, (stride * size, size))
-    if not writable:
-        array.flags.writeable = False
+        return Matrix(storage, shape, steps, -low, writable)
+    array = _np.ndarray(shape, kind, storage, -low * size, tuple(size * step for step in steps))
+    array.flags.writeable = writable
     return array
 
 
-def _new(kind: Any, *shape: int) -> Tuple[Any, Any]:
-    """An array of Python's own, and its storage."""
-    count = 1
-    for n in shape:
-        count *= n
-    storage = (kind * count)()
-    if _np is not None:
-        return _np.frombuffer(storage, dtype=kind).reshape(shape) if count else _np.empty(shape, kind), storage
-    return Matrix(storage, shape, shape[-1]), storage
+def _view(keep: Any, address: int, shape: Sequence[int], steps: Sequence[int], precision: int) -> Any:
+    """A falign_view, which keeps the owner of its numbers alive."""
+    view = _View()
+    c.Structure.__init__(view, address, *shape, *steps, precision)
+    view._keep = keep
+    return view
 
 
-class _Given:
-    """An array that is given to the library: address, rows, cols and stride, copied only where it has to be."""
+def _array(view: Any, owner: Any = None, writable: bool = True) -> Any:
+    """The array that a falign_view describes."""
+    return _wrap(view.data, _REALS[view.precision], (view.rows, view.cols), (view.row_step, view.col_step), owner,
+                 writable)
 
-    def __init__(self, data: Any, rank: int, precision: Optional[Precision] = None):
-        self.precision = precision or Precision.F64
-        if not self._borrow(data, rank, precision):
-            self._copy(data, rank)
 
-    def _borrow(self, data: Any, rank: int, precision: Optional[Precision]) -> bool:
-        interface = getattr(data, "__array_interface__", None)
-        if interface is None:
-            try:
-                view = memoryview(data)
-            except TypeError:
-                return False
-            if view.format.lstrip("@=<") not in ("f", "d"):
-                return False
-            kind, shape, strides = view.format.lstrip("@=<"), view.shape or (), view.strides or ()
-            if view.readonly or not view.c_contiguous or 0 in shape:
-                return False
-            self._keep: Any = (c.c_char * view.nbytes).from_buffer(view)
-            address = c.addressof(self._keep)
-        else:
-            kind = {"<f4": "f", "<f8": "d"}.get(interface["typestr"], "")
-            if not isinstance(interface.get("data"), tuple):
-                return False
-            shape, address = interface["shape"], interface["data"][0]
-            strides = interface.get("strides") or tuple(
-                int(interface["typestr"][2:]) * (shape[1] if len(shape) == 2 and i == 0 else 1)
-                for i in range(len(shape)))
-            self._keep = data
-        found = {"f": Precision.F32, "d": Precision.F64}.get(kind)
-        if len(shape) != rank:
-            raise ShapeError("wanted %d dimensions, got the shape %s" % (rank, tuple(shape)))
-        size = 4 if found == Precision.F32 else 8
-        if found is None or (precision and found != precision) or (shape[-1] > 1 and strides[-1] != size):
-            return False
-        self.rows, self.cols = (shape[0], shape[1]) if rank == 2 else (1, shape[0])
-        self.stride = self.cols
-        if rank == 2 and self.rows > 1:
-            if strides[0] % size or strides[0] < self.cols * size:
-                return False
-            self.stride = strides[0] // size
-        self.precision, self._as_parameter_ = found, address
-        return True
+def _new(rows: int, cols: int, precision: int = Precision.F64) -> Tuple[Any, Any]:
+    """A new array, and the falign_matrix that writes to it."""
+    storage = (_REALS[Precision(precision)] * max(1, rows * cols))()
+    view = _view(storage, c.addressof(storage), (rows, cols), (cols, 1), precision)
+    return _array(view, storage), view
 
-    def _copy(self, data: Any, rank: int) -> None:
-        rows = data.tolist() if hasattr(data, "tolist") else data
-        if rank == 1:
-            rows = [rows]
-        if not all(hasattr(row, "__iter__") for row in rows):
-            raise ShapeError("wanted %d dimensions, got %s" % (rank, "a list of numbers" if rank == 2 else "a number"))
-        rows = [list(row.tolist() if hasattr(row, "tolist") else row) for row in rows]
-        self.rows, self.cols = len(rows), len(rows[0]) if rows else 0
-        self.stride = self.cols
+
+def _new_row(count: int) -> Tuple[Any, Any]:
+    """A new array of one dimension, and its address."""
+    array, matrix = _new(1, count)
+    return array[0], c.c_void_p(matrix.data)
+
+
+def _in_place(data: Any) -> Any:
+    """What keeps an array alive, its address, precision, shape and steps; None if the library cannot read it there."""
+    interface = getattr(data, "__array_interface__", None)
+    if interface is None:
+        try:
+            memory = memoryview(data)
+        except TypeError:
+            return None
+        shape, strides, kind = memory.shape or (), memory.strides or (), memory.format.lstrip("@=<")
+        if memory.readonly or not memory.c_contiguous or 0 in shape:
+            return None
+        data = (c.c_char * memory.nbytes).from_buffer(memory)
+        address = c.addressof(data)
+    else:
+        if not isinstance(interface.get("data"), tuple):
+            return None
+        shape, strides, address = tuple(interface["shape"]), interface.get("strides"), interface["data"][0]
+        kind = {"<f4": "f", "<f8": "d"}.get(interface["typestr"], "")
+    precision = {"f": Precision.F32, "d": Precision.F64}.get(kind)
+    if precision is None:
+        return None
+    size, steps = c.sizeof(_REALS[precision]), list(_row_major(shape))
+    places = 1  # that the dimensions with smaller steps span
+    for n, stride, i in sorted(zip(shape, strides or (), range(8)), key=lambda dimension: abs(dimension[1])):
+        if n > 1:
+            if stride % size or abs(stride) // size < places:  # unaligned, repeated or overlapping elements
+                return None
+            steps[i] = stride // size
+            places += (n - 1) * abs(steps[i])
+    return None if address % size else (data, address, precision, shape, tuple(steps))
+
+
+def _copied(data: Any, precision: Precision) -> Any:
+    """A contiguous copy of an array, or of lists."""
+    if _np is not None and hasattr(data, "__array_interface__"):
+        array = _np.asarray(data)
+        if array.dtype.kind in "biuf":
+            return _np.array(array, _REALS[precision], order="C")
+    rows = data.tolist() if hasattr(data, "tolist") else data
+    rows = [row.tolist() if hasattr(row, "tolist") else row for row in (rows if hasattr(rows, "__iter__") else [rows])]
+    shape: Tuple[int, ...] = (len(rows),)
+    if any(hasattr(row, "__iter__") for row in rows):
+        rows = [list(row) if hasattr(row, "__iter__") else [] for row in rows]
+        shape = len(rows), len(rows[0])
         for i, row in enumerate(rows):
-            if len(row) != self.cols:
-                raise ShapeError("row %d has %d numbers, row 0 has %d" % (i, len(row), self.cols))
-        numbers = itertools.chain.from_iterable(rows)
-        self._keep = (_REALS[self.precision] * max(1, self.rows * self.cols))(*numbers)
-        self._as_parameter_ = c.addressof(self._keep)
+            if len(row) != shape[1]:
+                raise ShapeError("row %d has %d numbers, row 0 has %d" % (i, len(row), shape[1]))
+        rows = list(itertools.chain.from_iterable(rows))
+    return Matrix((_REALS[precision] * max(1, len(rows)))(*rows), shape, _row_major(shape))
 
-    @property
-    def matrix(self) -> Tuple[Any, int, int, int]:
-        return self, self.rows, self.cols, self.stride
 
-    @property
-    def suffix(self) -> str:
-        return _SUFFIX[self.precision]
+def _given(data: Any, precision: Optional[Precision] = None, row: bool = False, contiguous: bool = False) -> Any:
+    """The falign_view of a matrix that is passed to the library, or of a vector as a `row`; it is copied only if it is
+    not in the precision that the library needs, or laid out in a way that the library cannot read."""
+    place = _in_place(data)
+    if place and contiguous and place[4] != _row_major(place[3]):
+        place, precision = None, place[2]
+    if not place or precision not in (None, place[2]):
+        place = _in_place(_copied(data, precision or Precision.F64))
+    keep, address, precision, shape, steps = place
+    if row and len(shape) == 1:
+        shape, steps = (1,) + shape, shape + steps
+    if len(shape) != 2:
+        raise ShapeError("wanted 2 dimensions, got the shape %s" % (shape,))
+    return _view(keep, address, shape, steps, precision)
 
 
 def _integers(kind: Any, values: Optional[Sequence[int]]) -> Tuple[Any, int]:
@@ -900,22 +613,34 @@ def _doubles(values: Any) -> Tuple[Any, int]:
     return (c.c_double * max(1, len(numbers)))(*numbers), len(numbers)
 
 
+_ROWS = (Quantity.BIAS, Quantity.PARAMETERS, Quantity.DB, Quantity.DB_BP)  # may be given as vectors
+
+
+def _shape(what: int, l: int, n: Sequence[int]) -> Tuple[int, int]:
+    """The shape of a matrix of layer l in a network of widths n; anything for one that the library will refuse."""
+    below, here, above = (n[i] if 0 <= i < len(n) else 1 for i in (l - 1, l, l + 1))
+    return {Quantity.BIAS: (1, here), Quantity.C: (below, above), Quantity.DIRECT: (below, n[-1]),
+            Quantity.Q: (above, here), Quantity.F_HAT: (n[-1], here), Quantity.F_PERP: (n[-1], here)}.get(
+                what, (here, above))  # type: ignore[call-overload]  # W, DW, DW_APPLIED
+
+
 # ---- Objects ----
 
 class _Object:
-    """Owns a reference to an object of the library: given back by close(), `with`, or garbage collection."""
+    """Owns a reference to an object of the library; close(), `with` or garbage collection releases it."""
     _noun = ""
     _handle: Optional[int] = None
     _owned = False
+    _user = 0  # the key in _live of an object that Python functions belong to
 
     def __init__(self, handle: Optional[int], owned: bool = True, *keep: Any):
         self._handle, self._owned, self._kept = handle, owned, list(keep)
         self._views: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
 
     @classmethod
-    def _made(cls, function: str, *arguments: Any, keep: Sequence[Any] = ()) -> Any:
+    def _made(cls, function: str, *arguments: Any) -> Any:
         self = cls.__new__(cls)
-        self._make(function, *arguments, keep=keep)
+        self._make(function, *arguments)
         return self
 
     def _make(self, function: str, *arguments: Any, keep: Sequence[Any] = ()) -> None:
@@ -932,11 +657,32 @@ class _Object:
     def _do(self, name: str, *arguments: Any) -> None:
         _call(self._noun + "_" + name, self, *arguments)
 
-    def _get(self, name: str, *arguments: Any) -> Any:
-        return _run(self._noun + "_" + name, self, *arguments)
+    def _get(self, name: str, *arguments: Any) -> Any: return _run(self._noun + "_" + name, self, *arguments)
+
+    def _struct(self, name: str, struct: str) -> Any:
+        """The struct of its own that the object lends."""
+        return STRUCTS[struct].from_address(self._get(name))
+
+    def _numbers(self, name: str, *arguments: Any, kind: Any = c.c_double, count: int = 2) -> List[Any]:
+        """The numbers that a function writes to its last arguments."""
+        out = [kind() for _ in range(count)]
+        self._do(name, *arguments, *map(c.byref, out))
+        return [number.value for number in out]
+
+    def _copy(self, name: str, *arguments: Any, shape: Tuple[int, int]) -> Any:
+        """The matrix, in double precision, that a function writes to its last argument."""
+        array, matrix = _new(*shape)
+        self._do(name, *arguments, matrix)
+        return array
+
+    def _lent(self, name: str, *arguments: Any, writable: bool = False) -> Any:
+        """The object's own matrix that a function views in its last argument."""
+        view = _View()
+        _check(self._get(name, *arguments, view), (), next(_time))  # no callbacks, unlike _do()
+        return _array(view, self, writable)
 
     def close(self) -> None:
-        """Gives the reference back, at once or, where views of it are still in use, when the last of them is gone."""
+        """Releases the reference: now, or when the last view of the object is gone."""
         if self._handle is not None and self._views:
             self._release_after_views()
         handle, self._handle = self._handle, None
@@ -944,90 +690,110 @@ class _Object:
             getattr(_lib, "falign_%s_destroy" % self._noun)(c.c_void_p(handle))
 
     def _release_after_views(self) -> None:
-        """Hands the reference to an object that the views keep alive in this one's place."""
+        """Hands the reference to another object, which the views keep alive in place of this one."""
         heir = _Object(self._handle, self._owned, *self._kept)
         heir._noun = self._noun
         for storage in self._views.values():
             storage._owner = (storage._owner, heir)
         self._views, self._owned = weakref.WeakValueDictionary(), False
 
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
+    def __enter__(self) -> Any: return self
+    def __exit__(self, *_: Any) -> None: self.close()
 
     def __del__(self) -> None:
         try:
             self.close()
-        except (AttributeError, TypeError):  # the interpreter ends
+        except (AttributeError, TypeError):  # at the end of the interpreter
             pass
 
 
-_live: Dict[int, Any] = {}  # what tables of functions use, until the library calls their `destroy`
-_numbers = itertools.count(1)
-_DESTROY = c.CFUNCTYPE(None, c.c_void_p)
-_released = _DESTROY(lambda user: _live.pop(user, None) and None)
+def _getter(name: str, convert: Callable[[Any], Any] = int, doc: Optional[str] = None) -> Any:
+    return property(lambda self: convert(self._get(name)), doc=doc)
 
 
-def _table_class(fields: str) -> Any:
-    kinds = {"z": c.c_size_t, "i": c.c_int32, "p": c.c_void_p, "c": c.c_char_p}
-    return type("Table", (c.Structure,), {"_fields_": [(f.split(":")[0], kinds[f.split(":")[1]])
-                                                       for f in fields.split()]})
+def _member(name: str, struct: str, member: str, doc: Optional[str] = None) -> Any:
+    return property(lambda self: getattr(self._struct(name, struct), member), doc=doc)
 
 
-TABLES: Dict[str, Any] = {
-    "falign_rule_table": _table_class("size:z name:c feedback:i concurrent:i signal_f32:p signal_f64:p adapt:p "
-                                      "needs_activity:i save:p load:p destroy:p"),
-    "falign_norm_table": _table_class("size:z name:c apply:p destroy:p"),
-    "falign_metric_table": _table_class("size:z name:c needs:i measure:p destroy:p"),
-    "falign_backend_table": _table_class("size:z name:c sgemm:p dgemm:p destroy:p")}
+class _Stored(_Object):
+    """What can be kept in tensors."""
+
+    def export_to(self, tensors: "Tensors") -> None: self._do("export", tensors)
+    def import_from(self, tensors: "Tensors") -> None: self._do("import", tensors)
+
+
+class _Matrices(_Stored):
+    """What has matrices of its own, each named by a quantity and a layer (matrix.h)."""
+
+    def view(self, what: Quantity, l: int) -> Any:
+        """The matrix itself, read-only."""
+        return self._lent("view", what, l)
+
+    def edit(self, what: Quantity, l: int) -> Any:
+        """The matrix itself, to read and write."""
+        return self._lent("edit", what, l, writable=True)
+
+    def get(self, what: Quantity, l: int) -> Any:
+        """A copy, in double precision."""
+        return self._copy("get", what, l, shape=self.view(what, l).shape)
+
+    def set(self, what: Quantity, l: int, values: Any) -> None:
+        self._do("set", what, l, _given(values, row=what in _ROWS))
+
+
+_live: Dict[int, Any] = {}  # what a table's functions use, until the library calls its `destroy`
+_keys = itertools.count(1)
+_released = c.CFUNCTYPE(None, c.c_void_p)(lambda user: _live.pop(user, None) and None)
 
 
 def _thunk(codes: str, function: Callable[..., Any], failed: Optional[int] = None) -> Any:
-    """A C function of a Python one. Its result is a status, or with `failed` that number where it raised."""
+    """A C function that calls a Python one. It returns a status, or with `failed` that number after an exception."""
     def guarded(*arguments: Any) -> Any:
         try:
-            if codes[0] != "v":  # which has to write first, as it cannot say that it has not
+            if codes[0] != "v":  # one without a result must write something first, as it cannot report a failure
                 _raise_interrupt()
             result = function(*arguments)
             if result is not None and type(result) not in (int, Status):
                 raise TypeError("a callback returns None or a Status, not %s" % type(result).__name__)
             return (Status.OK if result is None else int(result)) if codes[0] != "v" else None
-        except BaseException as error:  # noqa: B902, it goes on in the call that ran this
+        except BaseException as error:  # noqa: B902, the call that ran this raises it again
             status = _keep_exception(error, says=failed is None)
             return None if codes[0] == "v" else (status if failed is None else failed)
     return c.CFUNCTYPE(_KINDS[codes[0]], *[_KINDS[k] for k in codes[1:]])(guarded)
 
 
-def _custom(made: Any, table_name: str, create: str, name: str, entries: Dict[str, Any], *after: Any) -> None:
-    table = TABLES[table_name](size=c.sizeof(TABLES[table_name]), name=_Text.from_param(name.encode()))
-    for entry, value in entries.items():
-        if value is not None:
-            setattr(table, entry, c.cast(value, c.c_void_p) if not isinstance(value, int) else value)
-    table.destroy = c.cast(_released, c.c_void_p)
-    user = next(_numbers)
-    _live[user] = entries
+def _progress(function: Optional[Callable[[int, int], Any]]) -> Any:
+    return function and _thunk("ipLL", lambda _user, done, total: int(bool(function(done, total))), 1)
+
+
+def _custom(made: Any, create: str, name: str, entries: Dict[str, Any], *after: Any) -> None:
+    """Makes an object of a table of functions, of which `entries` holds those that there are."""
+    kind = STRUCTS[made._noun + "_table"]
+    entries = {**entries, "size": c.sizeof(kind), "name": name, "destroy": _released}
+    table = kind(*(entries.get(entry, None if member is c.c_void_p else 0) for entry, member in kind._fields_))
+    user = next(_keys)
+    _live[user] = [entries]
     try:
-        made._make(create, c.byref(table), c.c_void_p(user), *after)
+        made._make(create, table, c.c_void_p(user), *after)
+        made._user = user
     except BaseException:
         _live.pop(user, None)
         raise
 
 
 def _unowned(own: Any, name: str) -> Any:
-    """A function of a subclass, for the library to hold; one that is bound does not keep `own` alive, which would never
-    be collected: Python objects that use it do."""
-    method = getattr(own, name, None)
-    if not isinstance(method, types.MethodType) or method.__self__ is not own:
-        return method
-    weak = weakref.WeakMethod(method)
+    """A function of an object, for the library to hold; None if there is none. It does not keep an object alive whose
+    method or attribute it is, which would then never be collected: Python objects that use the object must do that."""
+    function = getattr(own, name, None)
+    if function is None or name not in vars(own) and getattr(function, "__self__", None) is not own:
+        return function
+    weak = weakref.ref(own)
 
     def call(*arguments: Any) -> Any:
-        bound = weak()
-        if bound is None:
+        held = weak()
+        if held is None:
             raise ReferenceError("the object of %s() is gone" % name)
-        return bound(*arguments)
+        return getattr(held, name)(*arguments)
     return call
 
 
@@ -1039,8 +805,36 @@ def _borrow(cls: Any, handle: Optional[int], *keep: Any) -> Any:
     return self
 
 
-class Network(_Object):
-    """Widths n[0..d], weights W[l] (n[l] x n[l+1], l = 0..d-1) and biases b[l] (l = 1..d); section 2.1."""
+class Activation(_Object):
+    """The function of a layer's units: Activation("relu"), or Activation(name, f, df) with df(z) = f'(z). Both take an
+    array of z and return as many numbers."""
+    _noun = "activation"
+
+    def __init__(self, name: str, f: Optional[Callable[[Any], Any]] = None,
+                 df: Optional[Callable[[Any], Any]] = None):
+        if f is None and df is None:
+            self._make("activation_create", name)
+            return
+        self.f, self.df = f, df
+        entries = {entry: self._map(_unowned(self, entry)) for entry in ("f", "df") if getattr(self, entry) is not None}
+        _custom(self, "activation_create_custom", name, entries)
+
+    @staticmethod
+    def _map(function: Callable[[Any], Any]) -> Any:
+        def run(_user: Any, z: int, out: int, count: int) -> None:
+            to = (c.c_double * count).from_address(out)
+            to[:] = [float("nan")] * count  # what an exception leaves
+            _raise_interrupt()
+            to[:] = [float(y) for y in function(_wrap(z, c.c_double, (count,), (1,), writable=False))]
+        return _thunk("vpppz", run, 0)
+
+    name = _getter("name", bytes.decode)
+
+
+class Network(_Matrices):
+    """Widths n[0..d], weights W[l] (n[l] x n[l+1], l = 0..d-1) and biases b[l] (l = 1..d); section 2.1.
+
+    Its matrices are Quantity.W, BIAS and PARAMETERS."""
     _noun = "network"
 
     def __init__(self, widths: Sequence[int], precision: Precision = Precision.F32, biases: bool = True,
@@ -1050,213 +844,118 @@ class Network(_Object):
         for l in range(1, count if activation is not None else 0):
             self.set_activation(l, activation)  # type: ignore[arg-type]
 
-    @property
-    def precision(self) -> Precision:
-        return Precision(self._get("precision"))
+    precision = _getter("precision", Precision)
+    layers = _getter("layers", int, "d.")
+    has_biases = _getter("has_biases", bool)
+    parameters = _getter("parameters", int, "The number of all weights and biases.")
+    widths = property(lambda self: tuple(self._get("width", l) for l in range(self.layers + 1)), doc="n[0..d].")
 
-    @property
-    def layers(self) -> int:
-        """d."""
-        return int(self._get("layers"))
+    def activation(self, l: int) -> Optional[Activation]:
+        """That of layer l = 1..d; None for another l."""
+        return _borrow(Activation, self._get("activation", l), self)  # type: ignore[no-any-return]
 
-    @property
-    def widths(self) -> Tuple[int, ...]:
-        return tuple(self.width(l) for l in range(self.layers + 1))
-
-    def width(self, l: int) -> int:
-        """n[l]."""
-        return int(self._get("width", l))
-
-    @property
-    def has_biases(self) -> bool:
-        return bool(self._get("has_biases"))
-
-    @property
-    def parameters(self) -> int:
-        return int(self._get("parameters"))
-
-    def activation(self, l: int) -> Activation:
-        return Activation(self._get("activation", l))
-
-    def set_activation(self, l: int, f: Union[Activation, Callable[[Any], Any]],
-                       df: Optional[Callable[[Any], Any]] = None) -> None:
-        """A built-in activation, or f and its derivative df: each is given an array of z and returns as many."""
-        if isinstance(f, Activation):
-            self._do("set_activation", l, f)
-            return
-        if not callable(f):
-            raise TypeError("%r is neither an Activation, such as Activation.TANH, nor a function" % (f,))
-        if not self._owned:
-            raise UnsupportedError("functions cannot be set through a network that belongs to another object")
-        thunks = [self._map(g) for g in (f, df)] if df is not None else [self._map(f), None]
-        self._kept.append(thunks)
-        self._do("set_custom_activation", l, thunks[0], thunks[1], None)
-
-    @staticmethod
-    def _map(function: Callable[[Any], Any]) -> Any:
-        def run(_user: Any, z: int, out: int, count: int) -> None:
-            to = (c.c_double * count).from_address(out)
-            to[:] = [float("nan")] * count  # what remains where the function raises
-            _raise_interrupt()
-            to[:] = [float(y) for y in function(_view(z, c.c_double, (count,), None, writable=False))]
-        return _thunk("vpppz", run, 0)
+    def set_activation(self, l: int, activation: Activation) -> None:
+        self._do("set_activation", l, activation)
+        (self._kept if self._owned else _live.get(activation._user, [])).append(activation)
 
     def draw(self, sd_w: float, sd_b: float = 0.0, seed: int = 1, run: int = 0) -> "Network":
-        """W from N(0, sd_w), b from N(0, sd_b)."""
+        """Draws W from N(0, sd_w), b from N(0, sd_b)."""
         self._do("draw", sd_w, sd_b, seed, run)
         return self
 
-    def _lent(self, what: str, l: int, shape: Tuple[int, ...]) -> Any:
-        address = self._get(what + _SUFFIX[self.precision], l)
-        if address is None:
-            raise InvalidError(_text(_lib.falign_last_error()))
-        return _view(address, _REALS[self.precision], shape, self)
-
     def weights(self, l: int) -> Any:
         """W[l] itself, to read and write."""
-        return self._lent("weights", l, (self._get("width", l), self._get("width", l + 1)))
+        return self.edit(Quantity.W, l)
 
     def bias(self, l: int) -> Any:
         """b[l] itself, to read and write."""
-        return self._lent("bias", l, (self._get("width", l),))
-
-    def get_weights(self, l: int) -> Any:
-        """A copy of W[l], in double precision."""
-        rows, cols = self._get("width", l), self._get("width", l + 1)
-        array, storage = _new(c.c_double, rows, cols)
-        self._do("get_weights_f64", l, storage, rows, cols, cols)
-        return array
-
-    def set_weights(self, l: int, w: Any) -> None:
-        given = _Given(w, 2)
-        self._do("set_weights" + given.suffix, l, *given.matrix)
-
-    def get_bias(self, l: int) -> Any:
-        array, storage = _new(c.c_double, self._get("width", l))
-        self._do("get_bias_f64", l, storage, len(storage))
-        return array
-
-    def set_bias(self, l: int, b: Any) -> None:
-        given = _Given(b, 1)
-        self._do("set_bias" + given.suffix, l, given, given.cols)
-
-    def export_to(self, tensors: "Tensors") -> None:
-        self._do("export", tensors)
-
-    def import_from(self, tensors: "Tensors") -> None:
-        self._do("import", tensors)
+        return self.edit(Quantity.BIAS, l)[0]
 
 
-class Rule(_Object):
-    """How the error travels back: Rule("fa", network), or a subclass with signal(rule, network, trace, l, out).
+class Rule(_Matrices):
+    """How the error travels back: Rule("fa", network), or a subclass with signal(rule, network, trace, l, out), which
+    writes the signal that reaches layer l, before f', to out (rows x n[l]).
 
-    A subclass sets `name`, `feedback`, and may have adapt(rule, network, trace), save(tensors) and load(tensors).
-    Its signal() is never called from several threads at once: Python's global lock would make them wait anyway."""
+    A subclass sets `name`, `feedback` and `needs_activity`, and may have adapt(rule, network, trace), save(tensors) and
+    load(tensors). Its signal() is never called from several threads at once, since they would only wait for each other.
+    Its matrices are Quantity.FEEDBACK, B[l] or F[l]."""
     _noun = "rule"
     name = "custom"
     feedback = Feedback.FEEDBACK_NONE
     needs_activity = False
-    _shape: Tuple[int, ...] = ()
-    _precision = Precision.F64
+    _widths: Tuple[int, ...] = ()
 
     def __init__(self, kind: Optional[str], network: Network):
         if not isinstance(network, Network):
             raise TypeError("a rule is made of a name and a Network, got %r and %r" % (kind, network))
-        self._widths, self._precision = network.widths, network.precision
+        self._widths = network.widths
         if kind is not None:
-            self._make("rule_create_named", kind.encode(), network)
+            self._make("rule_create", kind, network)
             self.name, self.feedback = kind, Feedback(self._get("feedback"))
             return
-        entries = _rule_entries(*(_unowned(self, name) for name in ("signal", "adapt", "save", "load")), self._widths,
-                                self._precision)
+        entries = _rule_entries(*(_unowned(self, name) for name in ("signal", "adapt", "save", "load")))
         entries.update(feedback=int(self.feedback), needs_activity=int(self.needs_activity))
-        _custom(self, "falign_rule_table", "rule_create_custom", self.name, entries, network)
+        _custom(self, "rule_create_custom", self.name, entries, network)
 
     @staticmethod
-    def signal(rule: "Rule", network: Network, trace: "Trace", l: int, out: Any) -> None:
-        """Writes the signal that reaches layer l, before f', to out (rows x n[l])."""
-        raise NotImplementedError("a rule needs signal(rule, network, trace, l, out)")
+    def _borrowed(handle: int, network: Network) -> "Rule":
+        self: Rule = _borrow(Rule, handle)
+        self._widths, self.name = network.widths, self._get("name").decode()
+        self.feedback = Feedback(self._get("feedback"))
+        return self
 
     def draw(self, sd: float, seed: int = 1, run: int = 0) -> "Rule":
+        """Draws B or F from N(0, sd)."""
         self._do("draw", sd, seed, run)
         return self
 
-    def normalize_columns(self, gamma: float) -> None:
-        self._do("normalize_columns", gamma)
-
-    def _feedback_shape(self, l: int) -> Tuple[int, int]:
-        if not 0 < l < len(self._widths) - 1:
-            raise InvalidError("there is no feedback matrix %d" % l)
-        direct = self._get("feedback") == Feedback.FEEDBACK_DIRECT
-        return self._widths[-1] if direct else self._widths[l + 1], self._widths[l]
+    def normalize_columns(self, gamma: float) -> None: self._do("normalize_columns", gamma)
 
     def matrix(self, l: int) -> Any:
         """B[l] or F[l] itself, to read and write."""
-        address = self._get("feedback" + _SUFFIX[self._precision], l)
-        if address is None:
-            raise InvalidError(_text(_lib.falign_last_error()))
-        return _view(address, _REALS[self._precision], self._feedback_shape(l), self)
-
-    def set_matrix(self, l: int, b: Any) -> None:
-        given = _Given(b, 2)
-        self._do("set_feedback" + given.suffix, l, *given.matrix)
-
-    def get_matrix(self, l: int) -> Any:
-        rows, cols = self._feedback_shape(l)
-        array, storage = _new(c.c_double, rows, cols)
-        self._do("get_feedback_f64", l, storage, rows, cols, cols)
-        return array
-
-    def export_to(self, tensors: "Tensors") -> None:
-        self._do("export", tensors)
-
-    def import_from(self, tensors: "Tensors") -> None:
-        self._do("import", tensors)
+        return self.edit(Quantity.FEEDBACK, l)
 
 
-def _borrowed_rule(handle: int, network: Network) -> Rule:
-    rule: Rule = _borrow(Rule, handle)
-    rule._widths, rule._precision = network.widths, network.precision
-    rule.name, rule.feedback = _text(rule._get("name")), Feedback(rule._get("feedback"))
-    return rule
-
-
-def _rule_entries(signal: Any, adapt: Any, save: Any, load: Any, widths: Tuple[int, ...],
-                  precision: Precision) -> Dict[str, Any]:
+def _rule_entries(signal: Any, adapt: Any, save: Any, load: Any) -> Dict[str, Any]:
     def run_signal(_user: Any, rule: int, network: int, trace: int, l: int, out: int) -> Any:
-        net, seen = _borrow(Network, network), Trace(trace)
-        return signal(_borrowed_rule(rule, net), net, seen, l,
-                      _view(out, _REALS[precision], (seen.rows, widths[l]), None))
+        net = _borrow(Network, network)
+        return signal(Rule._borrowed(rule, net), net, _borrow(Trace, trace), l, _array(_View.from_address(out)))
 
     def run_adapt(_user: Any, rule: int, network: int, trace: int) -> Any:
         net = _borrow(Network, network)
-        return adapt(_borrowed_rule(rule, net), net, Trace(trace))
-    return {"signal" + _SUFFIX[precision]: _thunk("ippppIp", run_signal),
-            "adapt": _thunk("ipppp", run_adapt) if adapt else None,
-            "save": _thunk("ipp", lambda _u, t: save(_borrow(Tensors, t))) if save else None,
-            "load": _thunk("ipp", lambda _u, t: load(_borrow(Tensors, t))) if load else None}
+        return adapt(Rule._borrowed(rule, net), net, _borrow(Trace, trace))
+    return {"signal": _thunk("ippppIp", run_signal),
+            "adapt": adapt and _thunk("ipppp", run_adapt),
+            "save": save and _thunk("ipp", lambda _u, tensors: save(_borrow(Tensors, tensors))),
+            "load": load and _thunk("ipp", lambda _u, tensors: load(_borrow(Tensors, tensors)))}
 
 
 class Trace(_Object):
-    """One step, or a block of its rows: views that are valid until the callback returns or the next step."""
+    """One step, or a block of its rows. A trainer's trace, and views of it, are valid until the next step, probe or
+    evaluation, or until the callback that received it returns.
+
+    Trace(network, iteration, rows, eta) is one of a step that another program made; set() fills it."""
     _noun = "trace"
 
-    def __init__(self, handle: Optional[int], *keep: Any):
-        super().__init__(handle, False, *keep)
+    def __init__(self, network: Network, iteration: int, rows: int, eta: float, loss: float = float("nan"),
+                 backend: Optional["Backend"] = None):
+        step = STRUCTS["step"](iteration, rows, 0, eta, loss, 0, _Reference("backend").from_param(backend))
+        self._make("trace_create", network, step, keep=[network._kept])
 
-    def view(self, quantity: Quantity, l: int) -> Any:
-        """A quantity of layer l, without copying; read-only."""
-        precision = self.precision
-        data, rows, cols, stride = c.c_void_p(), c.c_size_t(), c.c_size_t(), c.c_size_t()
-        self._do("view" + _SUFFIX[precision], quantity, l, *map(c.byref, (data, rows, cols, stride)))
-        return _view(data.value, _REALS[precision], (rows.value, cols.value), self, stride.value, False)
+    def set(self, what: Quantity, l: int, values: Any) -> None:
+        self._do("set", what, l, _given(values, row=what in _ROWS))
 
-    precision = property(lambda self: Precision(self._get("precision")))
-    rows = property(lambda self: int(self._get("rows")))
-    first_row = property(lambda self: int(self._get("first_row")))
-    iteration = property(lambda self: int(self._get("iteration")))
-    eta = property(lambda self: float(self._get("eta")))
-    loss = property(lambda self: float(self._get("loss")))
+    def view(self, what: Quantity, l: int) -> Any:
+        """The matrix itself, read-only: Quantity.L to DB_BP."""
+        return self._lent("view", what, l)
+
+    iteration = _member("step", "step", "iteration")
+    rows = _member("step", "step", "rows")
+    first_row = _member("step", "step", "first_row")
+    eta = _member("step", "step", "eta")
+    loss = _member("step", "step", "loss")
+    precision = property(lambda self: Precision(self._struct("step", "step").precision))
+    backend = property(lambda self: _borrow(Backend, self._struct("step", "step").backend, self))
 
 
 class Norm(_Object):
@@ -1264,23 +963,16 @@ class Norm(_Object):
     _noun = "norm"
     name = "custom"
 
-    def __init__(self, kind: Optional[str] = "none", gamma: Any = 1.0):
+    def __init__(self, kind: str = "none", gamma: Any = ()):
         apply: Any = _unowned(self, "scale")
-        if apply is not None:
-            entries = {"apply": _thunk("ippI", lambda _u, n, l: apply(_borrow(Network, n), l))}
-            _custom(self, "falign_norm_table", "norm_create_custom", self.name, entries)
-        elif kind in ("columns", "matrices"):
-            self._make("norm_create_" + kind, *_doubles(gamma))
-        elif kind == "none":
-            self._make("norm_create_none")
+        if apply is None:
+            self._make("norm_create", kind, *_doubles(gamma))
         else:
-            raise UnsupportedError("there is no normalization %r, but none, columns and matrices" % kind)
+            entries = {"apply": _thunk("ippI", lambda _u, n, l: apply(_borrow(Network, n), l))}
+            _custom(self, "norm_create_custom", self.name, entries)
 
-    def match_feedback(self, on: bool = True) -> None:
-        self._do("match_feedback", int(on))
-
-    def apply(self, network: Network, rule: Optional[Rule] = None) -> None:
-        self._do("apply", network, rule)
+    def match_feedback(self, on: bool = True) -> None: self._do("match_feedback", int(on))
+    def apply(self, network: Network, rule: Optional[Rule] = None) -> None: self._do("apply", network, rule)
 
 
 class Backend(_Object):
@@ -1289,110 +981,107 @@ class Backend(_Object):
 
     def __init__(self, name: str = "auto", gemm: Optional[Callable[[Any, Any], Any]] = None):
         if gemm is None:
-            self._make("backend_find", name.encode())
+            self._make("backend_create", name)
             return
         entries = {"sgemm": _thunk("ipiizzzfpzpzfpz", self._product(gemm, c.c_float)),
                    "dgemm": _thunk("ipiizzzdpzpzdpz", self._product(gemm, c.c_double))}
-        _custom(self, "falign_backend_table", "backend_create", name, entries)
+        _custom(self, "backend_create_custom", name, entries)
 
     @staticmethod
     def _product(gemm: Callable[[Any, Any], Any], kind: Any) -> Callable[..., None]:
-        def turned(address: int, transpose: int, rows: int, cols: int, stride: int) -> Any:
-            if not transpose:
-                return _view(address, kind, (rows, cols), None, stride, False)
-            view = _view(address, kind, (cols, rows), None, stride, False)
-            return view.T if _np is not None else [list(column) for column in zip(*view.tolist())]
-
         def run(_user: Any, ta: int, tb: int, m: int, n: int, k: int, alpha: float, a: int, lda: int, b: int, ldb: int,
                 beta: float, out: int, ldc: int) -> None:
-            product = gemm(turned(a, ta, m, k, lda), turned(b, tb, k, n, ldb))
-            to = _view(out, kind, (m, n), None, ldc)
+            product = gemm(_wrap(a, kind, (m, k), (1, lda) if ta else (lda, 1), writable=False),
+                           _wrap(b, kind, (k, n), (1, ldb) if tb else (ldb, 1), writable=False))
+            to = _wrap(out, kind, (m, n), (ldc, 1))
+            if _np is not None:
+                to[...] = alpha * _np.reshape(product, (m, n)) + (beta * to if beta else 0)
+                return
             for i in range(m):
                 for j in range(n):
                     to[i, j] = alpha * product[i][j] + (beta * to[i, j] if beta else 0)
         return run
 
     @staticmethod
-    def names() -> List[str]:
-        return [_text(_lib.falign_backend_name_at(i)) for i in range(_lib.falign_backend_count())]
+    def names() -> List[str]: return _listed(_lib.falign_backend_name_at)
 
-    name = property(lambda self: _text(self._get("name")))
-    detail = property(lambda self: _text(self._get("detail")))
-    own_threads = property(lambda self: int(self._get("own_threads")))
+    name = _getter("name", bytes.decode)
+    detail = _getter("detail", bytes.decode)
+    own_threads = _getter("own_threads")
 
-    def product(self, a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False, alpha: float = 1.0) -> Any:
-        """alpha op(A) op(B), op(X) = X or X^T, in the precision of A."""
-        x = _Given(a, 2)
-        y = _Given(b, 2, x.precision)
-        m, k = (x.cols, x.rows) if transpose_a else (x.rows, x.cols)
-        inner, n = (y.cols, y.rows) if transpose_b else (y.rows, y.cols)
-        if inner != k:
-            raise ShapeError("op(A) is %d x %d, op(B) is %d x %d" % (m, k, inner, n))
-        array, storage = _new(_REALS[x.precision], m, n)
-        self._do("gemm" + x.suffix, int(transpose_a), int(transpose_b), m, n, k, alpha, x, x.stride, y, y.stride, 0.0,
-                 storage, n)
+    def product(self, a: Any, b: Any, alpha: float = 1.0) -> Any:
+        """alpha A B, in the precision of A; pass a.T for the transpose."""
+        x = _given(a)
+        y = _given(b, x.precision)
+        array, matrix = _new(x.rows, y.cols, x.precision)
+        self._do("gemm", alpha, x, y, 0.0, matrix)
         return array
 
 
 class Value(NamedTuple):
-    """A measured value; layer and order are -1 where they do not apply."""
+    """A measured value; iteration, layer and order are -1 where they do not apply."""
     iteration: int
-    metric: str
+    name: str
     layer: int
     order: int
     value: float
 
 
+def _value_of(struct: Any) -> Value:
+    return Value(struct.iteration, struct.name.decode(), struct.layer, struct.order, struct.value)
+
+
 class Metric(_Object):
-    """What is measured: Metric("angle_w_b"), or a subclass with measure(trainer, trace, emit)."""
+    """What is measured: Metric("angle_w_b"), or a subclass with measure(trainer, trace, emit).
+
+    measure() calls emit(value, layer, order, name) for each value; all but the value may be left out. A subclass sets
+    `needs`, and may have look(trainer, trace), which sees every step, whether the metric is due or not."""
     _noun = "metric"
     needs = Needs(0)
 
     def __init__(self, name: str):
-        measure: Any = _unowned(self, "measure")
+        measure, look = _unowned(self, "measure"), _unowned(self, "look")
         if measure is None:
-            self._make("metric_create", name.encode())
+            self._make("metric_create", name)
             return
 
         def run(_user: Any, trainer: int, trace: Optional[int], emit: int, emit_user: int) -> Any:
-            send = c.CFUNCTYPE(c.c_int32, *[_KINDS[k] for k in "pLclld"])(emit)
+            send = c.CFUNCTYPE(c.c_int32, *[_KINDS[k] for k in "pp"])(emit)
             seen: Trainer = _borrow(Trainer, trainer)
 
-            def one(value: float, layer: int = -1, order: int = -1, metric: str = name) -> None:
-                _checked(send, emit_user, seen.iteration, metric.encode(), layer, order, value)
-            return measure(seen, None if trace is None else Trace(trace), one)
-        _custom(self, "falign_metric_table", "metric_create_custom", name,
-                {"needs": int(self.needs), "measure": _thunk("ippppp", run)})
+            def one(value: float, layer: int = -1, order: int = -1, name: str = name) -> None:
+                _checked(send, emit_user, STRUCTS["value"](seen.iteration, name, layer, order, value))
+            return measure(seen, _borrow(Trace, trace), one)
+        _custom(self, "metric_create_custom", name, {
+            "needs": int(self.needs), "measure": _thunk("ippppp", run),
+            "look": look and _thunk("ippp", lambda _u, seen, step: look(_borrow(Trainer, seen), _borrow(Trace, step)))})
 
     @staticmethod
     def names() -> Dict[str, str]:
-        """Names, with a line about each."""
-        return {_text(_lib.falign_metric_name_at(i)): _text(_lib.falign_metric_description_at(i))
-                for i in range(_lib.falign_metric_count())}
+        """The built-in metrics' names, each with a description of one line."""
+        return dict(zip(_listed(_lib.falign_metric_name_at), _listed(_lib.falign_metric_description_at)))
 
     @staticmethod
-    def test_error(batches: "Batches") -> "Metric":
-        return Metric._made("metric_create_test_error", batches)  # type: ignore[no-any-return]
+    def test_error(batches: "Batches") -> "Metric": return Metric._made("metric_create_test_error", batches)
 
     @staticmethod
-    def autocorrelation(lags: Sequence[int], every: int = 1) -> "Metric":
-        return Metric._made("metric_create_autocorrelation",  # type: ignore[no-any-return]
-                            *_integers(c.c_uint64, lags), every)
+    def autocorrelation(lags: Sequence[int]) -> "Metric":
+        return Metric._made("metric_create_autocorrelation", *_integers(c.c_uint64, lags))
 
     @staticmethod
     def terms(orders: Optional[Sequence[int]] = None) -> "Metric":
-        """Angles and norms of the alignment terms, of the given orders one by one, or of all (terms.h)."""
-        return Metric._made("metric_create_terms", *_integers(c.c_uint64, orders))  # type: ignore[no-any-return]
+        """Angles and norms of the alignment terms: of the given orders one by one, or of all (terms.h)."""
+        return Metric._made("metric_create_terms", *_integers(c.c_uint64, orders))
 
     @staticmethod
-    def similarity(batches: "Batches", lag: int, every: int = 1) -> "Metric":
-        return Metric._made("metric_create_similarity", batches, lag, every)  # type: ignore[no-any-return]
+    def similarity(batches: "Batches", lag: int) -> "Metric":
+        return Metric._made("metric_create_similarity", batches, lag)
 
     def _make(self, function: str, *arguments: Any, keep: Sequence[Any] = ()) -> None:
         super()._make(function, *arguments, keep=keep)
         self.needs = Needs(self._get("needs"))
 
-    name = property(lambda self: _text(self._get("name")))
+    name = _getter("name", bytes.decode)
 
 
 class Dataset(_Object):
@@ -1400,52 +1089,46 @@ class Dataset(_Object):
     _noun = "dataset"
 
     def __init__(self, x: Any, labels: Optional[Sequence[int]] = None, categories: int = 0, targets: Any = None):
-        given = _Given(x, 2)
+        given = _given(x)
         if targets is not None:
-            y = _Given(targets, 2, given.precision)
-            if y.rows != given.rows:
-                raise ShapeError("%d points have %d targets" % (given.rows, y.rows))
-            self._make("dataset_create_regression" + given.suffix, *given.matrix, y, y.cols, y.stride)
+            self._make("dataset_create_regression", given, _given(targets))
             return
         values, count = _integers(c.c_uint32, labels)
         if labels is not None and count != given.rows:
             raise ShapeError("%d points have %d labels" % (given.rows, count))
-        self._make("dataset_create" + given.suffix, *given.matrix, values, categories)
+        self._make("dataset_create", given, values, categories)
 
     @staticmethod
     def synthetic(points: int, width: int, categories: int, within: float, between: float, part: Part = Part.TRAIN,
                   seed: int = 1) -> "Dataset":
-        return Dataset._made("dataset_create_synthetic", points, width, categories,  # type: ignore[no-any-return]
-                             within, between, part, seed)
+        settings = STRUCTS["synthetic"](points, width, categories, within, between)
+        return Dataset._made("dataset_create_synthetic", settings, part, seed)
 
     @staticmethod
     def mnist(directory: Any, part: Part = Part.TRAIN, image_size: int = 0) -> "Dataset":
-        return Dataset._made("dataset_read_mnist", _path(directory), part, image_size)  # type: ignore[no-any-return]
+        return Dataset._made("dataset_read_mnist", os.fsencode(directory), part, image_size)
 
     @staticmethod
     def idx(images: Any, labels: Any, image_size: int = 0, categories: int = 10) -> "Dataset":
-        return Dataset._made("dataset_read_idx", _path(images), _path(labels),  # type: ignore[no-any-return]
-                             image_size, categories)
+        return Dataset._made("dataset_read_idx", os.fsencode(images), os.fsencode(labels), image_size, categories)
 
-    points = property(lambda self: int(self._get("points")))
-    width = property(lambda self: int(self._get("width")))
-    target_width = property(lambda self: int(self._get("target_width")))
-    categories = property(lambda self: int(self._get("categories")))
-    fingerprint = property(lambda self: int(self._get("fingerprint")))
+    points = _member("get_shape", "dataset_shape", "points")
+    width = _member("get_shape", "dataset_shape", "width")
+    target_width = _member("get_shape", "dataset_shape", "target_width")
+    categories = _member("get_shape", "dataset_shape", "categories")
+    fingerprint = _getter("fingerprint")
 
     @property
     def labels(self) -> Any:
-        address = self._get("labels")
-        return None if address is None else _view(address, c.c_uint32, (self.points,), self, writable=False)
+        address = self._struct("get_shape", "dataset_shape").labels
+        return None if address is None else _wrap(address, c.c_uint32, (self.points,), (1,), self, False)
 
     def get(self, first: int = 0, count: Optional[int] = None) -> Any:
+        """A copy of the inputs of `count` points."""
         count = self.points - first if count is None else count
-        array, storage = _new(c.c_double, count, self.width)
-        self._do("get_f64", first, count, storage, self.width, self.width)
-        return array
+        return self._copy("get", first, shape=(count, self.width))
 
-    def __len__(self) -> int:
-        return int(self._get("points"))
+    def __len__(self) -> int: return int(self.points)
 
 
 class Code(_Object):
@@ -1453,33 +1136,27 @@ class Code(_Object):
     _noun = "code"
 
     def __init__(self, rows: Any):
-        given = _Given(rows, 2, Precision.F64)
-        self._make("code_create", *given.matrix)
+        self._make("code_create", _given(rows))
 
     @staticmethod
     def n_hot(categories: int, width: int, hot: int, seed: int = 1, run: int = 0) -> "Code":
-        return Code._made("code_create_n_hot", categories, width, hot, seed, run)  # type: ignore[no-any-return]
+        return Code._made("code_create_n_hot", categories, width, hot, seed, run)
 
     @staticmethod
-    def import_from(tensors: "Tensors") -> "Code":
-        return Code._made("code_import", tensors)  # type: ignore[no-any-return]
+    def import_from(tensors: "Tensors") -> "Code": return Code._made("code_import", tensors)
 
     def export_to(self, tensors: "Tensors", precision: Precision = Precision.F64) -> None:
         self._do("export", precision, tensors)
 
-    categories = property(lambda self: int(self._get("categories")))
-    width = property(lambda self: int(self._get("width")))
-
-    def row(self, category: int) -> Any:
-        address = self._get("row", category)
-        if address is None:
-            raise IndexError(category)
-        return _view(address, c.c_double, (self.width,), self, writable=False)
+    matrix = property(lambda self: self._lent("view"), doc="The code itself, a row for each category; read-only.")
+    categories = property(lambda self: int(self.matrix.shape[0]))
+    width = property(lambda self: int(self.matrix.shape[1]))
 
     def decode(self, y: Any) -> List[int]:
-        given = _Given(y, 2)
+        """The category of each row of outputs."""
+        given = _given(y)
         out = (c.c_uint32 * max(1, given.rows))()
-        self._do("decode" + given.suffix, *given.matrix, out)
+        self._do("decode", given, out)
         return list(out)[:given.rows]
 
 
@@ -1490,37 +1167,31 @@ class Batches(_Object):
     def __init__(self, dataset: Dataset, code: Optional[Code] = None, size: int = 100):
         self._make("batches_create", dataset, code, size)
 
-    def set_smoothing(self, s: float) -> None:
-        self._do("set_smoothing", s)
+    def set_smoothing(self, s: float) -> None: self._do("set_smoothing", s)
+    def set_order(self, order: Order, seed: int = 1, run: int = 0) -> None: self._do("set_order", order, seed, run)
 
     def shuffle_labels(self, fraction: float, seed: int = 1, run: int = 0) -> None:
         self._do("shuffle_labels", fraction, seed, run)
 
-    def set_order(self, order: Order, seed: int = 1, run: int = 0) -> None:
-        self._do("set_order", order, seed, run)
-
-    points = property(lambda self: int(self._get("points")))
-    size = property(lambda self: int(self._get("size")))
-    input_width = property(lambda self: int(self._get("input_width")))
-    target_width = property(lambda self: int(self._get("target_width")))
+    points = _member("get_shape", "batches_shape", "points")
+    size = _member("get_shape", "batches_shape", "size")
+    input_width = _member("get_shape", "batches_shape", "input_width")
+    target_width = _member("get_shape", "batches_shape", "target_width")
 
     def rows(self, k: int) -> int:
-        """The points in the batch of iteration k."""
+        """The number of points in the batch of iteration k."""
         return int(self._get("rows", k))
 
-    def __len__(self) -> int:
-        return int(self._get("count"))
+    def __len__(self) -> int: return int(self._struct("get_shape", "batches_shape").count)
 
     def get(self, k: int) -> Tuple[Any, Any]:
         """Inputs and targets of the batch of iteration k."""
-        rows, n, m = self.rows(k), self.input_width, self.target_width
-        x, x_storage = _new(c.c_double, rows, n)
-        y, y_storage = _new(c.c_double, rows, m)
-        self._do("get_f64", k, x_storage, rows, n, n, y_storage, rows, m, m)
+        (x, inputs), (y, targets) = (_new(self.rows(k), n) for n in (self.input_width, self.target_width))
+        self._do("get", k, inputs, targets)
         return x, y
 
     def points_of(self, k: int, labels: bool = True) -> Tuple[List[int], Optional[List[int]]]:
-        """Which points of the dataset the batch of iteration k holds, and the labels it gives them."""
+        """The dataset's points in the batch of iteration k, and the labels that the batch gives them."""
         rows = self.rows(k)
         points, given = (c.c_uint32 * rows)(), (c.c_uint32 * rows)() if labels else None
         self._do("points_of", k, points, given, rows)
@@ -1528,73 +1199,55 @@ class Batches(_Object):
 
     @property
     def code(self) -> Optional[Code]:
-        """A copy, or None where there is none."""
+        """A copy, or None."""
         own: Optional[Code] = _borrow(Code, self._get("code"))
-        return None if own is None else Code([own.row(category) for category in range(own.categories)])
+        return None if own is None else Code(own.matrix)
 
-    def __iter__(self) -> Iterator[Tuple[Any, Any]]:
-        return (self.get(k) for k in range(len(self)))
-
-    def export_to(self, tensors: "Tensors", k: int) -> None:
-        self._do("export", k, tensors)
-
-    def import_from(self, tensors: "Tensors", k: int) -> None:
-        self._do("import", k, tensors)
+    def __iter__(self) -> Iterator[Tuple[Any, Any]]: return (self.get(k) for k in range(len(self)))
+    def export_to(self, tensors: "Tensors", k: int) -> None: self._do("export", k, tensors)
+    def import_from(self, tensors: "Tensors", k: int) -> None: self._do("import", k, tensors)
 
 
 class Tensors(_Object):
     """Named arrays and notes: tensors["W.0"], and safetensors files."""
     _noun = "tensors"
 
-    def __init__(self) -> None:
-        self._make("tensors_create")
+    def __init__(self) -> None: self._make("tensors_create")
 
     @staticmethod
-    def read(path: Any) -> "Tensors":
-        return Tensors._made("tensors_read", _path(path))  # type: ignore[no-any-return]
+    def read(path: Any) -> "Tensors": return Tensors._made("tensors_read", os.fsencode(path))
 
-    def write(self, path: Any) -> None:
-        self._do("write", _path(path))
-
-    def __len__(self) -> int:
-        return int(self._get("count"))
-
-    def __iter__(self) -> Iterator[str]:
-        return (_text(self._get("name_at", i)) for i in range(len(self)))
-
-    def __contains__(self, name: str) -> bool:
-        return bool(self._get("has", name.encode()))
+    def write(self, path: Any) -> None: self._do("write", os.fsencode(path))
+    def __len__(self) -> int: return int(self._get("count"))
+    def __iter__(self) -> Iterator[str]: return (self._get("name_at", i).decode() for i in range(len(self)))
+    def __contains__(self, name: str) -> bool: return bool(self._get("has", name))
+    def set_note(self, name: str, text: str) -> None: self._do("set_note", name, text)
 
     def add(self, name: str, data: Any) -> None:
         """Copies a matrix of reals."""
-        given = _Given(data, 2)
-        if given.stride != given.cols:
-            given = _Given([list(row) for row in data], 2, given.precision)
-        self._do("add", name.encode(), int(given.precision), (c.c_size_t * 2)(given.rows, given.cols), 2, given)
+        given = _given(data, contiguous=True)
+        self._do("add", name, given.precision, (c.c_size_t * 2)(given.rows, given.cols), 2, c.c_void_p(given.data))
 
     def __getitem__(self, name: str) -> Any:
-        """A tensor of at most two dimensions, without copying; read-only."""
-        dtype, dims, rank, data = c.c_int32(), c.POINTER(c.c_size_t)(), c.c_size_t(), c.c_void_p()
+        """The tensor itself, of at most two dimensions; read-only."""
         if name not in self:
             raise KeyError(name)
-        self._do("view", name.encode(), *map(c.byref, (dtype, dims, rank, data)))
-        shape = tuple(dims[i] for i in range(rank.value)) or (1,)
+        tensor = STRUCTS["tensor"]()
+        self._do("view", name, tensor)
+        shape = tuple((c.c_size_t * tensor.rank).from_address(tensor.dims)) if tensor.rank else (1,)
         if len(shape) > 2:
             raise UnsupportedError("%s has %d dimensions" % (name, len(shape)))
-        kind = (c.c_float, c.c_double, c.c_int64, c.c_uint8)[dtype.value - 1]
-        return _view(data.value, kind, shape, self, writable=False)
-
-    def set_note(self, name: str, text: str) -> None:
-        self._do("set_note", name.encode(), text.encode())
+        kind = (c.c_float, c.c_double, c.c_int64, c.c_uint8)[tensor.dtype - 1]
+        return _wrap(tensor.data, kind, shape, _row_major(shape), self, False)
 
     def note(self, name: str) -> Optional[str]:
-        text = self._get("note", name.encode())
-        return None if text is None else _text(text)
+        text = self._get("note", name)
+        return None if text is None else text.decode()
 
 
 class History(_Object):
-    """The past steps of a run: W[l], dW[l] (n[l] x n[l+1]) and b[l]; with Keep also C[l] = L[l-1]^T delta[l+1]
-    (n[l-1] x n[l+1]) and L[l-1]^T delta[d]. Set it with Trainer.set_history() before the first step."""
+    """The past steps of a run: W[l], dW[l] (n[l] x n[l+1]) and b[l], and what Keep names. Set it with
+    Trainer.set_history() before the first step, or record() traces of steps that another program made."""
     _noun = "history"
 
     def __init__(self, network: Network, keep: Keep = Keep(0), window: int = 0):
@@ -1604,32 +1257,27 @@ class History(_Object):
         self._do("set_window", window)
 
     def set_limit(self, size: int, directory: Any = None) -> None:
-        self._do("set_limit", size, None if directory is None else _path(directory))
+        self._do("set_limit", size, None if directory is None else os.fsencode(directory))
 
     def bytes(self, steps: int) -> int:
         """The memory in bytes that a run of so many steps takes."""
-        out = c.c_uint64()
-        self._do("bytes", steps, c.byref(out))
-        return out.value
+        return int(self._numbers("bytes", steps, kind=c.c_uint64, count=1)[0])
 
-    @property
-    def used(self) -> Tuple[int, int]:
-        """Bytes in memory and in the file."""
-        memory, file = c.c_uint64(), c.c_uint64()
-        self._do("used", c.byref(memory), c.byref(file))
-        return memory.value, file.value
+    used = property(lambda self: tuple(self._numbers("used", kind=c.c_uint64)), doc="Bytes in memory and in the file.")
+    range = property(lambda self: range(*self._numbers("range", kind=c.c_uint64)), doc="The iterations that it holds.")
 
-    def clear(self) -> None:
-        self._get("clear")
+    def clear(self) -> None: self._get("clear")
 
-    @property
-    def range(self) -> range:
-        first, end = c.c_uint64(), c.c_uint64()
-        self._do("range", c.byref(first), c.byref(end))
-        return range(first.value, end.value)
+    def record(self, trace: Trace) -> None:
+        """Adds a step that another program made, before it changes the weights."""
+        self._do("record", trace)
+
+    def get(self, k: int, what: Quantity, l: int) -> Any:
+        """A copy of a matrix of step k."""
+        return self._copy("get", k, what, l, shape=_shape(what, l, self._widths))
 
 
-class Trainer(_Object):
+class Trainer(_Stored):
     """The loop: Trainer(network, rule, eta)."""
     _noun = "trainer"
 
@@ -1651,114 +1299,89 @@ class Trainer(_Object):
     @property
     def rule(self) -> Rule:
         own = self.__dict__.get("_rule")
-        return own if own is not None and own._handle else _borrowed_rule(self._get("rule"), self.network)
+        return own if own is not None and own._handle else Rule._borrowed(self._get("rule"), self.network)
 
-    @property
-    def backend(self) -> Backend:
-        return _borrow(Backend, self._get("backend"), self)  # type: ignore[no-any-return]
+    backend = property(lambda self: _borrow(Backend, self._get("backend"), self))
 
     def start_norm(self, l: int) -> float:
         """||W[l]||_F before the first update."""
         return float(self._get("start_norm", l))
 
-    iteration = property(lambda self: int(self._get("iteration")))
+    iteration = _getter("iteration")
     eta = property(lambda self: float(self._get("eta")), lambda self, eta: self._do("set_eta", eta))
-    threads = property(lambda self: int(self._get("threads")))
+    threads = _getter("threads")
 
     def set_norm(self, norm: Optional[Norm]) -> None:
         self._do("set_norm", norm)
         self._norm = norm
 
-    def set_backend(self, backend: Backend) -> None:
-        self._do("set_backend", backend)
-
-    def set_threads(self, threads: int) -> None:
-        self._do("set_threads", threads)
+    def set_backend(self, backend: Backend) -> None: self._do("set_backend", backend)
+    def set_threads(self, threads: int) -> None: self._do("set_threads", threads)
+    def keep(self, needs: Needs) -> None: self._do("keep", int(needs))
+    def measure(self) -> None: self._do("measure")
+    def cancel(self) -> None: self._get("cancel")
 
     def set_history(self, history: Optional[History]) -> None:
         self._do("set_history", history)
         self._kept.append(history)
 
-    def keep(self, needs: Needs) -> None:
-        self._do("keep", int(needs))
-
     def set_progress(self, progress: Optional[Callable[[int, int], Any]]) -> None:
-        """progress(iteration, until) after each update of a run; a true result cancels."""
-        thunk = None
-        if progress is not None:
-            told = progress
-            thunk = _thunk("ipLL", lambda _u, k, until: int(bool(told(k, until))), 1)
-        self._kept.append(thunk)
-        self._get("set_progress", thunk, None)
-
-    def cancel(self) -> None:
-        self._get("cancel")
+        """Calls progress(iteration, until) after each update of a run; a true result cancels the run."""
+        self._kept.append(_progress(progress))
+        self._get("set_progress", self._kept[-1], None)
 
     def observe(self, metric: Union[Metric, str], every: int = 1, at: Optional[Sequence[int]] = None,
                 callback: Optional[Callable[[Value], Any]] = None) -> List[Value]:
         """Measures before updates; values go to `callback`, or into the list that is returned."""
-        if isinstance(metric, str):
-            metric = Metric(metric)
+        metric = Metric(metric) if isinstance(metric, str) else metric
         values: List[Value] = []
         sink = values.append if callback is None else callback
 
-        def receive(_user: Any, k: int, name: bytes, layer: int, order: int, value: float) -> None:
-            sink(Value(k, name.decode(), layer, order, value))
-        thunk = _thunk("ipLclld", receive)
-        if at is None:
-            self._do("observe", metric, every, thunk, None)
-        else:
-            self._do("observe_at", metric, *_integers(c.c_uint64, at), thunk, None)
+        def receive(_user: Any, value: int) -> None:
+            sink(_value_of(STRUCTS["value"].from_address(value)))
+        thunk, due = _thunk("ipp", receive), (every,) if at is None else _integers(c.c_uint64, at)
+        self._do("observe" if at is None else "observe_at", metric, *due, thunk, None)
         self._kept.append(thunk)
         self._metrics.append(metric)
         return values
 
-    def measure(self) -> None:
-        self._do("measure")
-
-    def _feed(self, call: str, x: Any, y: Any) -> "Trace":
+    def _feed(self, call: str, x: Any, y: Any) -> Trace:
         precision = self.network.precision
-        a, b = _Given(x, 2, precision), _Given(y, 2, precision)
-        if a.rows != b.rows:
-            raise ShapeError("%d rows of inputs, %d of targets" % (a.rows, b.rows))
-        self._do(call + _SUFFIX[precision], *a.matrix, b, b.cols, b.stride)
+        self._do(call, _given(x, precision), _given(y, precision))
         return self.trace  # type: ignore[return-value]
 
-    def step(self, x: Any, y: Any) -> "Trace":
-        """One update on inputs x (rows x n[0]) with targets y (rows x n[d])."""
+    def step(self, x: Any, y: Any) -> Trace:
+        """Makes one update on inputs x (rows x n[0]) with targets y (rows x n[d])."""
         return self._feed("step", x, y)
 
-    def impose(self, x: Any, delta: Any) -> "Trace":
-        """One update with L[0] = x and delta[d] = delta as given (Fig. 1B)."""
+    def impose(self, x: Any, delta: Any) -> Trace:
+        """Makes one update with L[0] = x and delta[d] = delta as given (Fig. 1B)."""
         return self._feed("impose", x, delta)
 
+    def probe(self, x: Any, y: Any) -> Trace:
+        """Computes everything of a step, and learns nothing."""
+        return self._feed("probe", x, y)
+
     @property
-    def trace(self) -> Optional["Trace"]:
-        handle = self._get("trace")
-        return None if handle is None else Trace(handle, self)
+    def trace(self) -> Optional[Trace]:
+        """The last step or probe."""
+        return _borrow(Trace, self._get("trace"), self)  # type: ignore[no-any-return]
 
     def run(self, batches: Batches, until: int) -> None:
-        """Updates until `iteration` is `until`; does nothing where it is there already."""
+        """Makes updates until `iteration` is `until`."""
         self._do("run", batches, until)
 
     def forward(self, x: Any) -> Any:
-        precision, width = self.network.precision, self.network.widths[-1]
-        given = _Given(x, 2, precision)
-        array, storage = _new(_REALS[precision], given.rows, width)
-        self._do("forward" + _SUFFIX[precision], *given.matrix, storage, width, width)
+        """L[d] for inputs x."""
+        network = self.network
+        given = _given(x, network.precision)
+        array, matrix = _new(given.rows, network.widths[-1], network.precision)
+        self._do("forward", given, matrix)
         return array
 
     def evaluate(self, batches: Batches) -> Tuple[float, float]:
         """Loss, and the share of wrongly decoded points (NaN without a code)."""
-        loss, error = c.c_double(), c.c_double()
-        self._do("evaluate", batches, c.byref(loss), c.byref(error))
-        return loss.value, error.value
-
-    def export_to(self, tensors: Tensors) -> None:
-        self._do("export", tensors)
-
-    def import_from(self, tensors: Tensors) -> None:
-        self._do("import", tensors)
+        return tuple(self._numbers("evaluate", batches))  # type: ignore[return-value]
 
 
 class Rng(_Object):
@@ -1770,10 +1393,7 @@ class Rng(_Object):
 
     position = property(lambda self: int(self._get("position")), lambda self, p: self._get("seek", p))
 
-    def normal(self, count: int, sd: float = 1.0) -> Any:
-        array, storage = _new(c.c_double, count)
-        self._get("normal_f64", sd, storage, count)
-        return array
+    def normal(self, count: int, sd: float = 1.0) -> Any: return self._copy("normal", sd, shape=(1, count))[0]
 
     def block(self) -> Tuple[int, ...]:
         """The next 128 random bits, as four words."""
@@ -1781,427 +1401,13 @@ class Rng(_Object):
         self._get("block", words)
         return tuple(words)
 
-    def uniform(self) -> float:
-        return float(self._get("uniform"))
-
-    def below(self, bound: int) -> int:
-        return int(self._get("below", bound))
+    def uniform(self) -> float: return float(self._get("uniform"))
+    def below(self, bound: int) -> int: return int(self._get("below", bound))
 
     def permutation(self, count: int) -> List[int]:
         out = (c.c_uint32 * max(1, count))()
         self._get("permutation", out, count)
         return list(out)[:count]
-
-
-class Alike(NamedTuple):
-    """Angle in degrees (eq. 24), cosine (eq. 25) and inner product."""
-    angle: float
-    cosine: float
-    inner: float
-
-
-def compare(a: Any, b: Any, transpose_b: bool = False) -> Alike:
-    """How alike two matrices are: A and B, or A and B^T."""
-    x = _Given(a, 2)
-    y = _Given(b, 2, x.precision)
-    if (y.cols, y.rows) != (x.rows, x.cols) if transpose_b else (y.rows, y.cols) != (x.rows, x.cols):
-        raise ShapeError("A is %d x %d, B is %d x %d" % (x.rows, x.cols, y.rows, y.cols))
-    out = [c.c_double() for _ in range(3)]
-    _call("angle" + x.suffix, *x.matrix, y, y.stride, int(transpose_b), *map(c.byref, out))
-    return Alike(*(o.value for o in out))
-
-
-def angle(a: Any, b: Any, transpose_b: bool = False) -> float:
-    """The angle of two matrices in degrees (eq. 24)."""
-    return compare(a, b, transpose_b).angle
-
-
-def frobenius(a: Any) -> float:
-    """The Frobenius norm."""
-    given = _Given(a, 2)
-    return float(getattr(_lib, "falign_frobenius" + given.suffix)(*given.matrix))
-
-
-def row_norms(a: Any) -> Any:
-    """The norm of each row, such as each data point's |delta[l]| (Fig. S5C)."""
-    given = _Given(a, 2)
-    array, storage = _new(c.c_double, given.rows)
-    _call("row_norms" + given.suffix, *given.matrix, storage)
-    return array
-
-
-def similarity_matrix(a: Any, b: Any) -> Any:
-    """S = A B^T of two matrices with as many columns, in the precision of A."""
-    x = _Given(a, 2)
-    y = _Given(b, 2, x.precision)
-    if x.cols != y.cols:
-        raise ShapeError("A has %d columns, B has %d" % (x.cols, y.cols))
-    array, storage = _new(_REALS[x.precision], x.rows, y.rows)
-    _call("similarity_matrix" + x.suffix, x, x.rows, x.stride, y, y.rows, y.stride, x.cols, storage)
-    return array
-
-
-# ---- Analysis ----
-
-def _history_get(self: History, k: int, record: Record, l: int) -> Any:
-    """A matrix of step k, copied."""
-    w = self._widths
-    rows, cols = {Record.RECORD_W: lambda: (w[l], w[l + 1]), Record.RECORD_DW: lambda: (w[l], w[l + 1]),
-                  Record.RECORD_BIAS: lambda: (1, w[l]), Record.RECORD_C: lambda: (w[l - 1], w[l + 1]),
-                  Record.RECORD_DIRECT: lambda: (w[l - 1], w[-1])}[record]()
-    array, storage = _new(c.c_double, rows, cols)
-    self._do("get", k, record, l, storage, rows, cols, cols)
-    return array
-
-
-History.get = _history_get  # type: ignore[attr-defined]
-
-
-def _matrices(self: _Object, call: str, trace: Trace, l: int, shape: Tuple[int, int], orders: Sequence[int],
-              *degree: int) -> List[Any]:
-    """A matrix for each order."""
-    values, count = _integers(c.c_uint64, orders)
-    storage = (c.c_double * max(1, count * shape[0] * shape[1]))()
-    self._do(call, trace, l, *degree, values, count, storage)
-    return [_view(c.addressof(storage) + 8 * i * shape[0] * shape[1], c.c_double, shape, storage)
-            for i in range(count)]
-
-
-class Compared(NamedTuple):
-    """Degrees (eq. 24), ||t||_F, and ||t||_F / ||dW[l]||_F."""
-    angle: float
-    norm: float
-    ratio: float
-
-
-class Terms(_Object):
-    """Alignment terms of a step that the history holds, l = 1..d-1; each has the shape of W[l], n[l] x n[l+1].
-
-    dW[l][k] = orders 1..k + zero(k) + remainder (eq. 3), with T_l^o = eta {f'(zeta^o) .* (L[l-1][k] dW[l-1][k-o])}^T
-    delta[l+1][k] and zeta^o = L[l-1][k] W[l-1][k-o] + b[l][k] (eq. 4). The trace has the batch's activity
-    (Trainer.keep(NEEDS_ACTIVITY)); linear terms (eq. 5) need Keep.KEEP_C, or KEEP_DIRECT under DFA (eq. 8)."""
-    _noun = "terms"
-
-    def __init__(self, history: History, rule: Rule, threads: int = 1):
-        self._make("terms_create", history, rule, keep=[history._kept])
-        self._widths = history._widths
-        self._do("set_threads", threads)
-
-    def _shape(self, l: int) -> Tuple[int, int]:
-        if not 0 < l < len(self._widths) - 1:
-            raise InvalidError("there are no terms of layer %d" % l)
-        return self._widths[l], self._widths[l + 1]
-
-    def _many(self, call: str, trace: Trace, l: int, orders: Sequence[int], *degree: int) -> List[Any]:
-        return _matrices(self, call, trace, l, self._shape(l), orders, *degree)
-
-    def _one(self, call: str, trace: Trace, l: int, *arguments: Any) -> Any:
-        array, storage = _new(c.c_double, *self._shape(l))
-        self._do(call, trace, l, *arguments, storage)
-        return array
-
-    def orders(self, trace: Trace, l: int, orders: Sequence[int], degree: int = 1) -> List[Any]:
-        return self._many("orders", trace, l, orders, degree)
-
-    def linear(self, trace: Trace, l: int, orders: Sequence[int]) -> List[Any]:
-        return self._many("linear", trace, l, orders)
-
-    def linear_diagonal(self, trace: Trace, l: int, orders: Sequence[int]) -> List[Any]:
-        return self._many("linear_diagonal", trace, l, orders)
-
-    def simplified(self, trace: Trace, l: int, orders: Sequence[int]) -> List[Any]:
-        return self._many("simplified", trace, l, orders)
-
-    def sum(self, trace: Trace, l: int, orders: Optional[Sequence[int]] = None, degree: int = 1) -> Any:
-        return self._one("sum", trace, l, degree, *_integers(c.c_uint64, orders))
-
-    def linear_sum(self, trace: Trace, l: int, orders: Optional[Sequence[int]] = None) -> Any:
-        return self._one("linear_sum", trace, l, *_integers(c.c_uint64, orders))
-
-    def zero(self, trace: Trace, l: int, order: int) -> Any:
-        return self._one("zero", trace, l, order)
-
-    def remainder(self, trace: Trace, l: int, degree: int = 1) -> Any:
-        return self._one("remainder", trace, l, degree)
-
-    def compare(self, trace: Trace, l: int, t: Any) -> Compared:
-        """A matrix t of the shape of W[l] against what W[l] aligns with: B[l]^T, or Q[l]^T (eq. 7)."""
-        given = _Given(t, 2, Precision.F64)
-        if (given.rows, given.cols) != self._shape(l):
-            raise ShapeError("t is %d x %d, W[%d] is %d x %d" % (given.rows, given.cols, l, *self._shape(l)))
-        if given.stride != given.cols:
-            given._copy([list(row) for row in t], 2)
-        out = [c.c_double() for _ in range(3)]
-        self._do("compare", trace, l, given, *map(c.byref, out))
-        return Compared(*(x.value for x in out))
-
-
-class Sums(NamedTuple):
-    """Pairs of a group, and their sums of S_L, of S_delta and of S_delta S_L (eq. 12)."""
-    pairs: int
-    l: float
-    delta: float
-    product: float
-
-
-class Similarity(_Object):
-    """How alike the outputs L[l-1] (rows x l_width) and the error signals delta[l+1] (rows x delta_width) of data
-    points of two iterations are: S_L = L[k-o] L[k]^T, S_delta = delta[k-o] delta[k]^T (eq. 12, Figs. S4, S5)."""
-    _noun = "similarity"
-
-    def __init__(self, l_width: int, delta_width: int, categories: int, precision: Precision = Precision.F64):
-        self._make("similarity_create", precision, l_width, delta_width, categories)
-        self._precision, self._widths = precision, (l_width, delta_width)
-
-    def set_side(self, side: Side, l: Any, delta: Any, labels: Sequence[int]) -> None:
-        x, y = _Given(l, 2, self._precision), _Given(delta, 2, self._precision)
-        values, count = _integers(c.c_uint32, labels)
-        if (x.rows, y.rows, x.cols, y.cols) != (count, count) + self._widths:
-            raise ShapeError("%d labels come with %d x %d and %d x %d, the widths being %d and %d"
-                             % ((count, x.rows, x.cols, y.rows, y.cols) + self._widths))
-        self._do("set_side" + x.suffix, side, x, x.stride, y, y.stride, values, count)
-
-    def classify(self, side: Side, errors: Any, share: float = 0.6) -> None:
-        """The share of the points with the smallest errors is well classified."""
-        values, count = _doubles(errors)
-        self._do("classify", side, values, count, share)
-
-    def sums(self, pairs: Pairs) -> Sums:
-        out: List[Any] = [c.c_uint64()] + [c.c_double() for _ in range(3)]
-        self._do("sums", pairs, *map(c.byref, out))
-        return Sums(*(x.value for x in out))
-
-    def histogram(self, quantity: SimilarityOf, low: float, high: float, bins: int,
-                  threads: int = 1) -> Dict[Pairs, List[int]]:
-        """Counts below `low`, in each of the bins and from `high` on, by well and poorly classified pairs."""
-        if not 0 < bins < 1 << 32:
-            raise InvalidError("there cannot be %d bins" % bins)
-        counts = (c.c_uint64 * (4 * (bins + 2)))()
-        self._do("histogram", quantity, low, high, bins, threads, counts)
-        return {Pairs(Pairs.PAIRS_WITHIN_WELL + g): list(counts[g * (bins + 2):(g + 1) * (bins + 2)])
-                for g in range(4)}
-
-
-class Decomposition(_Object):
-    """F[l] = F_hat[l] + F_perp[l] (n[d] x n[l]; eq. 7) of a rule with direct feedback, F_hat[l] = Q[d-1] ... Q[l] with
-    Q[l] of n[l+1] x n[l]."""
-    _noun = "decomposition"
-
-    def __init__(self, rule: Rule):
-        self._make("decomposition_create", rule)
-        self._widths = rule._widths
-
-    def get(self, factor: Factor, l: int) -> Any:
-        if not 0 < l < len(self._widths) - 1:
-            raise InvalidError("there is no layer %d" % l)
-        rows, cols = self._widths[l + 1] if factor == Factor.FACTOR_Q else self._widths[-1], self._widths[l]
-        array, storage = _new(c.c_double, rows, cols)
-        self._do("get", factor, l, storage, rows, cols, cols)
-        return array
-
-    def share(self, l: int) -> float:
-        return float(self._get("share", l))
-
-
-class Transformation(_Object):
-    """M_l^o[k] of a history, or Transformation(matrix) of any square matrix."""
-    _noun = "transformation"
-
-    def __init__(self, source: Any, k: int = 0, order: int = 0, l: int = 0):
-        if isinstance(source, History):
-            self._make("transformation_create", source, k, order, l)
-            return
-        given = _Given(source, 2, Precision.F64)
-        if given.rows != given.cols:
-            raise ShapeError("M is square, got %d x %d" % (given.rows, given.cols))
-        self._make("transformation_create_of", given, given.rows, given.stride)
-
-    size = property(lambda self: int(self._get("size")))
-    trace = property(lambda self: float(self._get("trace")))
-
-    def get(self, part: PartOfM = PartOfM.M_ALL) -> Any:
-        n = self.size
-        array, storage = _new(c.c_double, n, n)
-        self._do("get", part, storage, n, n, n)
-        return array
-
-    @property
-    def eigenvalues(self) -> Any:
-        array, storage = _new(c.c_double, self.size)
-        self._do("eigenvalues", storage, len(storage))
-        return array
-
-    def apply(self, b: Any, part: PartOfM = PartOfM.M_ALL) -> Tuple[float, float]:
-        """The angle of B^T with B^T M in degrees, and ||B^T M||_F, for B of n x any columns, such as B[l]."""
-        given, out = _Given(b, 2, Precision.F64), [c.c_double(), c.c_double()]
-        self._do("apply", part, *given.matrix, *map(c.byref, out))
-        return out[0].value, out[1].value
-
-    def skew_ratio(self, b: Any) -> float:
-        """||B^T M_skew||_F / ||B^T M_sym||_F."""
-        given, out = _Given(b, 2, Precision.F64), c.c_double()
-        self._do("skew_ratio", *given.matrix, c.byref(out))
-        return out.value
-
-
-class Trajectory(_Object):
-    """Points of parameter space."""
-    _noun = "trajectory"
-
-    def __init__(self, numbers: int, precision: Precision = Precision.F64):
-        self._make("trajectory_create", precision, numbers)
-
-    def add(self, point: Any) -> None:
-        """Adds a network, or an array of coordinates."""
-        if isinstance(point, Network):
-            self._do("add_network", point)
-        else:
-            given = _Given(point, 1)
-            self._do("add" + given.suffix, given, given.cols)
-
-    numbers = property(lambda self: int(self._get("numbers")))
-
-    def __len__(self) -> int:
-        return int(self._get("points"))
-
-    def __getitem__(self, i: int) -> Any:
-        if not 0 <= i < len(self):
-            raise IndexError(i)
-        array, storage = _new(c.c_double, self.numbers)
-        self._do("get", i, storage, len(storage))
-        return array
-
-
-class Components(_Object):
-    """The first principal components of a trajectory (Figs. 7C, 7F)."""
-    _noun = "components"
-
-    def __init__(self, trajectory: Trajectory, count: int = 2):
-        self._make("components_create", trajectory, count)
-        self._numbers = trajectory.numbers
-
-    def __len__(self) -> int:
-        return int(self._get("count"))
-
-    def variance(self, i: int) -> float:
-        return float(self._get("variance", i))
-
-    def explained(self, i: int) -> float:
-        return float(self._get("explained", i))
-
-    def direction(self, i: int) -> Any:
-        address = self._get("direction", i)
-        if address is None:
-            raise IndexError(i)
-        return _view(address, c.c_double, (self._numbers,), self, writable=False)
-
-    @property
-    def mean(self) -> Any:
-        return _view(self._get("mean"), c.c_double, (self._numbers,), self, writable=False)
-
-    def project(self, point: Any) -> Any:
-        """Coordinates of a network, or of an array."""
-        array, storage = _new(c.c_double, len(self))
-        if isinstance(point, Network):
-            self._do("project_network", point, storage, len(storage))
-        else:
-            given = _Given(point, 1, Precision.F64)
-            self._do("project", given, given.cols, storage, len(storage))
-        return array
-
-    def project_direction(self, direction: Any) -> Any:
-        """Coordinates of a direction, such as an update: the mean is not taken away."""
-        array, storage = _new(c.c_double, len(self))
-        given = _Given(direction, 1, Precision.F64)
-        self._do("project_direction", given, given.cols, storage, len(storage))
-        return array
-
-    def project_feedback(self, network: Network, rule: Rule) -> Any:
-        """Coordinates of the feedback weights of FA: B[l]^T in the place of W[l], l >= 1, else 0."""
-        array, storage = _new(c.c_double, len(self))
-        self._do("project_feedback", network, rule, storage, len(storage))
-        return array
-
-    def point(self, coordinates: Any) -> Any:
-        """mean + sum_i coordinates[i] component i."""
-        values, count = _doubles(coordinates)
-        array, storage = _new(c.c_double, self._numbers)
-        self._do("point", values, count, storage, len(storage))
-        return array
-
-    def loss_grid(self, network: Network, batches: "Batches", x: Any, y: Any, a: int = 0, b: int = 1, threads: int = 1,
-                  progress: Optional[Callable[[int, int], Any]] = None) -> Any:
-        """loss[i][j] at mean + x[j] component a + y[i] component b. A true progress(done, total) cancels."""
-        xs, columns = _doubles(x)
-        ys, rows = _doubles(y)
-        thunk = None
-        if progress is not None:
-            told = progress
-            thunk = _thunk("ipLL", lambda _u, done, total: int(bool(told(done, total))), 1)
-        array, storage = _new(c.c_double, rows, columns)
-        self._do("loss_grid", a, b, network, batches, xs, columns, ys, rows, threads, thunk, None, storage)
-        return array
-
-
-class Row(NamedTuple):
-    """A row of a table; -1 (epoch: NaN) where a field is empty."""
-    condition: Optional[str]
-    run: int
-    iteration: int
-    epoch: float
-    layer: int
-    order: int
-    metric: str
-    value: float
-
-
-class Table(_Object):
-    """Measured values, written as CSV."""
-    _noun = "table"
-
-    def __init__(self, precision: Precision = Precision.F64, condition: Optional[str] = None):
-        self._make("table_create", precision, None if condition is None else condition.encode())
-
-    def add(self, value: Value, epoch: float = float("nan")) -> None:
-        self._do("add", value.iteration, epoch, value.layer, value.order, value.metric.encode(), value.value)
-
-    def set_run(self, run: int) -> None:
-        self._get("set_run", run)
-
-    def __len__(self) -> int:
-        return int(self._get("rows"))
-
-    def set_condition(self, value: str) -> None:
-        self._do("set_condition", value.encode())
-
-    def append(self, other: "Table") -> None:
-        self._do("append", other)
-
-    def __getitem__(self, i: int) -> Row:
-        if not 0 <= i < len(self):
-            raise IndexError(i)
-        out: List[Any] = [c.c_char_p(), c.c_int64(), c.c_int64(), c.c_double(), c.c_int64(), c.c_int64(),
-                          c.c_char_p(), c.c_double()]
-        self._do("row", i, *map(c.byref, out))
-        values: List[Any] = [o.value.decode() if isinstance(o.value, bytes) else o.value for o in out]
-        return Row(*values)
-
-    def write_descriptor(self, descriptor: int) -> None:
-        """The same to an open file, such as 1 for standard output."""
-        self._do("write_descriptor", descriptor)
-
-    def write_summary(self, path: Any) -> None:
-        """Mean, standard deviation and n over the runs."""
-        self._do("write_summary", _path(path))
-
-    def export_to(self, tensors: Tensors) -> None:
-        self._do("export", tensors)
-
-    def import_from(self, tensors: Tensors) -> None:
-        self._do("import", tensors)
-
-    def write(self, path: Any) -> None:
-        self._do("write", _path(path))
 
 
 def train_all(trainers: Sequence[Trainer], batches: Sequence[Batches], until: int, threads: int = 1) -> None:
@@ -2220,49 +1426,314 @@ def run_all(runs: int, threads: int, run: Callable[[int], Any]) -> None:
     _call("ensemble_run", runs, threads, _thunk("ipI", one), None)
 
 
-class Disturbance(_Object):
-    """Disturbed terms ("none", "linear", "feedback" with `fresh`, "rows" with `seed`) and the weights they build."""
-    _noun = "disturbance"
+Row = NamedTuple("Row", [("condition", Optional[str]), ("run", int), ("epoch", float), ("value", Value)])
+Row.__doc__ = """A row of a table; an empty run is -1, an empty epoch NaN."""
 
-    def __init__(self, kind: str, history: History, rule: Rule, fresh: Optional[Rule] = None, seed: int = 1,
-                 run: int = 0):
-        more: Dict[str, Tuple[Any, ...]] = {"none": (), "linear": (), "feedback": (fresh,), "rows": (seed, run)}
-        if kind not in more:
-            raise UnsupportedError("there is no disturbance %r" % kind)
-        self._make("disturbance_create_" + kind, history, rule, *more[kind], keep=[history._kept])
-        history._kept.append((rule, fresh))  # it makes their signals
+
+class Table(_Stored):
+    """Measured values, written as CSV."""
+    _noun = "table"
+
+    def __init__(self, precision: Precision = Precision.F64, condition: Optional[str] = None):
+        self._make("table_create", precision, condition)
+
+    def add(self, value: Value, epoch: float = float("nan")) -> None: self._do("add", STRUCTS["value"](*value), epoch)
+    def set_run(self, run: int) -> None: self._get("set_run", run)
+    def set_condition(self, value: str) -> None: self._do("set_condition", value)
+    def append(self, other: "Table") -> None: self._do("append", other)
+    def write(self, path: Any) -> None: self._do("write", os.fsencode(path))
+    def __len__(self) -> int: return int(self._get("rows"))
+
+    def __getitem__(self, i: int) -> Row:
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        row = STRUCTS["row"]()
+        self._do("row", i, row)
+        return Row(row.condition and row.condition.decode(), row.run, row.epoch, _value_of(row.value))
+
+    def write_descriptor(self, descriptor: int) -> None:
+        """As write(), to an open file, such as 1 for standard output."""
+        self._do("write_descriptor", descriptor)
+
+    def write_summary(self, path: Any) -> None:
+        """Mean, standard deviation and n over the runs."""
+        self._do("write_summary", os.fsencode(path))
+
+
+# ---- Analysis ----
+
+Alike = NamedTuple("Alike", [("angle", float), ("cosine", float), ("inner", float)])
+Alike.__doc__ = """Angle in degrees (eq. 24), cosine (eq. 25) and inner product."""
+Compared = NamedTuple("Compared", [("angle", float), ("norm", float), ("ratio", float)])
+Compared.__doc__ = """The angle in degrees (eq. 24), ||t||_F, and ||t||_F / ||dW[l]||_F."""
+Sums = NamedTuple("Sums", [("count", int), ("s_l", float), ("s_delta", float), ("s_product", float)])
+Sums.__doc__ = """The number of pairs in a group, and their sums of S_L, of S_delta and of S_delta S_L (eq. 12)."""
+
+
+def compare(a: Any, b: Any) -> Alike:
+    """How alike two matrices of one shape are; pass b.T for the transpose."""
+    out = [c.c_double() for _ in range(3)]
+    _call("angle", _given(a), _given(b), *map(c.byref, out))
+    return Alike(*(o.value for o in out))
+
+
+def angle(a: Any, b: Any) -> float:
+    """The angle of two matrices in degrees (eq. 24)."""
+    return compare(a, b).angle
+
+
+def frobenius(a: Any) -> float:
+    """The Frobenius norm."""
+    return float(_lib.falign_frobenius(_given(a)))
+
+
+def row_norms(a: Any) -> Any:
+    """The norm of each row, such as each data point's |delta[l]| (Fig. S5C)."""
+    given = _given(a)
+    array, norms = _new_row(given.rows)
+    _call("row_norms", given, norms)
+    return array
+
+
+class _Terms(_Object):
+    """Terms of the steps that a history holds, each of the shape of W[l]."""
+
+    def __init__(self, history: History, create: str, *arguments: Any):
+        self._make(create, *arguments, keep=[history._kept])
         self._widths = history._widths
 
-    def update(self, trace: Trace) -> None:
-        self._do("update", trace)
+    def set_threads(self, threads: int) -> None: self._do("set_threads", threads)
+
+    def _one(self, name: str, *arguments: Any, l: int) -> Any:
+        return self._copy(name, *arguments, shape=_shape(Quantity.W, l, self._widths))
+
+    def _many(self, *arguments: Any, l: int, orders: Sequence[int], degree: int = 1) -> List[Any]:
+        (rows, cols), (values, count) = _shape(Quantity.W, l, self._widths), _integers(c.c_uint64, orders)
+        stacked = self._copy("get", *arguments, l, STRUCTS["orders"](values, count, degree), shape=(count * rows, cols))
+        return [stacked[i * rows:(i + 1) * rows] for i in range(count)]
+
+
+class Terms(_Terms):
+    """Alignment terms of a step that the history holds, l = 1..d-1; each has the shape of W[l], n[l] x n[l+1].
+
+    dW[l][k] = orders 1..k + zero(k) + remainder (eq. 3), with T_l^o = eta {f'(zeta^o) .* (L[l-1][k] dW[l-1][k-o])}^T
+    delta[l+1][k] and zeta^o = L[l-1][k] W[l-1][k-o] + b[l][k] (eq. 4). The trace must have the batch's activity
+    (Trainer.keep(NEEDS_ACTIVITY)); linear terms (eq. 5) need Keep.KEEP_C, or KEEP_DIRECT under DFA (eq. 8)."""
+    _noun = "terms"
+
+    def __init__(self, history: History, rule: Rule, threads: int = 1):
+        super().__init__(history, "terms_create", history, rule)
+        self.set_threads(threads)
+
+    def get(self, trace: Trace, l: int, orders: Sequence[int], kind: Term = Term.TERM, degree: int = 1) -> List[Any]:
+        """The terms of single orders."""
+        return self._many(trace, kind, l=l, orders=orders, degree=degree)
+
+    def sum(self, trace: Trace, l: int, orders: Optional[Sequence[int]] = None, kind: Term = Term.TERM,
+            degree: int = 1) -> Any:
+        """The sum over the given orders, or over all."""
+        return self._one("sum", trace, kind, l, STRUCTS["orders"](*_integers(c.c_uint64, orders), degree), l=l)
+
+    def zero(self, trace: Trace, l: int, order: int) -> Any:
+        """The zero-degree term of the expansion up to an order."""
+        return self._one("zero", trace, l, order, l=l)
+
+    def remainder(self, trace: Trace, l: int, degree: int = 1) -> Any:
+        """R_l (eq. 11)."""
+        return self._one("remainder", trace, l, degree, l=l)
+
+    def compare(self, trace: Trace, l: int, t: Any) -> Compared:
+        """Compares a matrix of the shape of W[l] with what W[l] aligns with: B[l]^T, or Q[l]^T (eq. 7)."""
+        out = STRUCTS["comparison"]()
+        self._do("compare", trace, l, _given(t), out)
+        return Compared(out.angle, out.norm, out.ratio)
+
+
+class Similarity(_Object):
+    """How alike the outputs L[l-1] (rows x l_width) and the error signals delta[l+1] (rows x delta_width) of data
+    points of two iterations are: S_L = L[k-o] L[k]^T, S_delta = delta[k-o] delta[k]^T (eq. 12, Figs. S4, S5)."""
+    _noun = "similarity"
+
+    def __init__(self, l_width: int, delta_width: int, categories: int, precision: Precision = Precision.F64):
+        self._make("similarity_create", precision, l_width, delta_width, categories)
+
+    def set_side(self, side: Side, l: Any, delta: Any, labels: Sequence[int]) -> None:
+        x, (values, count) = _given(l), _integers(c.c_uint32, labels)
+        if x.rows != count:
+            raise ShapeError("%d points have %d labels" % (x.rows, count))
+        self._do("set_side", side, x, _given(delta), values)
+
+    def classify(self, side: Side, errors: Any, share: float = 0.6) -> None:
+        """Makes the share of the points with the smallest errors well classified."""
+        values, count = _doubles(errors)
+        self._do("classify", side, values, count, share)
+
+    def sums(self, pairs: Pairs) -> Sums:
+        out = STRUCTS["pair_sums"]()
+        self._do("sums", pairs, out)
+        return Sums(out.count, out.s_l, out.s_delta, out.s_product)
+
+    def histogram(self, quantity: SimilarityOf, low: float, high: float, bins: int,
+                  threads: int = 1) -> Dict[Pairs, List[int]]:
+        """Counts the pairs below `low`, in each bin, and from `high` on, by group: within or between, well or poor."""
+        if not 0 < bins < 1 << 32:
+            raise InvalidError("%d bins: want 1 to 2^32 - 1" % bins)
+        counts = (c.c_uint64 * (4 * (bins + 2)))()
+        self._do("histogram", quantity, STRUCTS["bins"](low, high, bins), threads, counts)
+        return {Pairs(Pairs.PAIRS_WITHIN_WELL + g): list(counts[g * (bins + 2):(g + 1) * (bins + 2)])
+                for g in range(4)}
+
+
+class Decomposition(_Object):
+    """F[l] = F_hat[l] + F_perp[l] (n[d] x n[l]; eq. 7) of a rule with direct feedback, F_hat[l] = Q[d-1] ... Q[l] with
+    Q[l] of n[l+1] x n[l]."""
+    _noun = "decomposition"
+
+    def __init__(self, rule: Rule):
+        self._make("decomposition_create", rule)
+        self._widths = rule._widths
+
+    def get(self, what: Quantity, l: int) -> Any:
+        """A copy of Quantity.Q, F_HAT or F_PERP of layer l."""
+        return self._copy("get", what, l, shape=_shape(what, l, self._widths))
+
+    def share(self, l: int) -> float:
+        """||F_perp[l]||_F / ||F[l]||_F."""
+        return float(self._get("share", l))
+
+
+class Transformation(_Object):
+    """M_l^o[k] of a history, or Transformation(matrix) of any square matrix."""
+    _noun = "transformation"
+
+    def __init__(self, source: Any, k: int = 0, order: int = 0, l: int = 0):
+        if isinstance(source, History):
+            self._make("transformation_create", source, k, order, l)
+        else:
+            self._make("transformation_create_of", _given(source))
+
+    size = _getter("size")
+    trace = _getter("trace", float)
+
+    def get(self, what: Quantity = Quantity.M) -> Any:
+        """A copy of Quantity.M, M_SYMMETRIC or M_SKEW."""
+        return self._copy("get", what, shape=(self.size, self.size))
+
+    @property
+    def eigenvalues(self) -> Any:
+        """Those of the symmetric part, the largest first."""
+        array, values = _new_row(self.size)
+        self._do("eigenvalues", values, self.size)
+        return array
+
+    def apply(self, b: Any, what: Quantity = Quantity.M) -> Tuple[float, float]:
+        """The angle of B^T with B^T M in degrees, and ||B^T M||_F, for B of n x any columns, such as B[l]."""
+        return tuple(self._numbers("apply", what, _given(b)))  # type: ignore[return-value]
+
+    def skew_ratio(self, b: Any) -> float:
+        """||B^T M_skew||_F / ||B^T M_sym||_F."""
+        return float(self._numbers("skew_ratio", _given(b), count=1)[0])
+
+
+class Trajectory(_Object):
+    """Points of parameter space, one in each row: len(path), path[i], path[1:3]."""
+    _noun = "trajectory"
+
+    def __init__(self, numbers: int, precision: Precision = Precision.F64):
+        self._make("trajectory_create", precision, numbers)
+
+    def add(self, point: Any) -> None:
+        """Adds a network, or an array of coordinates."""
+        self._do("add", _point(point))
+
+    numbers = property(lambda self: int(self._lent("view").shape[1]))
+
+    def __len__(self) -> int: return int(self._lent("view").shape[0])
+
+    def __getitem__(self, i: Any) -> Any:
+        """A copy: adding a point may move the others."""
+        return _copied(self._lent("view")[i], Precision.F64)
+
+
+def _point(point: Any) -> Any:
+    """A falign_view of points: a network, one point, or one in each row."""
+    return _given(point.view(Quantity.PARAMETERS, 0) if isinstance(point, Network) else point, row=True)
+
+
+class Components(_Object):
+    """The first principal components of a trajectory (Figs. 7C, 7F)."""
+    _noun = "components"
+
+    def __init__(self, trajectory: Trajectory, count: int = 2):
+        self._make("components_create", trajectory, count)
+
+    directions = property(lambda self: self._lent("view", Component.COMPONENT_DIRECTIONS),
+                          doc="Unit vectors, one in each row.")
+    mean = property(lambda self: self._lent("view", Component.COMPONENT_MEAN)[0])
+    variance = property(lambda self: self._lent("view", Component.COMPONENT_VARIANCE)[0])
+    explained = property(lambda self: self._lent("view", Component.COMPONENT_EXPLAINED)[0],
+                         doc="The share of all variance along each.")
+
+    def __len__(self) -> int: return int(self.directions.shape[0])
+
+    def _rows(self, name: str, points: Any, cols: int) -> Any:
+        given = _point(points)
+        array = self._copy(name, given, shape=(given.rows, cols))
+        one = isinstance(points, Network) or not hasattr(points[0], "__len__")
+        return array[0] if one else array
+
+    def project(self, points: Any) -> Any:
+        """The coordinates of a network, of a point, or of one point in each row."""
+        return self._rows("project", points, len(self))
+
+    def project_direction(self, directions: Any) -> Any:
+        """The coordinates of directions, such as updates: the mean is not subtracted."""
+        return self._rows("project_direction", directions, len(self))
+
+    def project_feedback(self, network: Network, rule: Rule) -> Any:
+        """The coordinates of the feedback weights of FA: B[l]^T in place of W[l], l >= 1, else 0."""
+        return self._copy("project_feedback", network, rule, shape=(1, len(self)))[0]
+
+    def point(self, coordinates: Any) -> Any:
+        """mean + sum_i coordinates[i] component i; for several, one in each row."""
+        return self._rows("point", coordinates, self.directions.shape[1])
+
+    def loss_grid(self, network: Network, batches: Batches, x: Any, y: Any, a: int = 0, b: int = 1, threads: int = 1,
+                  progress: Optional[Callable[[int, int], Any]] = None) -> Any:
+        """loss[i][j] at mean + x[j] component a + y[i] component b. A true result of progress(done, total) cancels."""
+        (xs, columns), (ys, rows) = _doubles(x), _doubles(y)
+        grid = STRUCTS["grid"](a, b, xs, columns, ys, rows, threads, _progress(progress), None)
+        return self._copy("loss_grid", network, batches, grid, shape=(rows, columns))
+
+
+class Disturbance(_Terms):
+    """Disturbed terms and the weights that they build: "undisturbed", "linear", "fresh_feedback" with the rule `fresh`,
+    or "shuffled_rows" with `seed` and `run`."""
+    _noun = "disturbance"
+
+    def __init__(self, name: str, history: History, rule: Rule, fresh: Optional[Rule] = None, seed: int = 1,
+                 run: int = 0):
+        settings = STRUCTS["disturbance_settings"](_Reference("rule").from_param(fresh), seed, run)
+        super().__init__(history, "disturbance_create", name, settings, history, rule)
+        history._kept.append((rule, fresh))  # it computes their signals
+
+    name = _getter("name", bytes.decode)
+
+    def update(self, trace: Trace) -> None: self._do("update", trace)
+
+    def get(self, trace: Trace, l: int, orders: Sequence[int]) -> List[Any]:
+        """Disturbed terms of single orders, each of the shape of W[l]."""
+        return self._many(trace, l=l, orders=orders)
 
     def get_weights(self, l: int) -> Any:
         """A copy of the disturbed W[l]."""
-        if not 0 < l < len(self._widths) - 1:
-            raise InvalidError("there is no layer %d" % l)
-        rows, cols = self._widths[l], self._widths[l + 1]
-        array, storage = _new(c.c_double, rows, cols)
-        self._do("get_weights", l, storage, rows, cols, cols)
-        return array
-
-    def orders(self, trace: Trace, l: int, orders: Sequence[int]) -> List[Any]:
-        """Disturbed terms of single orders, each of the shape of W[l]."""
-        if not 0 < l < len(self._widths) - 1:
-            raise InvalidError("there is no layer %d" % l)
-        return _matrices(self, "orders", trace, l, (self._widths[l], self._widths[l + 1]), orders)
-
-    name = property(lambda self: _text(self._get("name")))
-
-    def set_threads(self, threads: int) -> None:
-        self._do("set_threads", threads)
+        return self._one("get_weights", l, l=l)
 
     def angle(self, l: int) -> float:
-        out = c.c_double()
-        self._do("angle", l, c.byref(out))
-        return out.value
+        """The angle of the disturbed W[l] with what it aligns with, in degrees."""
+        return float(self._numbers("angle", l, count=1)[0])
 
-    def metric(self, every: int = 1) -> Metric:
-        return Metric._made("metric_create_disturbance", self, every)  # type: ignore[no-any-return]
+    def metric(self) -> Metric: return Metric._made("metric_create_disturbance", self)
 
 
 class ProductAngle(_Object):
@@ -2274,6 +1745,6 @@ class ProductAngle(_Object):
 
     def draw(self, count: int) -> Tuple[Any, Any, Any, Any]:
         """theta_1, theta_2, theta_3 and theta_3 with the nonlinearity (eq. S1), in degrees."""
-        made = [_new(c.c_double, count) for _ in range(4)]
-        self._do("draw", count, *(storage for _, storage in made))
+        made = [_new_row(count) for _ in range(4)]
+        self._do("draw", count, *(angles for _, angles in made))
         return tuple(array for array, _ in made)  # type: ignore[return-value]

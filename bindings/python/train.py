@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trains by FA, and by a rule of its own, and tells how the forward weights align with the feedback weights."""
+"""Trains by FA, and by a rule of its own, and prints how the forward weights align with the feedback weights."""
 
 import falign
 
@@ -37,6 +37,6 @@ with falign.Network([12, 8, 10], precision=falign.Precision.F64) as network:
     train(network, falign.Rule("fa", network).draw(sd=0.3), 100)
     train(network.draw(sd_w=0.3, sd_b=0.3), SignSymmetry(None, network), 20)
     try:
-        network.set_weights(0, [[0.0] * 12] * 8)
+        network.set(falign.Quantity.W, 0, [[0.0] * 12] * 8)
     except falign.ShapeError as error:
         print("a wrong shape is an error:", error)

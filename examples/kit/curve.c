@@ -19,15 +19,15 @@ typedef struct selection {
   int64_t at;
 } selection;
 
-/* Reads row i; whether it belongs to the curve. */
+/* Reads row i and finds out whether it belongs to the curve. */
 static falign_status read_sample(const falign_table *table, size_t i, const selection *s, sample *out, bool *belongs) {
-  const char *condition, *metric;
-  int64_t layer, order;
-  TRY(falign_table_row(table, i, &condition, NULL, &out->iteration, &out->epoch, &layer, &order, &metric, &out->value));
-  bool here = s->over_orders ? out->iteration == s->at && order >= 0 : order == s->key.order;
-  *belongs = here && layer == s->key.layer && !isnan(out->value) && strcmp(metric, s->key.metric) == 0 &&
-             (s->key.condition == NULL || strcmp(condition, s->key.condition) == 0);
-  if (s->over_orders) out->iteration = order;
+  falign_row row;
+  TRY(falign_table_row(table, i, &row));
+  const falign_value *v = &row.value;
+  bool here = s->over_orders ? v->iteration == s->at && v->order >= 0 : v->order == s->key.order;
+  *belongs = here && v->layer == s->key.layer && !isnan(v->value) && strcmp(v->name, s->key.metric) == 0 &&
+             (s->key.condition == NULL || strcmp(row.condition, s->key.condition) == 0);
+  *out = (sample){.iteration = s->over_orders ? v->order : v->iteration, .epoch = row.epoch, .value = v->value};
   return FALIGN_OK;
 }
 

@@ -79,26 +79,29 @@ falign_status data_find(const char *given, data_place *place) {
 }
 
 static falign_status scale(const falign_dataset *dataset, float factor, falign_dataset **out) {
-  size_t rows = falign_dataset_points(dataset), cols = falign_dataset_width(dataset);
-  float *x = malloc(rows * cols * sizeof *x);
-  if (x == NULL) return fail(FALIGN_MEMORY, "no memory for %zu points", rows);
-  falign_status status = falign_dataset_get_f32(dataset, 0, rows, x, cols, cols);
-  for (size_t i = 0; i < rows * cols; i++) x[i] *= factor;
-  if (status == FALIGN_OK) {
-    status = falign_dataset_create_f32(x, rows, cols, cols, falign_dataset_labels(dataset),
-                                       falign_dataset_categories(dataset), out);
-  }
+  const falign_dataset_shape *shape = falign_dataset_get_shape(dataset);
+  size_t count = shape->points * shape->width;
+  float *x = malloc(count * sizeof *x);
+  if (x == NULL) return fail(FALIGN_MEMORY, "no memory for %zu points", shape->points);
+  falign_matrix inputs = falign_matrix_f32(x, shape->points, shape->width);
+  falign_status status = falign_dataset_get(dataset, 0, &inputs);
+  for (size_t i = 0; i < count; i++) x[i] *= factor;
+  falign_view scaled = falign_view_of(inputs);
+  if (status == FALIGN_OK) status = falign_dataset_create(&scaled, shape->labels, shape->categories, out);
   free(x);
   return status;
 }
 
 falign_status data_draw(const data_synthetic *s, size_t image_size, falign_part part, uint64_t seed,
                         falign_dataset **out) {
-  const uint32_t categories = 10;
   const double mean_square = 22.83 / 225; /* of a pixel of MNIST, of 15 x 15 in an image */
-  size_t points = part == FALIGN_TRAIN ? 60000 : 10000, width = image_size * image_size;
+  const falign_synthetic like_mnist = {.points = part == FALIGN_TRAIN ? 60000 : 10000,
+                                       .width = image_size * image_size,
+                                       .categories = 10,
+                                       .within = s->within,
+                                       .between = s->between};
   falign_dataset *drawn;
-  TRY(falign_dataset_create_synthetic(points, width, categories, s->within, s->between, part, seed, &drawn));
+  TRY(falign_dataset_create_synthetic(&like_mnist, part, seed, &drawn));
   falign_status status = scale(drawn, (float)sqrt(mean_square), out);
   falign_dataset_destroy(drawn);
   return status;

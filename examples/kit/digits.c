@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "matrix.h"
+
 const double digits_init_sd = 0.1;
 
 static falign_status set_real(const char *prefix, const char *name, double value, configuration *config) {
@@ -40,21 +42,19 @@ falign_status digits_describe(const digits_setup *setup, const char *prefix, con
 
 /* Batches of 1000 points, or of all where they are fewer. */
 static size_t digits_batch(const falign_dataset *dataset) {
-  size_t points = falign_dataset_points(dataset);
+  size_t points = falign_dataset_get_shape(dataset)->points;
   return points < DIGITS_BATCH ? points : DIGITS_BATCH;
 }
 
 static falign_status make_network(const digits_setup *setup, const falign_dataset *train, digits_run *run) {
   const size_t last = setup->narrow > 0 ? setup->narrow : DIGITS_WIDTH;
   const size_t widths[DIGITS_LAYERS + 1] = {
-      falign_dataset_width(train), DIGITS_WIDTH, DIGITS_WIDTH, DIGITS_WIDTH, last, DIGITS_WIDTH};
+      falign_dataset_get_shape(train)->width, DIGITS_WIDTH, DIGITS_WIDTH, DIGITS_WIDTH, last, DIGITS_WIDTH};
   TRY(falign_network_create(FALIGN_F32, DIGITS_LAYERS, widths, !setup->without_biases, &run->network));
-  for (uint32_t l = 1; l <= DIGITS_LAYERS; l++) {
-    TRY(falign_network_set_activation(run->network, l, FALIGN_TANH_RELU));
-  }
-  TRY(falign_rule_create_named(setup->rule, run->network, &run->rule));
+  TRY(network_activate(run->network, "tanh-relu"));
+  TRY(falign_rule_create(setup->rule, run->network, &run->rule));
   bool normalizes = setup->gamma > 0 && !setup->only_b;
-  return normalizes ? falign_norm_create_columns(&setup->gamma, 1, &run->norm) : FALIGN_OK;
+  return normalizes ? falign_norm_create("columns", &setup->gamma, 1, &run->norm) : FALIGN_OK;
 }
 
 /* Draws W, b and B, and normalizes what is to be normalized. */

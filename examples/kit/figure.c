@@ -93,7 +93,7 @@ static falign_status describe_data(const figure *f, configuration *config) {
   if (f->program->describe != NULL) TRY(f->program->describe(f, config));
   if (f->train != NULL) TRY(describe_dataset(config, "training-data", f->train_fingerprint));
   if (f->test != NULL) TRY(describe_dataset(config, "test-data", f->test_fingerprint));
-  TRY(falign_backend_find("auto", &backend)); /* a trainer's own choice; permanent */
+  TRY(falign_backend_create("auto", &backend)); /* a trainer's own choice; permanent */
   return describe_backend(config, backend);
 }
 
@@ -182,11 +182,16 @@ static int32_t look(void *user, uint64_t iteration, uint64_t until) {
   return figure_stopped(user, (double)iteration / (double)until);
 }
 
-falign_status figure_record(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                            double value) {
-  const figure_run *r = user;
-  double epoch = r->per_epoch > 0 ? (double)iteration / (double)r->per_epoch : NAN;
-  return falign_table_add(r->table, (int64_t)iteration, epoch, layer, order, metric, value);
+falign_status figure_record(void *run, const falign_value *value) {
+  const figure_run *r = run;
+  double epoch = r->per_epoch > 0 ? (double)value->iteration / (double)r->per_epoch : NAN;
+  return falign_table_add(r->table, value, epoch);
+}
+
+falign_status figure_add(figure_run *r, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
+                         double value) {
+  const falign_value added = {(int64_t)iteration, metric, layer, order, value};
+  return figure_record(r, &added);
 }
 
 falign_status figure_observe(figure_run *r, const digits_run *digits, const char *name, uint64_t every) {
@@ -205,7 +210,7 @@ static falign_status do_digits(figure_run *r, const falign_dataset *train, const
   digits_run digits;
   falign_status status =
       digits_make(&f->program->setups[r->condition], train, test, f->seed, r->number, r->threads, &digits);
-  r->per_epoch = status == FALIGN_OK ? falign_batches_count(digits.train) : 0;
+  r->per_epoch = status == FALIGN_OK ? falign_batches_get_shape(digits.train)->count : 0;
   if (status == FALIGN_OK) status = f->program->run(r, &digits);
   digits_release(&digits);
   return status;

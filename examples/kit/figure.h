@@ -71,8 +71,10 @@ bool figure_stopped(figure_run *r, double share);
 falign_status figure_observe(figure_run *r, const digits_run *digits, const char *name, uint64_t every);
 /* Trains a run to its end. */
 falign_status figure_train(figure_run *r, const digits_run *digits);
-/* Adds a row: a falign_value_fn, with the figure_run. */
-falign_status figure_record(void *run, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                            double value);
+/* Adds a row: a falign_value_fn, whose user pointer is the figure_run. */
+falign_status figure_record(void *run, const falign_value *value);
+/* Adds a row of these numbers; -1: no layer or order. */
+falign_status figure_add(figure_run *r, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
+                         double value);
 
 #endif

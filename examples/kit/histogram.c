@@ -17,7 +17,7 @@ static falign_status record_group(figure_run *r, const histogram *h, const char 
   for (uint32_t i = 0; i < h->bins + 2; i++) pairs += counts[i];
   for (uint32_t i = 0; i < h->bins && pairs > 0; i++) {
     double share = (double)counts[i + 1] / (double)pairs; /* the first count is of what lies below all bins */
-    TRY(figure_record(r, iteration, metric, layer, i, share));
+    TRY(figure_add(r, iteration, metric, layer, i, share));
   }
   return FALIGN_OK;
 }
@@ -35,7 +35,7 @@ static falign_status record_bins(figure_run *r, const histogram *h, uint64_t ite
   char metric[64];
   snprintf(metric, sizeof metric, "%s_bin", h->metric);
   for (uint32_t i = 0; i < h->bins; i++) {
-    TRY(figure_record(r, iteration, metric, layer, i, h->low + (i + 0.5) * h->width));
+    TRY(figure_add(r, iteration, metric, layer, i, h->low + (i + 0.5) * h->width));
   }
   return FALIGN_OK;
 }
@@ -44,8 +44,8 @@ falign_status histogram_record(figure_run *r, const falign_similarity *similarit
                                uint64_t iteration, int64_t layer) {
   uint64_t counts[GROUPS * COUNTS];
   if (h->bins > HISTOGRAM_MOST_BINS) return fail(FALIGN_INVALID, "%" PRIu32 " bins are too many", h->bins);
-  TRY(falign_similarity_histogram(similarity, h->quantity, h->low, h->low + h->bins * h->width, h->bins, r->threads,
-                                  counts));
+  const falign_bins bins = {.low = h->low, .high = h->low + h->bins * h->width, .count = h->bins};
+  TRY(falign_similarity_histogram(similarity, h->quantity, &bins, r->threads, counts));
   TRY(record_bins(r, h, iteration, layer));
   for (size_t half = 0; half < 2; half++) TRY(record_half(r, h, half, counts, iteration, layer));
   for (size_t g = 0; g < GROUPS && h->by_quality; g++) {

@@ -21,23 +21,27 @@ size_t orders_of(uint64_t k, bool listed, uint64_t orders[ORDERS_LISTED]) {
   return count;
 }
 
-static falign_status compute(const orders_meter *m, const falign_trace *trace, uint32_t l, const uint64_t *orders,
-                             size_t count) {
-  if (m->disturbance != NULL) return falign_disturbance_orders(m->disturbance, trace, l, orders, count, m->t);
-  return falign_terms_orders(m->terms, trace, l, 1, orders, count, m->t);
+/* Computes the terms of one layer into m->t, one below the other. */
+static falign_status compute(const orders_meter *m, const falign_trace *trace, uint32_t l,
+                             const falign_orders *orders) {
+  falign_matrix terms = falign_matrix_f64(m->t, orders->count * DIGITS_WIDTH, DIGITS_WIDTH);
+  if (m->disturbance != NULL) return falign_disturbance_get(m->disturbance, trace, l, orders, &terms);
+  return falign_terms_get(m->terms, trace, FALIGN_TERM, l, orders, &terms);
 }
 
-static falign_status measure(void *user, const falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+static falign_status measure(void *user, falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
                              void *emit_user) {
   const orders_meter *m = user;
-  uint64_t k = falign_trainer_iteration(trainer), orders[ORDERS_LISTED];
-  size_t count = orders_of(k, is_listed_at(m, k), orders);
-  for (uint32_t l = 1; l < DIGITS_LAYERS && count > 0; l++) {
-    TRY(compute(m, trace, l, orders, count));
-    for (size_t i = 0; i < count; i++) {
-      double angle;
-      TRY(falign_terms_compare(m->terms, trace, l, m->t + i * DIGITS_WIDTH * DIGITS_WIDTH, &angle, NULL, NULL));
-      TRY(emit(emit_user, k, m->metric, l, (int64_t)orders[i], angle));
+  uint64_t k = falign_trainer_iteration(trainer), list[ORDERS_LISTED];
+  const falign_orders orders = {.list = list, .count = orders_of(k, is_listed_at(m, k), list)};
+  for (uint32_t l = 1; l < DIGITS_LAYERS && orders.count > 0; l++) {
+    TRY(compute(m, trace, l, &orders));
+    for (size_t i = 0; i < orders.count; i++) {
+      falign_view term = falign_view_f64(m->t + i * DIGITS_WIDTH * DIGITS_WIDTH, DIGITS_WIDTH, DIGITS_WIDTH);
+      falign_comparison with_b;
+      TRY(falign_terms_compare(m->terms, trace, l, &term, &with_b));
+      const falign_value angle = {(int64_t)k, m->metric, l, (int64_t)list[i], with_b.angle};
+      TRY(emit(emit_user, &angle));
     }
   }
   return FALIGN_OK;

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "matrix.h"
+
 /* What is swept, and where it goes. */
 typedef struct task {
   const digits_run *run;
@@ -27,52 +29,54 @@ void sweep_release(sweep *s) {
   free(s->labels);
 }
 
-static void copy_rows(float *to, const float *from, size_t rows, size_t cols, size_t stride) {
-  for (size_t i = 0; i < rows * cols; i++) to[i] = from[i / cols * stride + i % cols];
-}
-
-/* Copies what a batch has to its place; called for each step. */
-static falign_status collect(void *user, const falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
-                             void *emit_user) {
-  const task *t = user;
-  const float *from;
-  size_t rows, cols, stride;
-  uint64_t k = falign_trainer_iteration(trainer);
-  (void)emit, (void)emit_user;
-  TRY(falign_trace_view_f32(trace, FALIGN_L, t->l - 1, &from, &rows, &cols, &stride));
-  copy_rows(t->out->l + k * rows * cols, from, rows, cols, stride);
-  TRY(falign_trace_view_f32(trace, FALIGN_DELTA, t->l + 1, &from, &rows, &cols, &stride));
-  copy_rows(t->out->delta + k * rows * cols, from, rows, cols, stride);
-  TRY(falign_trace_view_f32(trace, FALIGN_DELTA, DIGITS_LAYERS, &from, &rows, &cols, &stride));
-  TRY(falign_row_norms_f32(from, rows, cols, stride, t->out->norms + k * rows));
+/* Copies what a step on batch k says of each point to the points' places. */
+static falign_status collect(const task *t, uint64_t k, const falign_trace *trace) {
+  size_t rows = falign_trace_step(trace)->rows;
+  falign_view l, delta, last_delta;
+  TRY(falign_trace_view(trace, FALIGN_L, t->l - 1, &l));
+  TRY(falign_trace_view(trace, FALIGN_DELTA, t->l + 1, &delta));
+  TRY(falign_trace_view(trace, FALIGN_DELTA, DIGITS_LAYERS, &last_delta));
+  view_copy_f32(&l, t->out->l + k * rows * l.cols);
+  view_copy_f32(&delta, t->out->delta + k * rows * delta.cols);
+  TRY(falign_row_norms(&last_delta, t->out->norms + k * rows));
   return falign_batches_points_of(t->run->train, k, NULL, t->out->labels + k * rows, rows);
 }
 
-static falign_status ignore(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                            double value) {
-  (void)user, (void)iteration, (void)metric, (void)layer, (void)order, (void)value;
+/* Probes the network with one batch after the other; `x` and `y` have room for one. */
+static falign_status probe_batches(const task *t, falign_trainer *trainer, const falign_matrix *x,
+                                   const falign_matrix *y) {
+  const falign_view inputs = falign_view_of(*x), targets = falign_view_of(*y);
+  TRY(falign_trainer_keep(trainer, FALIGN_NEEDS_ACTIVITY));
+  for (uint64_t k = 0; k < t->out->points / x->rows; k++) {
+    TRY(falign_batches_get(t->run->train, k, x, y));
+    TRY(falign_trainer_probe(trainer, &inputs, &targets));
+    TRY(collect(t, k, falign_trainer_trace(trainer)));
+  }
   return FALIGN_OK;
 }
 
-static falign_status run_trainer(const task *t, falign_trainer *trainer, falign_metric *metric) {
-  TRY(falign_trainer_observe(trainer, metric, 1, ignore, NULL));
-  return falign_trainer_run(trainer, t->run->train, t->out->points / falign_batches_size(t->run->train));
+static falign_status probe(const task *t, falign_trainer *trainer) {
+  const falign_batches_shape *shape = falign_batches_get_shape(t->run->train);
+  float *x = malloc(shape->size * shape->input_width * sizeof *x);
+  float *y = malloc(shape->size * shape->target_width * sizeof *y);
+  falign_status status = FALIGN_OK;
+  if (x == NULL || y == NULL) status = fail(FALIGN_MEMORY, "no memory for a batch of %zu points", shape->size);
+  if (status == FALIGN_OK) {
+    falign_matrix inputs = falign_matrix_f32(x, shape->size, shape->input_width);
+    falign_matrix targets = falign_matrix_f32(y, shape->size, shape->target_width);
+    status = probe_batches(t, trainer, &inputs, &targets);
+  }
+  free(x);
+  free(y);
+  return status;
 }
 
 falign_status sweep_make(const digits_run *run, falign_network *network, size_t points, uint32_t l, sweep *out) {
-  const double eta = 0;
-  task t = {run, l, out};
-  const falign_metric_table table = {
-      .size = sizeof table, .name = "sweep", .needs = FALIGN_NEEDS_ACTIVITY, .measure = collect};
-  falign_metric *metric;
+  const task t = {run, l, out};
   falign_trainer *trainer;
   TRY(allocate(points, falign_network_width(network, l - 1), out));
-  TRY(falign_metric_create_custom(&table, &t, &metric));
-  falign_status status = falign_trainer_create(network, run->rule, eta, &trainer);
-  if (status == FALIGN_OK) {
-    status = run_trainer(&t, trainer, metric);
-    falign_trainer_destroy(trainer);
-  }
-  falign_metric_destroy(metric);
+  TRY(falign_trainer_create(network, run->rule, falign_trainer_eta(run->trainer), &trainer));
+  falign_status status = probe(&t, trainer);
+  falign_trainer_destroy(trainer);
   return status;
 }

@@ -22,8 +22,8 @@ static const digits_setup setups[CONDITIONS] = {
 
 static falign_status do_run(figure_run *r, digits_run *digits) {
   falign_metric *metric;
-  TRY(falign_metric_create_autocorrelation(lags, LAGS, LOG_EVERY, &metric));
-  TRY(digits_observe(digits, metric, 1, figure_record, r));
+  TRY(falign_metric_create_autocorrelation(lags, LAGS, &metric));
+  TRY(digits_observe(digits, metric, LOG_EVERY, figure_record, r));
   return figure_train(r, digits);
 }
 

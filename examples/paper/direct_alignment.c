@@ -33,7 +33,7 @@ static const digits_setup setups[CONDITIONS] = {
 typedef struct meter {
   falign_terms *terms;
   double ff[DIGITS_LAYERS][NUMBERS]; /* F[l]^T F[l+1], F[d] being the identity */
-  double t[ORDERS_LISTED][NUMBERS];  /* terms of one layer */
+  double t[ORDERS_LISTED * NUMBERS]; /* terms of one layer */
 } meter;
 
 static size_t width(const digits_run *digits, uint32_t l) { return falign_network_width(digits->network, l); }
@@ -42,7 +42,8 @@ static size_t width(const digits_run *digits, uint32_t l) { return falign_networ
 
 static falign_status get_feedback(const digits_run *digits, uint32_t l, double *f) {
   size_t rows = DIGITS_WIDTH, cols = width(digits, l);
-  if (l < DIGITS_LAYERS) return falign_rule_get_feedback_f64(digits->rule, l, f, rows, cols, cols);
+  falign_matrix feedback = falign_matrix_f64(f, rows, cols);
+  if (l < DIGITS_LAYERS) return falign_rule_get(digits->rule, FALIGN_FEEDBACK, l, &feedback);
   for (size_t i = 0; i < rows * cols; i++) f[i] = i % (cols + 1) == 0;
   return FALIGN_OK;
 }
@@ -62,67 +63,75 @@ static falign_status multiply_feedback(const digits_run *digits, uint32_t l, dou
   return FALIGN_OK;
 }
 
-static falign_status angle_with_ff(const meter *m, const falign_network *network, uint32_t l, const double *matrix,
-                                   double *angle) {
-  size_t rows = falign_network_width(network, l), cols = falign_network_width(network, l + 1);
-  return falign_angle_f64(matrix, rows, cols, cols, m->ff[l], cols, 0, angle, NULL, NULL);
+/* The angle of a matrix of the shape of W[l] with F[l]^T F[l+1]. */
+static falign_status angle_with_ff(const meter *m, uint32_t l, const falign_view *matrix, double *angle) {
+  falign_view ff = falign_view_f64(m->ff[l], matrix->rows, matrix->cols);
+  return falign_angle(matrix, &ff, angle, NULL, NULL);
 }
 
 /* ---- Metrics ---- */
 
-static falign_status measure_weights(void *user, const falign_trainer *trainer, const falign_trace *trace,
+static falign_status measure_weights(void *user, falign_trainer *trainer, const falign_trace *trace,
                                      falign_value_fn emit, void *emit_user) {
   const meter *m = user;
-  const falign_network *network = falign_trainer_network(trainer);
-  double w[NUMBERS], angle;
+  int64_t k = (int64_t)falign_trainer_iteration(trainer);
   (void)trace;
   for (uint32_t l = 1; l < DIGITS_LAYERS; l++) {
-    size_t rows = falign_network_width(network, l), cols = falign_network_width(network, l + 1);
-    TRY(falign_network_get_weights_f64(network, l, w, rows, cols, cols));
-    TRY(angle_with_ff(m, network, l, w, &angle));
-    TRY(emit(emit_user, falign_trainer_iteration(trainer), "angle_w_ff", l, -1, angle));
+    falign_view w;
+    falign_value angle = {k, "angle_w_ff", l, -1, 0};
+    TRY(falign_network_view(falign_trainer_network(trainer), FALIGN_W, l, &w));
+    TRY(angle_with_ff(m, l, &w, &angle.value));
+    TRY(emit(emit_user, &angle));
   }
   return FALIGN_OK;
 }
 
-/* Where values of one iteration and layer go. */
+/* The layer and step whose terms are measured, and where values go. */
 typedef struct place {
-  const falign_trainer *trainer;
+  const falign_network *network;
   const falign_trace *trace;
   uint32_t l;
   falign_value_fn emit;
   void *user;
 } place;
 
-/* Of the terms in m->t, which lie one after the other. */
-static falign_status emit_angles(const meter *m, const place *p, const uint64_t *orders, size_t count,
+/* Emits the angles of one term with Q^T and with F^T F. */
+static falign_status emit_angles(const meter *m, const place *p, uint64_t order, const falign_view *t,
                                  const char *with_q, const char *with_ff) {
-  const falign_network *network = falign_trainer_network(p->trainer);
-  size_t numbers = falign_network_width(network, p->l) * falign_network_width(network, p->l + 1);
-  uint64_t k = falign_trainer_iteration(p->trainer);
-  for (size_t i = 0; i < count; i++) {
-    const double *t = m->t[0] + i * numbers;
-    double angle;
-    TRY(falign_terms_compare(m->terms, p->trace, p->l, t, &angle, NULL, NULL));
-    TRY(p->emit(p->user, k, with_q, p->l, (int64_t)orders[i], angle));
-    TRY(angle_with_ff(m, network, p->l, t, &angle));
-    TRY(p->emit(p->user, k, with_ff, p->l, (int64_t)orders[i], angle));
+  int64_t k = (int64_t)falign_trace_step(p->trace)->iteration;
+  falign_comparison comparison;
+  TRY(falign_terms_compare(m->terms, p->trace, p->l, t, &comparison));
+  const falign_value q = {k, with_q, p->l, (int64_t)order, comparison.angle};
+  TRY(p->emit(p->user, &q));
+  falign_value ff = {k, with_ff, p->l, (int64_t)order, 0};
+  TRY(angle_with_ff(m, p->l, t, &ff.value));
+  return p->emit(p->user, &ff);
+}
+
+/* Measures the terms of one kind and some orders. */
+static falign_status measure_kind(meter *m, const place *p, falign_term kind, const falign_orders *orders,
+                                  const char *with_q, const char *with_ff) {
+  size_t rows = falign_network_width(p->network, p->l), cols = falign_network_width(p->network, p->l + 1);
+  falign_matrix all = falign_matrix_f64(m->t, orders->count * rows, cols); /* one term below the other */
+  TRY(falign_terms_get(m->terms, p->trace, kind, p->l, orders, &all));
+  for (size_t i = 0; i < orders->count; i++) {
+    falign_view t = falign_view_f64(m->t + i * rows * cols, rows, cols);
+    TRY(emit_angles(m, p, orders->list[i], &t, with_q, with_ff));
   }
   return FALIGN_OK;
 }
 
-static falign_status measure_terms(void *user, const falign_trainer *trainer, const falign_trace *trace,
-                                   falign_value_fn emit, void *emit_user) {
+static falign_status measure_terms(void *user, falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+                                   void *emit_user) {
   meter *m = user;
-  uint64_t k = falign_trainer_iteration(trainer), orders[ORDERS_LISTED];
-  size_t count = orders_of(k, k == EARLY, orders), count_as_eq_8 = k < EPOCH ? 1 : SIMPLIFIED;
-  if (count == 0) return FALIGN_OK;
+  uint64_t k = falign_trainer_iteration(trainer), list[ORDERS_LISTED];
+  const falign_orders orders = {.list = list, .count = orders_of(k, k == EARLY, list)};
+  const falign_orders as_eq_8 = {.list = simplified, .count = k < EPOCH ? 1 : SIMPLIFIED};
+  if (orders.count == 0) return FALIGN_OK;
   for (uint32_t l = 1; l < DIGITS_LAYERS; l++) {
-    const place p = {trainer, trace, l, emit, emit_user};
-    TRY(falign_terms_orders(m->terms, trace, l, 1, orders, count, m->t[0]));
-    TRY(emit_angles(m, &p, orders, count, "angle_t", "angle_t_ff"));
-    TRY(falign_terms_simplified(m->terms, trace, l, simplified, count_as_eq_8, m->t[0]));
-    TRY(emit_angles(m, &p, simplified, count_as_eq_8, "angle_simplified", "angle_simplified_ff"));
+    const place p = {falign_trainer_network(trainer), trace, l, emit, emit_user};
+    TRY(measure_kind(m, &p, FALIGN_TERM, &orders, "angle_t", "angle_t_ff"));
+    TRY(measure_kind(m, &p, FALIGN_TERM_SIMPLIFIED, &as_eq_8, "angle_simplified", "angle_simplified_ff"));
   }
   return FALIGN_OK;
 }

@@ -20,6 +20,7 @@ static const digits_setup setup = {.rule = "fa", .eta = 0.0005, .order = FALIGN_
 
 enum { UNDISTURBED, LINEAR, FRESH_FEEDBACK, SHUFFLED_ROWS, KINDS };
 
+static const char *const kind_names[KINDS] = {"undisturbed", "linear", "fresh_feedback", "shuffled_rows"};
 static const char *const term_metrics[KINDS] = {"angle_t", "angle_t_linear", "angle_t_fresh_feedback",
                                                 "angle_t_shuffled_rows"};
 static const uint64_t listed_at[] = {EARLY, LATE};
@@ -34,24 +35,24 @@ typedef struct analysis {
 
 static falign_status draw_fresh(const figure_run *r, const digits_run *digits, analysis *a) {
   const uint32_t no_run = UINT32_C(1) << 31; /* has a stream of random numbers that is no run's own */
-  TRY(falign_rule_create_fa(digits->network, &a->fresh));
+  TRY(falign_rule_create("fa", digits->network, &a->fresh));
   return falign_rule_draw(a->fresh, digits_init_sd, r->figure->seed, no_run | r->number);
 }
 
 static falign_status create_disturbances(const figure_run *r, const digits_run *digits, analysis *a) {
-  falign_history *h = a->history;
-  falign_disturbance **d = a->disturbances;
-  TRY(falign_disturbance_create_linear(h, digits->rule, &d[LINEAR]));
-  TRY(falign_disturbance_create_feedback(h, digits->rule, a->fresh, &d[FRESH_FEEDBACK]));
-  return falign_disturbance_create_rows(h, digits->rule, r->figure->seed, r->number, &d[SHUFFLED_ROWS]);
+  const falign_disturbance_settings settings = {.fresh = a->fresh, .seed = r->figure->seed, .run = r->number};
+  for (int kind = LINEAR; kind < KINDS; kind++) {
+    TRY(falign_disturbance_create(kind_names[kind], &settings, a->history, digits->rule, &a->disturbances[kind]));
+  }
+  return FALIGN_OK;
 }
 
 /* The weights that disturbed terms build. */
 static falign_status observe_weights(figure_run *r, const digits_run *digits, falign_disturbance *disturbance) {
   falign_metric *metric;
   TRY(falign_disturbance_set_threads(disturbance, r->threads));
-  TRY(falign_metric_create_disturbance(disturbance, LOG_EVERY, &metric));
-  return digits_observe(digits, metric, 1, figure_record, r);
+  TRY(falign_metric_create_disturbance(disturbance, &metric));
+  return digits_observe(digits, metric, LOG_EVERY, figure_record, r);
 }
 
 /* The weights of one kind of terms, and its single orders. */

@@ -39,9 +39,9 @@ typedef struct points {
 } points;
 
 static falign_status make_points(const digits_run *digits, points *p) {
-  size_t all = falign_batches_points(digits->train);
-  p->count = all < POINTS ? all - all % falign_batches_size(digits->train) : POINTS;
-  p->width = falign_batches_input_width(digits->train);
+  const falign_batches_shape *shape = falign_batches_get_shape(digits->train);
+  p->count = shape->points < POINTS ? shape->points - shape->points % shape->size : POINTS;
+  p->width = shape->input_width;
   p->x = malloc(p->count * p->width * sizeof *p->x);
   p->nothing = calloc(p->count, sizeof *p->nothing);
   p->labels = malloc(p->count * sizeof *p->labels);
@@ -50,18 +50,20 @@ static falign_status make_points(const digits_run *digits, points *p) {
 }
 
 static falign_status read_points(const digits_run *digits, points *p) {
-  size_t rows = falign_batches_size(digits->train);
+  size_t rows = falign_batches_get_shape(digits->train)->size;
   for (size_t first = 0; first < p->count; first += rows) {
     uint64_t k = first / rows;
-    TRY(falign_batches_get_f32(digits->train, k, p->x + first * p->width, rows, p->width, p->width, NULL, 0, 0, 0));
+    falign_matrix x = falign_matrix_f32(p->x + first * p->width, rows, p->width);
+    TRY(falign_batches_get(digits->train, k, &x, NULL));
     TRY(falign_batches_points_of(digits->train, k, NULL, p->labels + first, rows));
   }
   return FALIGN_OK;
 }
 
 static falign_status set_sides(falign_similarity *similarity, const points *p) {
+  falign_view x = falign_view_f32(p->x, p->count, p->width), nothing = falign_view_f32(p->nothing, p->count, 1);
   for (int32_t side = FALIGN_SIDE_PAST; side <= FALIGN_SIDE_PRESENT; side++) {
-    TRY(falign_similarity_set_side_f32(similarity, side, p->x, p->width, p->nothing, 1, p->labels, p->count));
+    TRY(falign_similarity_set_side(similarity, side, &x, &nothing, p->labels));
   }
   return FALIGN_OK;
 }

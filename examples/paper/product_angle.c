@@ -90,7 +90,8 @@ static falign_status record_bin(const figure_run *r, int64_t edge_1, int64_t edg
   };
   size_t count = edge_1 == ALL ? sizeof rows / sizeof rows[0] : sizeof rows / sizeof rows[0] - 2;
   for (size_t i = 0; i < count; i++) {
-    TRY(falign_table_add(r->table, -1, NAN, edge_1, edge_2, rows[i].metric, rows[i].value));
+    const falign_value value = {-1, rows[i].metric, edge_1, edge_2, rows[i].value};
+    TRY(falign_table_add(r->table, &value, NAN));
   }
   return FALIGN_OK;
 }
@@ -150,11 +151,11 @@ enum { VIEWS = sizeof views / sizeof views[0] };
 static falign_status average(const falign_table *table, const char *metric, double *values) {
   moments of[BINS * BINS] = {0};
   for (size_t i = 0; i < falign_table_rows(table); i++) {
-    int64_t edge_1, edge_2;
-    const char *name;
-    double value;
-    TRY(falign_table_row(table, i, NULL, NULL, NULL, NULL, &edge_1, &edge_2, &name, &value));
-    if (edge_1 != ALL && strcmp(name, metric) == 0) add(value, &of[edge_2 / WIDTH * BINS + edge_1 / WIDTH]);
+    falign_row row;
+    TRY(falign_table_row(table, i, &row));
+    int64_t edge_1 = row.value.layer, edge_2 = row.value.order;
+    if (edge_1 == ALL || strcmp(row.value.name, metric) != 0) continue;
+    add(row.value.value, &of[edge_2 / WIDTH * BINS + edge_1 / WIDTH]);
   }
   for (size_t i = 0; i < BINS * BINS; i++) values[i] = mean(&of[i]);
   return FALIGN_OK;

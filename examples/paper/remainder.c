@@ -4,7 +4,6 @@
  * (eq. 3). Neither is why weights align: neither is at a small angle to B^T, and the remainder is small besides. */
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,10 +16,9 @@ static const digits_setup setup = {.rule = "fa", .eta = 0.0005, .order = FALIGN_
 
 /* ---- A run ---- */
 
-/* The norms of one layer in one iteration, in whatever order they come. */
+/* The last norms of one layer. */
 typedef struct norms {
-  uint64_t iteration;
-  double dw, remainder, zero; /* NaN: has not come */
+  double dw, remainder, zero;
 } norms;
 
 typedef struct recorder {
@@ -28,35 +26,39 @@ typedef struct recorder {
   norms layer[DIGITS_LAYERS];
 } recorder;
 
-static falign_status record_ratio(const recorder *r, const norms *n, int64_t layer, const char *name, double *norm) {
-  if (isnan(*norm) || isnan(n->dw)) return FALIGN_OK;
-  double ratio = *norm / n->dw;
-  *norm = NAN;
-  return figure_record(r->run, n->iteration, name, layer, -1, ratio);
+/* Keeps the norm of dW[l]; called for each layer before the values of any terms. */
+static falign_status keep_norm(void *user, const falign_value *value) {
+  recorder *r = user;
+  r->layer[value->layer].dw = value->value;
+  return FALIGN_OK;
 }
 
-/* Records what the figures have: angles and norms of remainder and zero-degree term, and those norms over that of dW;
- * called for each value. */
-static falign_status record(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                            double value) {
+static falign_status record_ratio(const recorder *r, const falign_value *last, const char *name, double ratio) {
+  const falign_value value = {last->iteration, name, last->layer, -1, ratio};
+  return figure_record(r->run, &value);
+}
+
+/* Records what the figures have: angles and norms of remainder and zero-degree term, and those norms over that of dW
+ * with the last value of a layer; called for each value of the terms. */
+static falign_status record(void *user, const falign_value *value) {
   recorder *r = user;
-  norms *n = &r->layer[layer];
-  bool kept = strstr(metric, "_remainder") != NULL || strstr(metric, "_zero") != NULL;
-  if (n->iteration != iteration) *n = (norms){iteration, NAN, NAN, NAN};
-  if (strcmp(metric, "norm_dw") == 0) n->dw = value;
-  if (strcmp(metric, "norm_remainder") == 0) n->remainder = value;
-  if (strcmp(metric, "norm_zero") == 0) n->zero = value;
-  if (kept) TRY(figure_record(r->run, iteration, metric, layer, order, value));
-  TRY(record_ratio(r, n, layer, "ratio_remainder", &n->remainder));
-  return record_ratio(r, n, layer, "ratio_zero", &n->zero);
+  norms *n = &r->layer[value->layer];
+  bool kept = strstr(value->name, "_remainder") != NULL || strstr(value->name, "_zero") != NULL;
+  if (kept) TRY(figure_record(r->run, value));
+  if (strcmp(value->name, "norm_remainder") == 0) n->remainder = value->value;
+  if (strcmp(value->name, "norm_zero") == 0) n->zero = value->value;
+  if (strcmp(value->name, "angle_sum_t_linear") != 0) return FALIGN_OK;
+  TRY(record_ratio(r, value, "ratio_remainder", n->remainder / n->dw));
+  return record_ratio(r, value, "ratio_zero", n->zero / n->dw);
 }
 
 static falign_status do_run(figure_run *r, digits_run *digits) {
   const uint64_t order = 1; /* single orders are other figures' */
   recorder sink = {.run = r};
   falign_metric *metric;
-  for (size_t l = 0; l < DIGITS_LAYERS; l++) sink.layer[l] = (norms){UINT64_MAX, NAN, NAN, NAN};
   TRY(digits_keep_history(digits, FALIGN_KEEP_C, 0, NULL));
+  TRY(falign_metric_create("norm_dw", &metric));
+  TRY(digits_observe(digits, metric, LOG_EVERY, keep_norm, &sink));
   TRY(falign_metric_create_terms(&order, 1, &metric));
   TRY(digits_observe(digits, metric, LOG_EVERY, record, &sink));
   return figure_train(r, digits);

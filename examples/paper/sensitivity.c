@@ -70,13 +70,11 @@ typedef struct averages {
 } averages;
 
 /* Called for each value. */
-static falign_status add(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                         double value) {
+static falign_status add(void *user, const falign_value *value) {
   averages *a = user;
-  average *to = layer < 0 ? &a->test_error : &a->angle[layer];
-  (void)iteration, (void)metric, (void)order;
-  if (isnan(value)) return FALIGN_OK;
-  to->sum += value;
+  average *to = value->layer < 0 ? &a->test_error : &a->angle[value->layer];
+  if (isnan(value->value)) return FALIGN_OK;
+  to->sum += value->value;
   to->count++;
   return FALIGN_OK;
 }
@@ -114,7 +112,7 @@ static falign_status train(figure_run *r, const digits_run *digits, averages *a)
 }
 
 static falign_status record_mean(figure_run *r, const char *metric, int64_t layer, const average *a) {
-  return figure_record(r, figure_updates(r), metric, layer, -1, a->sum / a->count);
+  return figure_add(r, figure_updates(r), metric, layer, -1, a->sum / a->count);
 }
 
 static falign_status record(figure_run *r, const digits_run *digits, const averages *a) {
@@ -130,7 +128,7 @@ static falign_status do_run(figure_run *r, digits_run *digits) {
   falign_status status = train(r, digits, &a);
   bool diverged = status == FALIGN_DIVERGED;
   if (!diverged) TRY(status);
-  TRY(figure_record(r, figure_updates(r), "diverged", -1, -1, diverged));
+  TRY(figure_add(r, figure_updates(r), "diverged", -1, -1, diverged));
   return diverged ? FALIGN_OK : record(r, digits, &a);
 }
 

@@ -31,7 +31,7 @@ enum { TIMES = sizeof times / sizeof times[0] };
 /* ---- Over the iterations: Fig. S4 ---- */
 
 /* The mean eigenvalue of M_sym, which is tr(M) / n. */
-static falign_status measure_eigenvalues(void *user, const falign_trainer *trainer, const falign_trace *trace,
+static falign_status measure_eigenvalues(void *user, falign_trainer *trainer, const falign_trace *trace,
                                          falign_value_fn emit, void *emit_user) {
   uint64_t k = falign_trainer_iteration(trainer);
   (void)user, (void)trace;
@@ -40,31 +40,33 @@ static falign_status measure_eigenvalues(void *user, const falign_trainer *train
     TRY(falign_transformation_create(falign_trainer_history(trainer), k, LAG, l, &m));
     double mean = falign_transformation_trace(m) / (double)falign_transformation_size(m);
     falign_transformation_destroy(m);
-    TRY(emit(emit_user, k, "mean_eigenvalue", l, LAG, mean));
+    const falign_value value = {(int64_t)k, "mean_eigenvalue", l, LAG, mean};
+    TRY(emit(emit_user, &value));
   }
   return FALIGN_OK;
 }
 
 /* The norms of the errors of the first points of a batch, numbered by the order. */
-static falign_status measure_errors(void *user, const falign_trainer *trainer, const falign_trace *trace,
+static falign_status measure_errors(void *user, falign_trainer *trainer, const falign_trace *trace,
                                     falign_value_fn emit, void *emit_user) {
+  int64_t k = (int64_t)falign_trainer_iteration(trainer);
   (void)user;
   for (uint32_t l = 1; l <= DIGITS_LAYERS; l++) {
-    const float *delta;
-    double norm[FOLLOWED];
-    size_t rows, cols, stride;
-    TRY(falign_trace_view_f32(trace, FALIGN_DELTA, l, &delta, &rows, &cols, &stride));
-    rows = rows < FOLLOWED ? rows : FOLLOWED;
-    TRY(falign_row_norms_f32(delta, rows, cols, stride, norm));
-    for (size_t i = 0; i < rows; i++) {
-      TRY(emit(emit_user, falign_trainer_iteration(trainer), "norm_delta", l, (int64_t)i, norm[i]));
+    falign_view delta;
+    double norms[FOLLOWED];
+    TRY(falign_trace_view(trace, FALIGN_DELTA, l, &delta));
+    if (delta.rows > FOLLOWED) delta.rows = FOLLOWED;
+    TRY(falign_row_norms(&delta, norms));
+    for (size_t i = 0; i < delta.rows; i++) {
+      const falign_value norm = {k, "norm_delta", l, (int64_t)i, norms[i]};
+      TRY(emit(emit_user, &norm));
     }
   }
   return FALIGN_OK;
 }
 
 static falign_status observe_custom(figure_run *r, const digits_run *digits, uint64_t every, int32_t needs,
-                                    falign_status (*measure)(void *, const falign_trainer *, const falign_trace *,
+                                    falign_status (*measure)(void *, falign_trainer *, const falign_trace *,
                                                              falign_value_fn, void *)) {
   const falign_metric_table table = {.size = sizeof table, .name = "similarity", .needs = needs, .measure = measure};
   falign_metric *metric;
@@ -76,22 +78,24 @@ static falign_status observe(figure_run *r, const digits_run *digits) {
   falign_metric *metric;
   TRY(digits_keep_history(digits, FALIGN_KEEP_C, LAG, NULL));
   TRY(observe_custom(r, digits, LOG_EVERY, FALIGN_NEEDS_STEP, measure_eigenvalues));
-  TRY(falign_metric_create_similarity(digits->train, LAG, LOG_EVERY, &metric));
-  TRY(digits_observe(digits, metric, 1, figure_record, r));
+  TRY(falign_metric_create_similarity(digits->train, LAG, &metric));
+  TRY(digits_observe(digits, metric, LOG_EVERY, figure_record, r));
   return observe_custom(r, digits, r->per_epoch, FALIGN_NEEDS_ACTIVITY, measure_errors);
 }
 
 /* ---- Over the data set: Fig. S5 ---- */
 
 static size_t count_points(const figure_run *r, const digits_run *digits) {
-  size_t all = falign_batches_points(digits->train);
-  size_t wanted = r->figure->quick && all > QUICK_POINTS ? QUICK_POINTS : all;
-  return wanted - wanted % falign_batches_size(digits->train);
+  const falign_batches_shape *shape = falign_batches_get_shape(digits->train);
+  size_t wanted = r->figure->quick && shape->points > QUICK_POINTS ? QUICK_POINTS : shape->points;
+  return wanted - wanted % shape->size;
 }
 
 static falign_status set_side(falign_similarity *similarity, int32_t side, const sweep *s) {
   const double well = 0.6; /* share of the points that count as well classified */
-  TRY(falign_similarity_set_side_f32(similarity, side, s->l, s->l_width, s->delta, DIGITS_WIDTH, s->labels, s->points));
+  falign_view l = falign_view_f32(s->l, s->points, s->l_width);
+  falign_view delta = falign_view_f32(s->delta, s->points, DIGITS_WIDTH);
+  TRY(falign_similarity_set_side(similarity, side, &l, &delta, s->labels));
   return falign_similarity_classify(similarity, side, s->norms, s->points, well);
 }
 
@@ -102,13 +106,12 @@ static falign_status record_means(figure_run *r, const falign_similarity *simila
   char metric[64];
   for (falign_pairs pairs = FALIGN_PAIRS_WITHIN; pairs <= FALIGN_PAIRS_BETWEEN_POOR; pairs++) {
     const char *group = groups[pairs - FALIGN_PAIRS_WITHIN];
-    uint64_t count;
-    double sum_l, sum_delta;
-    TRY(falign_similarity_sums(similarity, pairs, &count, &sum_l, &sum_delta, NULL));
+    falign_pair_sums sums;
+    TRY(falign_similarity_sums(similarity, pairs, &sums));
     snprintf(metric, sizeof metric, "mean_s_l_%s", group);
-    TRY(figure_record(r, k, metric, l, LAG, sum_l / (double)count));
+    TRY(figure_add(r, k, metric, l, LAG, sums.s_l / (double)sums.count));
     snprintf(metric, sizeof metric, "mean_s_delta_%s", group);
-    TRY(figure_record(r, k, metric, l, LAG, sum_delta / (double)count));
+    TRY(figure_add(r, k, metric, l, LAG, sums.s_delta / (double)sums.count));
   }
   return FALIGN_OK;
 }
@@ -187,24 +190,23 @@ typedef struct snapshots {
 } snapshots;
 
 static falign_status copy_network(const falign_network *from, falign_network *to) {
-  for (uint32_t l = 0; l < DIGITS_LAYERS; l++) {
-    size_t rows = falign_network_width(from, l), cols = falign_network_width(from, l + 1);
-    TRY(falign_network_set_weights_f32(to, l, falign_network_view_weights_f32(from, l), rows, cols, cols));
-    TRY(falign_network_set_bias_f32(to, l + 1, falign_network_view_bias_f32(from, l + 1), cols));
+  falign_view parameters;
+  for (uint32_t l = 1; l <= DIGITS_LAYERS; l++) {
+    TRY(falign_network_set_activation(to, l, falign_network_activation(from, l)));
   }
-  return FALIGN_OK;
+  TRY(falign_network_view(from, FALIGN_PARAMETERS, 0, &parameters));
+  return falign_network_set(to, FALIGN_PARAMETERS, 0, &parameters);
 }
 
 static falign_status clone_network(const falign_network *from, falign_network **out) {
   size_t widths[DIGITS_LAYERS + 1];
   for (uint32_t l = 0; l <= DIGITS_LAYERS; l++) widths[l] = falign_network_width(from, l);
   TRY(falign_network_create(FALIGN_F32, DIGITS_LAYERS, widths, 1, out));
-  for (uint32_t l = 1; l <= DIGITS_LAYERS; l++) TRY(falign_network_set_activation(*out, l, FALIGN_TANH_RELU));
   return copy_network(from, *out);
 }
 
-static falign_status take_snapshot(void *user, const falign_trainer *trainer, const falign_trace *trace,
-                                   falign_value_fn emit, void *emit_user) {
+static falign_status take_snapshot(void *user, falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+                                   void *emit_user) {
   snapshots *s = user;
   uint64_t k = falign_trainer_iteration(trainer);
   (void)trace, (void)emit, (void)emit_user;

@@ -38,15 +38,21 @@ static void make_conditions(void) {
 
 /* ---- The alignment term of order 1, as a metric ---- */
 
-static falign_status measure(void *user, const falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+static falign_status measure(void *user, falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
                              void *emit_user) {
   falign_terms *terms = user;
+  int64_t k = (int64_t)falign_trainer_iteration(trainer);
   const uint64_t order = 1;
-  double t[DIGITS_WIDTH * DIGITS_WIDTH], angle;
+  const falign_orders orders = {.list = &order, .count = 1};
+  double numbers[DIGITS_WIDTH * DIGITS_WIDTH];
+  falign_matrix t = falign_matrix_f64(numbers, DIGITS_WIDTH, DIGITS_WIDTH);
+  falign_view measured = falign_view_of(t);
   for (uint32_t l = 1; l < DIGITS_LAYERS; l++) {
-    TRY(falign_terms_orders(terms, trace, l, 1, &order, 1, t));
-    TRY(falign_terms_compare(terms, trace, l, t, &angle, NULL, NULL));
-    TRY(emit(emit_user, falign_trainer_iteration(trainer), "angle_t", l, (int64_t)order, angle));
+    falign_comparison with_b;
+    TRY(falign_terms_get(terms, trace, FALIGN_TERM, l, &orders, &t));
+    TRY(falign_terms_compare(terms, trace, l, &measured, &with_b));
+    const falign_value angle = {k, "angle_t", l, (int64_t)order, with_b.angle};
+    TRY(emit(emit_user, &angle));
   }
   return FALIGN_OK;
 }
@@ -65,8 +71,8 @@ static falign_status observe_term(figure_run *r, const digits_run *digits, falig
 /* The mean similarities of batches EARLY - 1 and EARLY, and so on. */
 static falign_status observe_similarity(figure_run *r, const digits_run *digits) {
   falign_metric *metric;
-  TRY(falign_metric_create_similarity(digits->train, 1, EARLY, &metric));
-  return digits_observe(digits, metric, 1, figure_record, r);
+  TRY(falign_metric_create_similarity(digits->train, 1, &metric));
+  return digits_observe(digits, metric, EARLY, figure_record, r);
 }
 
 static falign_status observe_weights(figure_run *r, const digits_run *digits) {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "kit/figure.h"
+#include "kit/matrix.h"
 
 enum {
   TAKEN_EVERY = 3,  /* iterations between two points of a path */
@@ -40,37 +41,46 @@ typedef struct paths {
 /* A direction in the order of a trajectory's coordinates: W[0], b[1], W[1], ... */
 static falign_status flatten(const falign_trace *trace, falign_quantity w, falign_quantity b, float *out) {
   for (uint32_t l = 0; l < DIGITS_LAYERS; l++) {
-    for (int bias = 0; bias < 2; bias++) {
-      const float *from;
-      size_t rows, cols, stride;
-      TRY(falign_trace_view_f32(trace, bias ? b : w, l + (uint32_t)bias, &from, &rows, &cols, &stride));
-      for (size_t i = 0; i < rows * cols; i++) *out++ = from[i / cols * stride + i % cols];
-    }
+    falign_view weights, biases;
+    TRY(falign_trace_view(trace, w, l, &weights));
+    TRY(falign_trace_view(trace, b, l + 1, &biases));
+    view_copy_f32(&weights, out);
+    out += weights.rows * weights.cols;
+    view_copy_f32(&biases, out);
+    out += biases.cols;
   }
   return FALIGN_OK;
 }
 
 static falign_status add_update(const falign_trace *trace, falign_quantity w, falign_quantity b,
                                 falign_trajectory *updates) {
-  size_t numbers = falign_trajectory_numbers(updates);
-  float *direction = malloc(numbers * sizeof *direction);
-  if (direction == NULL) return fail(FALIGN_MEMORY, "no memory for an update");
-  falign_status status = flatten(trace, w, b, direction);
-  if (status == FALIGN_OK) status = falign_trajectory_add_f32(updates, direction, numbers);
-  free(direction);
+  falign_view others;
+  TRY(falign_trajectory_view(updates, &others));
+  float *numbers = malloc(others.cols * sizeof *numbers);
+  if (numbers == NULL) return fail(FALIGN_MEMORY, "no memory for an update");
+  falign_view direction = falign_view_f32(numbers, 1, others.cols);
+  falign_status status = flatten(trace, w, b, numbers);
+  if (status == FALIGN_OK) status = falign_trajectory_add(updates, &direction);
+  free(numbers);
   return status;
 }
 
-static falign_status take_point(void *user, const falign_trainer *trainer, const falign_trace *trace,
-                                falign_value_fn emit, void *emit_user) {
-  paths *p = user;
+/* Where a network is in the space of its parameters. */
+static falign_status add_point(const falign_network *network, paths *p) {
+  falign_view parameters;
+  TRY(falign_network_view(network, FALIGN_PARAMETERS, 0, &parameters));
+  return falign_trajectory_add(p->points, &parameters);
+}
+
+static falign_status take_point(void *user, falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+                                void *emit_user) {
   (void)trace, (void)emit, (void)emit_user;
-  return falign_trajectory_add_network(p->points, falign_trainer_network(trainer));
+  return add_point(falign_trainer_network(trainer), user);
 }
 
 /* What the rule adds, and what BP would add from the same weights. */
-static falign_status take_updates(void *user, const falign_trainer *trainer, const falign_trace *trace,
-                                  falign_value_fn emit, void *emit_user) {
+static falign_status take_updates(void *user, falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+                                  void *emit_user) {
   paths *p = user;
   (void)trainer, (void)emit, (void)emit_user;
   TRY(add_update(trace, FALIGN_DW, FALIGN_DB, p->fa_updates));
@@ -91,7 +101,7 @@ static falign_status observe(const digits_run *digits, paths *p) {
 static falign_status train(figure_run *r, const digits_run *digits, paths *p) {
   TRY(observe(digits, p));
   TRY(figure_train(r, digits));
-  return falign_trajectory_add_network(p->points, digits->network);
+  return add_point(digits->network, p);
 }
 
 static falign_status make_paths(const falign_network *network, paths *p) {
@@ -115,48 +125,62 @@ static falign_status record_place(figure_run *r, uint64_t iteration, const char 
   char metric[32];
   for (int i = 0; i < PLANE; i++) {
     snprintf(metric, sizeof metric, "%s_pc%d", what, i + 1);
-    TRY(figure_record(r, iteration, metric, -1, order, place[i]));
+    TRY(figure_add(r, iteration, metric, -1, order, place[i]));
   }
   return FALIGN_OK;
 }
 
+/* Projects the points or directions of a trajectory, one to each of the places. */
+static falign_status project(const falign_components *components, const falign_trajectory *from, bool directions,
+                             double (*places)[PLANE]) {
+  falign_view all;
+  TRY(falign_trajectory_view(from, &all));
+  falign_matrix coordinates = falign_matrix_f64(places[0], all.rows, PLANE);
+  return directions ? falign_components_project_direction(components, &all, &coordinates)
+                    : falign_components_project(components, &all, &coordinates);
+}
+
+static size_t count_points(const falign_trajectory *trajectory) {
+  falign_view all = {0};
+  return falign_trajectory_view(trajectory, &all) == FALIGN_OK ? all.rows : 0;
+}
+
 /* The places of both paths, in the order of the iterations. */
-static falign_status record_paths(figure_run *r, const falign_components *components, const paths *p, double *point) {
-  size_t numbers = falign_trajectory_numbers(p->points);
-  for (size_t i = 0; i < falign_trajectory_points(p->points); i++) {
+static falign_status record_paths(figure_run *r, const falign_components *components, const paths *p,
+                                  double (*places)[PLANE]) {
+  TRY(project(components, p->points, false, places));
+  size_t count = count_points(p->points);
+  for (size_t i = 0; i < count; i++) {
     bool second = i >= p->first_count;
     uint64_t step = second ? i - p->first_count : i, k = step * TAKEN_EVERY, last = figure_updates(r);
-    double place[PLANE];
-    TRY(falign_trajectory_get(p->points, i, point, numbers));
-    TRY(falign_components_project(components, point, numbers, place, PLANE));
-    TRY(record_place(r, k < last ? k : last, "path", second, place));
+    TRY(record_place(r, k < last ? k : last, "path", second, places[i]));
   }
   return FALIGN_OK;
 }
 
 /* The updates as directions in the plane, for the arrows of both paths. */
 static falign_status record_updates(figure_run *r, const falign_components *components, const char *what,
-                                    const falign_trajectory *updates, double *direction) {
-  size_t numbers = falign_trajectory_numbers(updates), half = falign_trajectory_points(updates) / 2;
-  for (size_t second = 0; second < 2; second++) {
-    for (size_t i = 0; i < half; i++) {
-      double place[PLANE];
-      TRY(falign_trajectory_get(updates, second * half + i, direction, numbers));
-      TRY(falign_components_project_direction(components, direction, numbers, place, PLANE));
-      TRY(record_place(r, i * TAKEN_EVERY * ARROW_EVERY, what, second == 1, place));
-    }
+                                    const falign_trajectory *updates, double (*places)[PLANE]) {
+  size_t half = count_points(updates) / 2;
+  TRY(project(components, updates, true, places));
+  for (size_t i = 0; i < 2 * half; i++) {
+    bool second = i >= half;
+    uint64_t arrow = second ? i - half : i;
+    TRY(record_place(r, arrow * TAKEN_EVERY * ARROW_EVERY, what, second, places[i]));
   }
   return FALIGN_OK;
 }
 
 static falign_status record_components(figure_run *r, const falign_components *components, const digits_run *runs[2]) {
-  for (size_t i = 0; i < PLANE; i++) {
-    TRY(figure_record(r, 0, "explained", -1, (int64_t)i + 1, falign_components_explained(components, i)));
-  }
+  falign_view explained;
+  TRY(falign_components_view(components, FALIGN_COMPONENT_EXPLAINED, &explained));
+  const double *shares = explained.data;
+  for (size_t i = 0; i < PLANE; i++) TRY(figure_add(r, 0, "explained", -1, (int64_t)i + 1, shares[i]));
   for (size_t i = 0; i < 2; i++) {
     double place[PLANE];
+    falign_matrix coordinates = falign_matrix_f64(place, 1, PLANE);
     if (falign_rule_feedback(runs[i]->rule) != FALIGN_FEEDBACK_LAYER) continue;
-    TRY(falign_components_project_feedback(components, runs[i]->network, runs[i]->rule, place, PLANE));
+    TRY(falign_components_project_feedback(components, runs[i]->network, runs[i]->rule, &coordinates));
     TRY(record_place(r, 0, "feedback", (int64_t)i, place));
   }
   return FALIGN_OK;
@@ -188,7 +212,7 @@ static falign_status record_losses(figure_run *r, const double *axis, const doub
   for (size_t row = 0; row < side; row++) {
     for (size_t column = 0; column < side; column++) {
       double e = sqrt(2 * loss[row * side + column]);
-      TRY(figure_record(r, 0, "half_norm_e", (int64_t)row, (int64_t)column, e / 2));
+      TRY(figure_add(r, 0, "half_norm_e", (int64_t)row, (int64_t)column, e / 2));
       if (!is_minimum(loss, side, row, column)) continue;
       TRY(record_place(r, 0, "minimum", minima++, (const double[]){axis[column], axis[row]}));
     }
@@ -202,8 +226,17 @@ static falign_status record_grid(figure_run *r, const falign_components *compone
   double axis[SIDE], *loss = malloc(side * side * sizeof *loss);
   if (loss == NULL) return fail(FALIGN_MEMORY, "no memory for the grid of losses");
   for (size_t i = 0; i < side; i++) axis[i] = -reach + (double)i * grid_step(r->figure);
-  falign_status status = falign_components_loss_grid(components, 0, 1, digits->network, data, axis, side, axis, side,
-                                                     r->threads, show_grid, r, loss);
+  const falign_grid grid = {.a = 0,
+                            .b = 1,
+                            .x = axis,
+                            .x_count = side,
+                            .y = axis,
+                            .y_count = side,
+                            .threads = r->threads,
+                            .progress = show_grid,
+                            .user = r};
+  falign_matrix losses = falign_matrix_f64(loss, side, side);
+  falign_status status = falign_components_loss_grid(components, digits->network, data, &grid, &losses);
   if (status == FALIGN_OK) status = record_losses(r, axis, loss, side);
   free(loss);
   return status;
@@ -212,20 +245,19 @@ static falign_status record_grid(figure_run *r, const falign_components *compone
 /* ---- A run ---- */
 
 static falign_status record_plane(figure_run *r, const paths *p, const digits_run *runs[2]) {
-  size_t numbers = falign_trajectory_numbers(p->points);
   falign_components *components;
-  double *point = malloc(numbers * sizeof *point);
-  if (point == NULL) return fail(FALIGN_MEMORY, "no memory for a point");
+  double(*places)[PLANE] = malloc(count_points(p->points) * sizeof *places); /* updates are fewer than points */
+  if (places == NULL) return fail(FALIGN_MEMORY, "no memory for the places of %zu points", count_points(p->points));
   falign_status status = falign_components_create(p->points, PLANE, &components);
   if (status == FALIGN_OK) {
-    status = record_paths(r, components, p, point);
-    if (status == FALIGN_OK) status = record_updates(r, components, "fa_update", p->fa_updates, point);
-    if (status == FALIGN_OK) status = record_updates(r, components, "bp_update", p->bp_updates, point);
+    status = record_paths(r, components, p, places);
+    if (status == FALIGN_OK) status = record_updates(r, components, "fa_update", p->fa_updates, places);
+    if (status == FALIGN_OK) status = record_updates(r, components, "bp_update", p->bp_updates, places);
     if (status == FALIGN_OK) status = record_components(r, components, runs);
     if (status == FALIGN_OK) status = record_grid(r, components, runs[0]);
     falign_components_destroy(components);
   }
-  free(point);
+  free(places);
   return status;
 }
 
@@ -235,7 +267,7 @@ static falign_status follow(figure_run *r, const digits_run *first, const digits
   TRY(make_paths(first->network, p));
   r->part = 0.25;
   TRY(train(r, first, p));
-  p->first_count = falign_trajectory_points(p->points);
+  p->first_count = count_points(p->points);
   r->begun = 0.25;
   TRY(train(r, second, p));
   r->begun = r->part = 0.5;
@@ -364,13 +396,11 @@ static falign_status take_first_run(const falign_table *all, falign_table **out)
   TRY(falign_table_create(FALIGN_F32, "condition", out));
   falign_table_set_run(*out, 0);
   for (size_t i = 0; i < falign_table_rows(all); i++) {
-    const char *condition, *metric;
-    int64_t run, iteration, layer, order;
-    double epoch, value;
-    TRY(falign_table_row(all, i, &condition, &run, &iteration, &epoch, &layer, &order, &metric, &value));
-    if (run != 0) continue;
-    TRY(falign_table_set_condition(*out, condition));
-    TRY(falign_table_add(*out, iteration, epoch, layer, order, metric, value));
+    falign_row row;
+    TRY(falign_table_row(all, i, &row));
+    if (row.run != 0) continue;
+    TRY(falign_table_set_condition(*out, row.condition));
+    TRY(falign_table_add(*out, &row.value, row.epoch));
   }
   return FALIGN_OK;
 }

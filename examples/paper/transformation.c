@@ -40,30 +40,39 @@ static void find_moments(const double values[N], double *mean, double *sd) {
   *sd = sqrt(squares);
 }
 
+/* Draws numbers from N(0, 1). */
+static falign_status draw_normal(falign_rng *rng, size_t rows, size_t cols, double *numbers) {
+  falign_matrix drawn = falign_matrix_f64(numbers, rows, cols);
+  return falign_rng_normal(rng, 1, &drawn);
+}
+
 /* Eigenvalues of mean x and s.d. 1. */
-static void choose_spread(falign_rng *rng, double x, double *values) {
+static falign_status choose_spread(falign_rng *rng, double x, double *values) {
   double mean, sd;
-  falign_rng_normal_f64(rng, 1, values, N);
+  TRY(draw_normal(rng, 1, N, values));
   find_moments(values, &mean, &sd);
   for (size_t i = 0; i < N; i++) values[i] = x + (values[i] - mean) / sd;
+  return FALIGN_OK;
 }
 
 /* Eigenvalues of size 1, a share x of them negative. */
-static void choose_signs(falign_rng *rng, double x, double *values) {
+static falign_status choose_signs(falign_rng *rng, double x, double *values) {
   (void)rng;
   for (size_t i = 0; i < N; i++) values[i] = (double)i < round(x * N) ? -1 : 1;
+  return FALIGN_OK;
 }
 
 /* Positive eigenvalues, uniform up to 1. */
-static void choose_positive(falign_rng *rng, double x, double *values) {
+static falign_status choose_positive(falign_rng *rng, double x, double *values) {
   (void)x;
   for (size_t i = 0; i < N; i++) values[i] = 1 - falign_rng_uniform(rng);
+  return FALIGN_OK;
 }
 
 /* What is varied: x goes from `low` on in steps of `step`, which the table has in hundredths from `low`. */
 typedef struct sweep {
   const char *metric;
-  void (*choose)(falign_rng *rng, double x, double *eigenvalues);
+  falign_status (*choose)(falign_rng *rng, double x, double *eigenvalues);
   double low;
   int64_t step, last; /* hundredths */
 } sweep;
@@ -85,8 +94,8 @@ static double inner_product(const double *a, const double *b) {
 }
 
 /* An orthonormal basis of N vectors, by Gram and Schmidt from Gaussian ones. */
-static void draw_basis(falign_rng *rng, double *basis) {
-  falign_rng_normal_f64(rng, 1, basis, NUMBERS);
+static falign_status draw_basis(falign_rng *rng, double *basis) {
+  TRY(draw_normal(rng, N, N, basis));
   for (size_t i = 0; i < N; i++) {
     double *vector = basis + i * N;
     for (size_t j = 0; j < i; j++) {
@@ -96,6 +105,7 @@ static void draw_basis(falign_rng *rng, double *basis) {
     double norm = sqrt(inner_product(vector, vector));
     for (size_t k = 0; k < N; k++) vector[k] /= norm;
   }
+  return FALIGN_OK;
 }
 
 /* The symmetric matrix of these eigenvalues and eigenvectors. */
@@ -116,12 +126,11 @@ typedef struct turn {
 
 static falign_status measure_drawing(const drawing *d, turn *out) {
   falign_transformation *m;
-  TRY(falign_transformation_create_of(d->m, N, N, &m));
-  falign_status status = falign_transformation_apply(m, FALIGN_M_ALL, d->b, N, N, N, &out->whole, NULL);
-  if (status == FALIGN_OK) {
-    status = falign_transformation_apply(m, FALIGN_M_SKEW, d->b, N, N, N, &out->skew, NULL);
-  }
-  if (status == FALIGN_OK) status = falign_transformation_skew_ratio(m, d->b, N, N, N, &out->ratio);
+  falign_view drawn_m = falign_view_f64(d->m, N, N), b = falign_view_f64(d->b, N, N);
+  TRY(falign_transformation_create_of(&drawn_m, &m));
+  falign_status status = falign_transformation_apply(m, FALIGN_M, &b, &out->whole, NULL);
+  if (status == FALIGN_OK) status = falign_transformation_apply(m, FALIGN_M_SKEW, &b, &out->skew, NULL);
+  if (status == FALIGN_OK) status = falign_transformation_skew_ratio(m, &b, &out->ratio);
   falign_transformation_destroy(m);
   return status;
 }
@@ -135,7 +144,7 @@ static void add_skew(double factor, drawing *d) {
 static falign_status draw_skew(falign_rng *rng, double ratio, drawing *d) {
   double *drawn = d->basis; /* which is no longer needed */
   turn once;
-  falign_rng_normal_f64(rng, 1, drawn, NUMBERS);
+  TRY(draw_normal(rng, N, N, drawn));
   for (size_t i = 0; i < N; i++) {
     for (size_t j = 0; j < N; j++) d->skew[i * N + j] = drawn[i * N + j] - drawn[j * N + i];
   }
@@ -146,9 +155,9 @@ static falign_status draw_skew(falign_rng *rng, double ratio, drawing *d) {
 }
 
 static falign_status draw(const sweep *s, double x, falign_rng *rng, drawing *d) {
-  s->choose(rng, x, d->eigenvalues);
-  draw_basis(rng, d->basis);
-  falign_rng_normal_f64(rng, 1, d->b, NUMBERS);
+  TRY(s->choose(rng, x, d->eigenvalues));
+  TRY(draw_basis(rng, d->basis));
+  TRY(draw_normal(rng, N, N, d->b));
   compose(d->eigenvalues, d->basis, d->m);
   return s == &sweeps[SKEW] ? draw_skew(rng, x, d) : FALIGN_OK;
 }
@@ -162,9 +171,9 @@ static falign_status record_point(const figure_run *r, const sweep *s, int64_t a
     mean.whole += of.whole / DRAWS;
     mean.skew += of.skew / DRAWS;
   }
-  TRY(falign_table_add(r->table, -1, NAN, -1, at, s->metric, mean.whole));
-  if (s != &sweeps[SKEW] || at == 0) return FALIGN_OK;
-  return falign_table_add(r->table, -1, NAN, -1, at, "angle_skew_alone", mean.skew);
+  const falign_value whole = {-1, s->metric, -1, at, mean.whole}, skew = {-1, "angle_skew_alone", -1, at, mean.skew};
+  TRY(falign_table_add(r->table, &whole, NAN));
+  return s == &sweeps[SKEW] && at > 0 ? falign_table_add(r->table, &skew, NAN) : FALIGN_OK;
 }
 
 static falign_status record_sweep(figure_run *r, const sweep *s, drawing *d) {
@@ -195,7 +204,8 @@ static falign_status do_random(figure_run *r) {
 /* ---- Matrices of a network, as a metric ---- */
 
 typedef struct meter {
-  double random[RANDOM_B][NUMBERS], b[NUMBERS]; /* in place of B[l], and B[l] */
+  double random[RANDOM_B][NUMBERS]; /* in place of B[l] */
+  falign_view b;                    /* B[l] */
 } meter;
 
 /* Where the values of one layer and order go. */
@@ -207,7 +217,8 @@ typedef struct place {
 } place;
 
 static falign_status emit(const place *p, const char *metric, double value) {
-  return p->emit(p->user, p->k, metric, p->l, (int64_t)p->order, value);
+  const falign_value emitted = {(int64_t)p->k, metric, p->l, (int64_t)p->order, value};
+  return p->emit(p->user, &emitted);
 }
 
 /* Mean over s.d. of the eigenvalues. */
@@ -221,11 +232,12 @@ static falign_status emit_spread(const place *p, const falign_transformation *m)
 /* How B[l]^T turns, and the mean over the random B. */
 static falign_status emit_angles(const place *p, const falign_transformation *m, const meter *with) {
   double whole, symmetric, ratio, random, sum = 0;
-  TRY(falign_transformation_skew_ratio(m, with->b, N, N, N, &ratio));
-  TRY(falign_transformation_apply(m, FALIGN_M_ALL, with->b, N, N, N, &whole, NULL));
-  TRY(falign_transformation_apply(m, FALIGN_M_SYMMETRIC, with->b, N, N, N, &symmetric, NULL));
+  TRY(falign_transformation_skew_ratio(m, &with->b, &ratio));
+  TRY(falign_transformation_apply(m, FALIGN_M, &with->b, &whole, NULL));
+  TRY(falign_transformation_apply(m, FALIGN_M_SYMMETRIC, &with->b, &symmetric, NULL));
   for (size_t i = 0; i < RANDOM_B; i++) {
-    TRY(falign_transformation_apply(m, FALIGN_M_ALL, with->random[i], N, N, N, &random, NULL));
+    falign_view b = falign_view_f64(with->random[i], N, N);
+    TRY(falign_transformation_apply(m, FALIGN_M, &b, &random, NULL));
     sum += random;
   }
   TRY(emit(p, "skew_ratio", ratio));
@@ -243,13 +255,13 @@ static falign_status measure_one(const place *p, const falign_history *history, 
   return status;
 }
 
-static falign_status measure(void *user, const falign_trainer *trainer, const falign_trace *trace,
-                             falign_value_fn emit_value, void *emit_user) {
+static falign_status measure(void *user, falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit_value,
+                             void *emit_user) {
   meter *with = user;
   place p = {.emit = emit_value, .user = emit_user, .k = falign_trainer_iteration(trainer)};
   (void)trace;
   for (p.l = 1; p.l < DIGITS_LAYERS; p.l++) {
-    TRY(falign_rule_get_feedback_f64(falign_trainer_rule(trainer), p.l, with->b, N, N, N));
+    TRY(falign_rule_view(falign_trainer_rule(trainer), FALIGN_FEEDBACK, p.l, &with->b));
     for (size_t i = 0; i < ORDERS && orders[i] <= p.k; i++) {
       p.order = orders[i];
       TRY(measure_one(&p, falign_trainer_history(trainer), with));
@@ -261,9 +273,9 @@ static falign_status measure(void *user, const falign_trainer *trainer, const fa
 static falign_status draw_random(const figure_run *r, meter *with) {
   falign_rng *rng;
   TRY(falign_rng_create(r->figure->seed, FEEDBACK_STREAM, 0, r->number, &rng));
-  falign_rng_normal_f64(rng, 1, with->random[0], RANDOM_B * NUMBERS);
+  falign_status status = draw_normal(rng, RANDOM_B, NUMBERS, with->random[0]);
   falign_rng_destroy(rng);
-  return FALIGN_OK;
+  return status;
 }
 
 static falign_status train(figure_run *r, const digits_run *digits, meter *with) {

@@ -45,13 +45,14 @@ static double mean(const window *w) {
 }
 
 /* Records the mean of the last WINDOW values; called for each value. */
-static falign_status record_average(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                                    double value) {
+static falign_status record_average(void *user, const falign_value *value) {
   averages *a = user;
-  window *w = &a->layer[layer];
-  w->values[w->count++ % WINDOW] = value;
-  if (w->count < WINDOW || iteration % LOG_EVERY != 0) return FALIGN_OK;
-  return figure_record(a->run, iteration, metric, layer, order, mean(w));
+  window *w = &a->layer[value->layer];
+  w->values[w->count++ % WINDOW] = value->value;
+  if (w->count < WINDOW || value->iteration % LOG_EVERY != 0) return FALIGN_OK;
+  falign_value average = *value;
+  average.value = mean(w);
+  return figure_record(a->run, &average);
 }
 
 static falign_status observe_fa(figure_run *r, const digits_run *digits, averages *a) {

@@ -8,7 +8,7 @@
  *  A dataset is never changed after it is made, so that any number of trainers and threads may share one. It has 1 to
  *  2^32 - 1 points. */
 
-#include "falign/status.h"
+#include "falign/matrix.h"
 
 FALIGN_BEGIN
 
@@ -34,68 +34,57 @@ FALIGN_API FALIGN_CHECKED falign_status falign_dataset_read_idx(const char *imag
                                                                 falign_dataset **out);
 
 /** Reads one part of MNIST, or of a dataset with its file names and ten categories, from a directory; each file
- *  plain or with the ending .gz (docs/files.md). @return as falign_dataset_read_idx(); FALIGN_INVALID for what is no
+ *  plain or with the ending .gz (docs/files.md). @return as falign_dataset_read_idx(); FALIGN_INVALID for an unknown
  *  part. */
 FALIGN_API FALIGN_CHECKED falign_status falign_dataset_read_mnist(const char *directory, falign_part part,
                                                                   size_t image_size, falign_dataset **out);
 
-/** Copies rows x cols inputs and, unless `labels` is NULL, a label below `categories` for each row.
- *  @return FALIGN_INVALID for a size that cannot be, or naming an input that is not finite or a label out of range,
- *  FALIGN_SHAPE for a stride that is too short, FALIGN_MEMORY. */
-FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_f32(const float *x, size_t rows, size_t cols,
-                                                                  size_t stride, const uint32_t *labels,
-                                                                  uint32_t categories, falign_dataset **out);
-/** As falign_dataset_create_f32(), from double precision. */
-FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_f64(const double *x, size_t rows, size_t cols,
-                                                                  size_t stride, const uint32_t *labels,
-                                                                  uint32_t categories, falign_dataset **out);
+/** Copies inputs x (one row for each point) and, unless `labels` is NULL, a label below `categories` for each row.
+ *  @return FALIGN_INVALID for an invalid number of points or categories, or naming an input that is not finite or a
+ *  label out of range; FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create(const falign_view *x, const uint32_t *labels,
+                                                              uint32_t categories, falign_dataset **out);
+/** Copies inputs x and targets Y* (one row for each point), for regression. @return as falign_dataset_create(). */
+FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_regression(const falign_view *x, const falign_view *y,
+                                                                         falign_dataset **out);
 
-/** Copies rows x cols inputs and rows x target_cols targets Y*, for regression.
- *  @return as falign_dataset_create_f64(). */
-FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_regression_f32(const float *x, size_t rows, size_t cols,
-                                                                             size_t stride, const float *y,
-                                                                             size_t target_cols, size_t target_stride,
-                                                                             falign_dataset **out);
-/** As falign_dataset_create_regression_f32(), from double precision. */
-FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_regression_f64(const double *x, size_t rows, size_t cols,
-                                                                             size_t stride, const double *y,
-                                                                             size_t target_cols, size_t target_stride,
-                                                                             falign_dataset **out);
+/** What synthetic data is like. */
+typedef struct falign_synthetic {
+  size_t points;       /**< at least 1 */
+  size_t width;        /**< inputs of a point, at least 1 */
+  uint32_t categories; /**< at least 1; labels go 0, 1, .., categories-1 round and round */
+  double within;       /**< two points of one category have an expected dot product of within * width */
+  double between;      /**< two points of different categories one of between * width; 0 <= between <= within <= 1 */
+} falign_synthetic;
 
-/** Draws Gaussian data whose similarity is set: two points of one category have an expected dot product of
- *  `within` * width, two of different categories `between` * width, a point with itself `width`. Labels go
- *  0, 1, .., categories-1 round and round.
- *  @param part parts share the categories' centres and differ in the points
- *  @return FALIGN_INVALID unless 0 <= between <= within <= 1 and all counts are positive, and for what is no part;
- *  FALIGN_MEMORY. */
-FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_synthetic(size_t points, size_t width,
-                                                                        uint32_t categories, double within,
-                                                                        double between, falign_part part, uint64_t seed,
+/** Draws Gaussian data whose similarity is set; a point with itself has an expected dot product of `width`.
+ *  @param part parts share the categories' centers and differ in the points
+ *  @return FALIGN_INVALID naming what is out of range, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_dataset_create_synthetic(const falign_synthetic *synthetic,
+                                                                        falign_part part, uint64_t seed,
                                                                         falign_dataset **out);
-/** Gives back a reference; NULL is fine. */
+/** Releases a reference; NULL is fine. */
 FALIGN_API void falign_dataset_destroy(falign_dataset *dataset);
 
-/** The number of data points. */
-FALIGN_API size_t falign_dataset_points(const falign_dataset *dataset);
-/** n[0]: inputs of a point. */
-FALIGN_API size_t falign_dataset_width(const falign_dataset *dataset);
-/** Numbers of a target row; 0 without targets. */
-FALIGN_API size_t falign_dataset_target_width(const falign_dataset *dataset);
-/** Number of categories; 0 without labels. */
-FALIGN_API uint32_t falign_dataset_categories(const falign_dataset *dataset);
-/** The labels, one a point, in the dataset's own storage; NULL without labels. */
-FALIGN_API const uint32_t *falign_dataset_labels(const falign_dataset *dataset);
+/** The size of a dataset, and its labels. */
+typedef struct falign_dataset_shape {
+  size_t points;          /**< number of data points */
+  size_t width;           /**< n[0]: inputs of a point */
+  size_t target_width;    /**< numbers of a target row; 0 without targets */
+  uint32_t categories;    /**< number of categories; 0 without labels */
+  const uint32_t *labels; /**< one for each point, in the dataset's own storage; NULL without labels */
+} falign_dataset_shape;
 
-/** Copies `count` points from `first` on to count x width matrices. @return FALIGN_INVALID beyond the end,
- *  FALIGN_SHAPE for a wrong cols or stride. */
-FALIGN_API FALIGN_CHECKED falign_status falign_dataset_get_f32(const falign_dataset *dataset, size_t first,
-                                                               size_t count, float *x, size_t cols, size_t stride);
-/** As falign_dataset_get_f32(), in double precision. */
-FALIGN_API FALIGN_CHECKED falign_status falign_dataset_get_f64(const falign_dataset *dataset, size_t first,
-                                                               size_t count, double *x, size_t cols, size_t stride);
+/** Returns the size of a dataset, and its labels, in the dataset's own storage. */
+FALIGN_API const falign_dataset_shape *falign_dataset_get_shape(const falign_dataset *dataset);
 
-/** A 64-bit fingerprint of inputs, labels and targets, to tell datasets apart; the same on every machine. Not made
- *  against an adversary. */
+/** Copies the inputs of the points from `first` on, one for each row of `x`. @return FALIGN_INVALID beyond the last
+ *  point. */
+FALIGN_API FALIGN_CHECKED falign_status falign_dataset_get(const falign_dataset *dataset, size_t first,
+                                                           const falign_matrix *x);
+
+/** Returns a 64-bit fingerprint of inputs, labels and targets, to tell datasets apart; the same on every machine. Not
+ *  made against an adversary. */
 FALIGN_API uint64_t falign_dataset_fingerprint(const falign_dataset *dataset);
 
 FALIGN_END

@@ -16,29 +16,21 @@ FALIGN_BEGIN
 /** The decomposition of a rule's F[1..d-1], as they were when it was made. */
 typedef struct falign_decomposition falign_decomposition;
 
-/** What it consists of. */
-typedef int32_t falign_factor;
-enum {
-  FALIGN_FACTOR_Q = 1,     /**< Q[l], n[l+1] x n[l] */
-  FALIGN_FACTOR_F_HAT = 2, /**< F_hat[l], n[d] x n[l] */
-  FALIGN_FACTOR_F_PERP = 3 /**< F_perp[l] = F[l] - F_hat[l], n[d] x n[l], orthogonal to F_hat[l] */
-};
-
 /** Decomposes the feedback of a rule with direct feedback, by singular values in double precision.
- *  @return FALIGN_UNSUPPORTED for other rules and in a build without LAPACK, FALIGN_DIVERGED where LAPACK does not
+ *  @return FALIGN_UNSUPPORTED for other rules and in a build without LAPACK, FALIGN_DIVERGED if LAPACK does not
  *  converge, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_decomposition_create(const falign_rule *rule,
                                                                     falign_decomposition **out);
 /** Releases it; NULL is fine. */
 FALIGN_API void falign_decomposition_destroy(falign_decomposition *decomposition);
 
-/** Copies a factor of layer l = 1..d-1 to the caller's rows x cols matrix. @return FALIGN_INVALID for a layer or factor
- *  that is not there, FALIGN_SHAPE. */
+/** Copies a factor of layer l = 1..d-1: FALIGN_Q, FALIGN_F_HAT, or FALIGN_F_PERP, which is orthogonal to F_hat[l].
+ *  @return FALIGN_INVALID for a layer or quantity that does not exist. */
 FALIGN_API FALIGN_CHECKED falign_status falign_decomposition_get(const falign_decomposition *decomposition,
-                                                                 falign_factor factor, uint32_t l, double *out,
-                                                                 size_t rows, size_t cols, size_t stride);
-/** ||F_perp[l]||_F / ||F[l]||_F, the share that no product through the layers can give; NaN for F[l] = 0 and for a
- *  layer that is not there. */
+                                                                 falign_quantity what, uint32_t l,
+                                                                 const falign_matrix *out);
+/** Returns ||F_perp[l]||_F / ||F[l]||_F, the share that no product through the layers can give; NaN for F[l] = 0 and
+ * for a layer that does not exist. */
 FALIGN_API double falign_decomposition_share(const falign_decomposition *decomposition, uint32_t l);
 
 FALIGN_END

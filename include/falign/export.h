@@ -35,7 +35,7 @@
 #define FALIGN_CHECKED
 #endif
 
-/** Asks the compiler to warn where the declaration that follows is used: what goes, and since when, and what to use. */
+/** Makes the compiler warn where the declaration that follows is used; the message says since when, and what to use. */
 #if defined(__GNUC__)
 #define FALIGN_DEPRECATED(message) __attribute__((deprecated(message)))
 #elif defined(_MSC_VER)

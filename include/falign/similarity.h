@@ -3,27 +3,17 @@
 #define FALIGN_SIMILARITY_H
 
 /** @file similarity.h
- *  @brief How alike the data points' outputs and error signals are: eq. 12, Figs. S4 and S5.
+ *  @brief How similar the outputs and error signals of data points are (eq. 12, Figs. S4 and S5).
  *
  *  For data points p of one side (iteration k - o) and m of the other (iteration k), S_L[p][m] is the dot product of
  *  their rows of L[l-1], and S_delta[p][m] that of their rows of delta[l+1]. Alignment is expected where
  *  sum_pm S_delta S_L is positive. Pairs are counted by whether both points belong to one category (within) or not
  *  (between), and by whether both are well classified (well) or not (poor). No matrix of all pairs is ever held. */
 
+#include "falign/batches.h"
 #include "falign/metric.h"
 
 FALIGN_BEGIN
-
-/** S = A B^T, with A of a_rows x cols and B of b_rows x cols: one full similarity matrix, a_rows x b_rows, contiguous.
- *  @return FALIGN_INVALID for a size of 0 or a stride that is too short, FALIGN_UNSUPPORTED where a size is beyond the
- *  BLAS. */
-FALIGN_API FALIGN_CHECKED falign_status falign_similarity_matrix_f32(const float *a, size_t a_rows, size_t a_stride,
-                                                                     const float *b, size_t b_rows, size_t b_stride,
-                                                                     size_t cols, float *s);
-/** As falign_similarity_matrix_f32(), in double precision. */
-FALIGN_API FALIGN_CHECKED falign_status falign_similarity_matrix_f64(const double *a, size_t a_rows, size_t a_stride,
-                                                                     const double *b, size_t b_rows, size_t b_stride,
-                                                                     size_t cols, double *s);
 
 /** The two sides of all pairs. */
 typedef struct falign_similarity falign_similarity;
@@ -45,8 +35,8 @@ enum {
   FALIGN_PAIRS_BETWEEN_POOR = 6  /**< between, at least one poorly classified */
 };
 
-/** Similarities of points in `categories` categories, with `l_width` = n[l-1] outputs and `delta_width` = n[l+1] error
- *  signals. @return FALIGN_INVALID for a size of 0, FALIGN_MEMORY. */
+/** Makes an object for the similarities of points in `categories` categories, with `l_width` = n[l-1] outputs and
+ *  `delta_width` = n[l+1] error signals. @return FALIGN_INVALID for a size of 0, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_similarity_create(falign_precision precision, size_t l_width,
                                                                  size_t delta_width, uint32_t categories,
                                                                  falign_similarity **out);
@@ -55,40 +45,36 @@ FALIGN_API void falign_similarity_destroy(falign_similarity *similarity);
 
 /** Copies one side: the outputs l (rows x l_width), the error signals delta (rows x delta_width) and the category of
  *  each of its points, of which there are 1 to 2^32 - 1. A later call replaces it, and its classification.
- *  @return FALIGN_INVALID naming a label or number out of range, FALIGN_SHAPE for the other precision or a stride that
- *  is too short, FALIGN_MEMORY; the side is then as it was. */
-FALIGN_API FALIGN_CHECKED falign_status falign_similarity_set_side_f32(falign_similarity *similarity, int32_t side,
-                                                                       const float *l, size_t l_stride,
-                                                                       const float *delta, size_t delta_stride,
-                                                                       const uint32_t *labels, size_t rows);
-/** As falign_similarity_set_side_f32(), in double precision. */
-FALIGN_API FALIGN_CHECKED falign_status falign_similarity_set_side_f64(falign_similarity *similarity, int32_t side,
-                                                                       const double *l, size_t l_stride,
-                                                                       const double *delta, size_t delta_stride,
-                                                                       const uint32_t *labels, size_t rows);
+ *  @return FALIGN_INVALID naming a label or number out of range, FALIGN_MEMORY; the side is then unchanged. */
+FALIGN_API FALIGN_CHECKED falign_status falign_similarity_set_side(falign_similarity *similarity, int32_t side,
+                                                                   const falign_view *l, const falign_view *delta,
+                                                                   const uint32_t *labels);
 /** Classifies the points of a side: the share of them with the smallest errors (norms of rows of delta[d], such as
- *  falign_row_norms_f32() gives) is well classified; of equal errors the first. These are share * rows points, rounded
- *  to the nearest number, a half upwards. The paper's share is 0.6. Without a call all points are poor.
+ *  falign_row_norms() gives) is well classified; among equal errors, the first points. These are share * rows points,
+ *  rounded to the nearest number, a half upwards. The paper's share is 0.6. Without a call all points are poor.
  *  @return FALIGN_SHAPE for another number of rows, FALIGN_INVALID for a share outside 0..1 or an error that is NaN,
  *  FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_similarity_classify(falign_similarity *similarity, int32_t side,
                                                                    const double *errors, size_t rows, double share);
 
-/** Norms of the rows of a matrix, such as each data point's |delta[l]| (Fig. S5C), in double precision without overflow
- *  or underflow. @return FALIGN_INVALID for a size of 0 or a stride that is too short. */
-FALIGN_API FALIGN_CHECKED falign_status falign_row_norms_f32(const float *a, size_t rows, size_t cols, size_t stride,
-                                                             double *norms);
-/** As falign_row_norms_f32(), for double precision. */
-FALIGN_API FALIGN_CHECKED falign_status falign_row_norms_f64(const double *a, size_t rows, size_t cols, size_t stride,
-                                                             double *norms);
+/** Computes the norm of each row of a matrix, such as each data point's |delta[l]| (Fig. S5C), in double precision
+ *  without overflow or underflow. @return FALIGN_INVALID for a size of 0. */
+FALIGN_API FALIGN_CHECKED falign_status falign_row_norms(const falign_view *a, double *norms);
 
-/** Pairs of a group, their sums of S_L, of S_delta and of S_delta S_L (eq. 12's similarity terms), from sums over the
- *  points of each category, in double precision: no pair is formed. The outputs that are NULL are not written.
- *  @return FALIGN_INVALID for a group that is none or where a side is not set, FALIGN_UNSUPPORTED where a size is
- *  beyond the BLAS, FALIGN_MEMORY. */
+/** Sums over the pairs of a group. */
+typedef struct falign_pair_sums {
+  uint64_t count;   /**< pairs */
+  double s_l;       /**< sum of S_L */
+  double s_delta;   /**< sum of S_delta */
+  double s_product; /**< sum of S_delta S_L, the similarity terms of eq. 12 */
+} falign_pair_sums;
+
+/** Sums over the pairs of a group, computed from sums over the points of each category in double precision, without
+ *  forming any pair.
+ *  @return FALIGN_INVALID for an unknown group or a side that is not set, FALIGN_UNSUPPORTED for a size beyond the
+ *  BLAS, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_similarity_sums(const falign_similarity *similarity, falign_pairs pairs,
-                                                               uint64_t *count, double *sum_l, double *sum_delta,
-                                                               double *sum_product);
+                                                               falign_pair_sums *out);
 
 /** Quantities of pairs. */
 enum {
@@ -96,37 +82,43 @@ enum {
   FALIGN_SIMILARITY_DELTA = 2 /**< S_delta */
 };
 
-/** Counts the pairs of each group by S_L or S_delta, computed in the similarity's precision: `bins` bins of equal width
- *  from `low` to `high`, the first count being of what lies below and the last of what lies at or above `high`.
- *  counts[g * (bins + 2) + i] belongs to group FALIGN_PAIRS_WITHIN_WELL + g, g = 0..3.
+/** Bins of equal width. */
+typedef struct falign_bins {
+  double low;   /**< where the first begins */
+  double high;  /**< where the last ends */
+  size_t count; /**< at least 1 */
+} falign_bins;
+
+/** Counts the pairs of each group by S_L or S_delta, computed in the similarity's precision: `bins->count` bins of
+ *  equal width from `low` to `high`, preceded by a count of what lies below `low` and followed by one of what lies at
+ *  or above `high`. counts[g * (bins->count + 2) + i] belongs to group FALIGN_PAIRS_WITHIN_WELL + g, g = 0..3.
  *
- *  An S with low <= S < high is in bin floor((S - low) * (bins / (high - low))), but at most bins - 1, each operation
+ *  An S with low <= S < high is in bin floor((S - low) * (count / (high - low))), but at most count - 1, each operation
  *  rounded to double precision: on every machine the same S is in the same bin. So bin i begins at
- *  low + i (high - low) / bins, exactly where these operations are, as with powers of two, else up to their rounding.
- *  An S that overflows lies below or above, and one that is then not a number, above.
+ *  low + i (high - low) / count: exactly if these operations are exact, as with powers of two, and otherwise up to
+ *  rounding. An S that overflows is counted below or above, and an S that is NaN as a result, above.
  *
  *  Time grows with the product of the sides; 60,000 x 60,000 pairs take seconds, as long as the BLAS has one thread.
  *  @param threads how many threads count, 1 to 1024; the result does not depend on it
- *  @return FALIGN_INVALID naming a side that is not set, a quantity or threads out of range, or bins that cannot be,
- *  FALIGN_UNSUPPORTED for threads in a build without, FALIGN_MEMORY; `counts` is then untouched. */
+ *  @return FALIGN_INVALID naming a side that is not set, a quantity or threads out of range, or invalid bins,
+ *  FALIGN_UNSUPPORTED for more than one thread in a build without threads, FALIGN_MEMORY; `counts` is then untouched.
+ */
 FALIGN_API FALIGN_CHECKED falign_status falign_similarity_histogram(const falign_similarity *similarity,
-                                                                    int32_t quantity, double low, double high,
-                                                                    size_t bins, uint32_t threads, uint64_t *counts);
+                                                                    int32_t quantity, const falign_bins *bins,
+                                                                    uint32_t threads, uint64_t *counts);
 
-/** A metric: means over the pairs of batches k - lag and k, for l = 1..d-1 (Fig. S4). It must see every iteration
- *  (falign_trainer_observe() with every = 1), keeps the outputs and error signals of the last `lag` of them, and emits
- *  where k is a multiple of `every` and k >= lag: "s_l_within", "s_l_between" (means of S_L, L being L[l-1]),
- *  "s_delta_within", "s_delta_between" (of S_delta, delta[l+1]), "s_product_within", "s_product_between" (of
- *  S_delta S_L), with `lag` as the order. A mean over no pairs is NaN. After a gap in the iterations, and with another
- *  trainer, it begins anew: the next values come `lag` iterations later. A step on a batch that has not as many rows
- *  as batch k of `batches` fails with FALIGN_SHAPE.
- *  @param batches those that the trainer is run on: they tell the labels
+/** Makes a metric: means over the pairs of batches k - lag and k, for l = 1..d-1 (Fig. S4). It looks at every step,
+ *  keeps the outputs and error signals of the last `lag` of them, and emits when it is due and k >= lag:
+ *  "s_l_within", "s_l_between" (means of S_L, L being L[l-1]), "s_delta_within", "s_delta_between" (of S_delta,
+ *  delta[l+1]), "s_product_within", "s_product_between" (of S_delta S_L), with `lag` as the order. A mean over no pairs
+ *  is NaN. After a gap in the iterations, and with another trainer, it starts again: the next values come `lag`
+ *  iterations later. A step on a batch whose number of rows differs from that of batch k of `batches` fails with
+ *  FALIGN_SHAPE.
+ *  @param batches those that the trainer is run on, which have the labels
  *  @param lag 1 to 2^63 - 1
- *  @param every emit at multiples of this, at least 1
- *  @return FALIGN_INVALID for a lag or `every` out of range, FALIGN_UNSUPPORTED for batches without labels,
- *  FALIGN_MEMORY. */
+ *  @return FALIGN_INVALID for a lag out of range, FALIGN_UNSUPPORTED for batches without labels, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_metric_create_similarity(falign_batches *batches, uint64_t lag,
-                                                                        uint64_t every, falign_metric **out);
+                                                                        falign_metric **out);
 
 FALIGN_END
 

@@ -3,56 +3,56 @@
 #define FALIGN_TRACE_H
 
 /** @file trace.h
- *  @brief What happened in one step, read-only. Everything the paper analyses is a function of traces. */
+ *  @brief What happened in one step. Everything the paper analyzes is a function of traces.
+ *
+ *  A trainer provides a trace of each of its steps, to read. A trace of another program's step is filled from arrays;
+ *  every analysis function accepts it just like a trainer's. */
 
 #include "falign/backend.h"
+#include "falign/network.h"
 
 FALIGN_BEGIN
 
-/** One step, or a block of its rows. Belongs to the trainer; valid until its next step, evaluation or destruction,
- *  or until the callback that received it returns. */
+/** One step, or a block of its rows. A trainer's belongs to the trainer; it is valid until the trainer's next step,
+ *  probe, evaluation or destruction, or until the callback that received it returns. */
 typedef struct falign_trace falign_trace;
 
-/** What a trace holds, by layer. */
-typedef int32_t falign_quantity;
-enum {
-  FALIGN_L = 1,        /**< outputs L[l], l = 0..d, rows x n[l] */
-  FALIGN_Z = 2,        /**< internal states Z[l], l = 1..d, rows x n[l] */
-  FALIGN_DELTA = 3,    /**< error signals delta[l], l = 1..d, rows x n[l] (eqs. 18 to 21, 6) */
-  FALIGN_TARGET = 4,   /**< Y*, l = d, rows x n[d]; none in a step with an imposed delta[d] */
-  FALIGN_DW = 5,       /**< eta L[l]^T delta[l+1], l = 0..d-1, n[l] x n[l+1] (eqs. 1, 22) */
-  FALIGN_DB = 6,       /**< eta 1^T delta[l], l = 1..d, 1 x n[l] (eq. 23) */
-  FALIGN_DELTA_BP = 7, /**< what BP would send: as DELTA (eqs. 18, 19) */
-  FALIGN_DW_BP = 8,    /**< what BP would add: as DW (eq. 16) */
-  FALIGN_DB_BP = 9     /**< what BP would add: as DB (eq. 17) */
-};
+/** The numbers of a step. */
+typedef struct falign_step {
+  uint64_t iteration;            /**< k: updates made before this step */
+  size_t rows;                   /**< of the batch, or of the block that a rule's callback was given */
+  size_t first_row;              /**< the index in the batch of the first row that the trace holds */
+  double eta;                    /**< the learning rate of the step */
+  double loss;                   /**< of the batch; NaN with an imposed delta[d] and in a rule's callback */
+  falign_precision precision;    /**< of the step's matrices */
+  const falign_backend *backend; /**< multiplies the step's matrices; borrowed, as long as the trace */
+} falign_step;
 
-/** Views a quantity of layer l without copying: row i, column j is data[i * stride + j]. Borrowed, as long as the
- *  trace. The outputs that are NULL are not written.
- *  @return FALIGN_INVALID for a layer that has no such quantity, FALIGN_SHAPE for the other precision,
- *  FALIGN_UNSUPPORTED for a quantity that was not kept (see falign_trainer_keep()). */
-FALIGN_API FALIGN_CHECKED falign_status falign_trace_view_f32(const falign_trace *trace, falign_quantity quantity,
-                                                              uint32_t l, const float **data, size_t *rows,
-                                                              size_t *cols, size_t *stride);
-/** As falign_trace_view_f32(), in double precision. */
-FALIGN_API FALIGN_CHECKED falign_status falign_trace_view_f64(const falign_trace *trace, falign_quantity quantity,
-                                                              uint32_t l, const double **data, size_t *rows,
-                                                              size_t *cols, size_t *stride);
+/** Makes an empty trace of a step of `network`, to which it keeps a reference, for a program that trains by itself.
+ *  Fill it with falign_trace_set().
+ *  @param step iteration, rows, eta and loss (NaN if there is none); first_row must be 0, the precision 0 or the
+ *  network's, and the backend NULL for "auto", or one to which the trace keeps a reference
+ *  @return FALIGN_INVALID for 0 rows, an iteration above 2^63 - 1, another first_row or an eta that is negative or not
+ *  finite, FALIGN_SHAPE for another precision, FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trace_create(const falign_network *network, const falign_step *step,
+                                                            falign_trace **out);
+/** Releases a trace made with falign_trace_create(); NULL is fine. */
+FALIGN_API void falign_trace_destroy(falign_trace *trace);
+/** Copies a matrix of the step into a trace made with falign_trace_create(), converted to the network's precision:
+ *  FALIGN_L to FALIGN_DB_BP. DW_APPLIED is DW unless set. A later call replaces the matrix. @return FALIGN_INVALID for
+ *  a layer that has no such quantity and naming a number that is not finite, FALIGN_UNSUPPORTED for DB without biases,
+ *  FALIGN_MEMORY. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trace_set(falign_trace *trace, falign_quantity what, uint32_t l,
+                                                         const falign_view *values);
 
-/** Rows of the batch, or of the block that a rule's callback was given. */
-FALIGN_API size_t falign_trace_rows(const falign_trace *trace);
-/** The place in the batch of the first row that the trace holds. */
-FALIGN_API size_t falign_trace_first_row(const falign_trace *trace);
-/** k: updates made before this step. */
-FALIGN_API uint64_t falign_trace_iteration(const falign_trace *trace);
-/** The learning rate of the step. */
-FALIGN_API double falign_trace_eta(const falign_trace *trace);
-/** 1/2 sum E^2 of the batch; NaN with an imposed delta[d] and in a rule's callback. */
-FALIGN_API double falign_trace_loss(const falign_trace *trace);
-/** The precision of the step's matrices. */
-FALIGN_API falign_precision falign_trace_precision(const falign_trace *trace);
-/** The backend that multiplies the step's matrices. Borrowed, as long as the trace. */
-FALIGN_API const falign_backend *falign_trace_backend(const falign_trace *trace);
+/** Views a matrix of the step without copying, FALIGN_L to FALIGN_DB_BP. Its rows are contiguous (col_step is 1).
+ *  Borrowed, as long as the trace. A step with an imposed delta[d] has no target. @return FALIGN_INVALID for a layer
+ *  that has no such quantity, FALIGN_UNSUPPORTED for a quantity that was not kept (see falign_trainer_keep()) or not
+ *  set. */
+FALIGN_API FALIGN_CHECKED falign_status falign_trace_view(const falign_trace *trace, falign_quantity what, uint32_t l,
+                                                          falign_view *out);
+/** Returns the numbers of the step, in the trace's own storage. */
+FALIGN_API const falign_step *falign_trace_step(const falign_trace *trace);
 
 FALIGN_END
 

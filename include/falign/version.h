@@ -23,22 +23,22 @@
 #define FALIGN_VERSION_NUMBER (FALIGN_VERSION_MAJOR * 1000000 + FALIGN_VERSION_MINOR * 1000 + FALIGN_VERSION_PATCH)
 
 /** Counts the breaks of the ABI, and nothing else: the number in the shared library's name (soname) and in the version
- *  of its symbols. A program goes on with every later library of the same number, without being compiled anew. */
+ *  of its symbols. A program runs with every later library of the same number without being recompiled. */
 #define FALIGN_ABI 0
 
 FALIGN_BEGIN
 
-/** The version of the library that is loaded, such as "0.1.0". Static storage. */
+/** Returns the version of the library that is loaded, such as "0.1.0". Static storage. */
 FALIGN_API const char *falign_version(void);
-/** FALIGN_VERSION_NUMBER of the library that is loaded. */
+/** Returns FALIGN_VERSION_NUMBER of the library that is loaded. */
 FALIGN_API int32_t falign_version_number(void);
 
-/** The name of optional part `index` that is in this build; NULL beyond the last. Static storage. The parts are
+/** Returns the name of optional part `index` of this build; NULL beyond the last. Static storage. The parts are
  *  "cblas" and "xsmm" (backends), "lapack" (eigenvalues, principal components, least squares), "files" (IDX,
  *  safetensors, CSV), "threads" (several in a step). All functions are in each build; one whose part is not returns
  *  FALIGN_UNSUPPORTED. */
 FALIGN_API const char *falign_feature_at(size_t index);
-/** 1 if the part of that name is in this build, else 0; see falign_feature_at(). */
+/** Returns 1 if the part of that name is in this build, else 0; see falign_feature_at(). */
 FALIGN_API int32_t falign_has_feature(const char *name);
 
 FALIGN_END

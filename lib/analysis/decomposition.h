@@ -5,9 +5,9 @@
 #include "falign/decomposition.h"
 #include "learning/rule.h"
 
-/* Q[l], contiguous; l = 1..d-1. */
+/* Returns Q[l], contiguous; l = 1..d-1. */
 const double *fal_decomposition_q(const falign_decomposition *decomposition, uint32_t l);
-/* Whether it is that of F as it is now. */
+/* Whether this is the decomposition of the rule's present F. */
 bool fal_decomposition_is_of(const falign_decomposition *decomposition, const falign_rule *rule);
 
 #endif

@@ -6,26 +6,26 @@
 /* The matrices of one iteration, contiguous: L[0], .., L[d], delta[1], .., delta[d]. */
 typedef struct {
   size_t rows;
-  size_t bytes; /* that there is room for */
+  size_t bytes; /* allocated */
   void *numbers;
-} copy;
+} iteration_copy;
 
 struct fal_recent {
   const struct falign_trainer *trainer; /* only compared */
-  uint64_t last;                        /* iteration that was added last, where `held` > 0 */
-  uint64_t held;                        /* iterations that followed each other up to it */
-  size_t row_bytes;                     /* of one row of all matrices: tells a trainer in the place of a former one */
-  size_t most_rows;                     /* of an iteration so far: all copies get room for them */
+  uint64_t last;                        /* iteration that was added last, if `held` > 0 */
+  uint64_t held;                        /* consecutive iterations up to it */
+  size_t row_bytes;                     /* of one row of all matrices: a new trainer may have an old one's address */
+  size_t most_rows;                     /* of any iteration so far: each copy gets room for them */
   uint64_t count;
-  copy copies[]; /* iteration k is in copies[k % count] */
+  iteration_copy copies[]; /* iteration k is in copies[k % count] */
 };
 
 falign_status fal_recent_create(uint64_t iterations, fal_recent **out) {
-  if (iterations >= SIZE_MAX / sizeof(copy) - sizeof(fal_recent))
-    return fal_fail(FALIGN_MEMORY, "%llu iterations are too many to keep", (unsigned long long)iterations);
+  if (iterations >= SIZE_MAX / sizeof(iteration_copy) - sizeof(fal_recent))
+    return fal_fail(FALIGN_MEMORY, "%llu iterations are too many to copy", (unsigned long long)iterations);
   fal_recent *recent = fal_zalloc(1, sizeof *recent + ((size_t)iterations + 1) * sizeof *recent->copies);
   if (!recent) return fal_fail_memory("past iterations", iterations, sizeof *recent->copies);
-  recent->count = iterations + 1; /* of the last one, too, which may be made anew */
+  recent->count = iterations + 1; /* with the last one, which may be repeated */
   *out = recent;
   return FALIGN_OK;
 }
@@ -36,21 +36,21 @@ void fal_recent_destroy(fal_recent *recent) {
   free(recent);
 }
 
-/* Numbers of a row of the matrices that lie before delta[l], or before L[l]. */
-static size_t numbers_before(const falign_network *network, falign_quantity quantity, uint32_t l) {
+/* Returns the numbers of one row of the matrices before delta[l], or before L[l]. */
+static size_t numbers_before(const falign_network *network, falign_quantity what, uint32_t l) {
   size_t numbers = 0;
-  uint32_t outputs = quantity == FALIGN_L ? l : network->layers + 1;
+  uint32_t outputs = what == FALIGN_L ? l : network->layers + 1;
   for (uint32_t i = 0; i < outputs; i++) numbers += network->widths[i];
-  for (uint32_t i = 1; i < l && quantity == FALIGN_DELTA; i++) numbers += network->widths[i];
+  for (uint32_t i = 1; i < l && what == FALIGN_DELTA; i++) numbers += network->widths[i];
   return numbers;
 }
 
-void fal_recent_meet(fal_recent *recent, const struct falign_trainer *trainer, const falign_trace *trace) {
+void fal_recent_begin_step(fal_recent *recent, const struct falign_trainer *trainer, const falign_trace *trace) {
   const falign_network *network = trace->network;
   size_t row_bytes = numbers_before(network, FALIGN_DELTA, network->layers + 1) * fal_element(network->precision);
   bool same = recent->held > 0 && recent->trainer == trainer && recent->row_bytes == row_bytes;
-  if (same && trace->iteration == recent->last + 1) return;
-  if (same && trace->iteration == recent->last) { /* that step was not made after all */
+  if (same && trace->step.iteration == recent->last + 1) return;
+  if (same && trace->step.iteration == recent->last) { /* that step has failed afterwards */
     recent->last--;
     recent->held--;
     return;
@@ -62,20 +62,20 @@ void fal_recent_meet(fal_recent *recent, const struct falign_trainer *trainer, c
 
 bool fal_recent_has(const fal_recent *recent, uint64_t lag) { return lag <= recent->held; }
 
-/* The place of a matrix in a copy. */
-static void *find(const copy *from, const falign_trace *trace, falign_quantity quantity, uint32_t l) {
-  size_t numbers = from->rows * numbers_before(trace->network, quantity, l);
+/* Finds a matrix in a copy. */
+static void *find_in_copy(const iteration_copy *from, const falign_trace *trace, falign_quantity what, uint32_t l) {
+  size_t numbers = from->rows * numbers_before(trace->network, what, l);
   return (char *)from->numbers + numbers * fal_element(trace->network->precision);
 }
 
-fal_view fal_recent_view(const fal_recent *recent, const falign_trace *trace, uint64_t lag, falign_quantity quantity,
-                         uint32_t l) {
-  const copy *from = &recent->copies[(trace->iteration - lag) % recent->count];
-  size_t width = trace->network->widths[l];
-  return fal_view_of(find(from, trace, quantity, l), trace->network->precision, from->rows, width, width);
+falign_view fal_recent_view(const fal_recent *recent, const falign_trace *trace, uint64_t lag, falign_quantity what,
+                            uint32_t l) {
+  const iteration_copy *from = &recent->copies[(trace->step.iteration - lag) % recent->count];
+  return fal_view_plain(find_in_copy(from, trace, what, l), trace->network->precision, from->rows,
+                        trace->network->widths[l]);
 }
 
-static falign_status reserve(fal_recent *recent, copy *place, size_t rows) {
+static falign_status reserve_copy(fal_recent *recent, iteration_copy *place, size_t rows) {
   if (rows > recent->most_rows) recent->most_rows = rows;
   size_t bytes;
   if (!fal_mul(recent->most_rows, recent->row_bytes, &bytes))
@@ -84,27 +84,28 @@ static falign_status reserve(fal_recent *recent, copy *place, size_t rows) {
   void *numbers = fal_alloc(bytes, 1);
   if (!numbers) return fal_fail_memory("a copy of outputs and error signals", recent->most_rows, recent->row_bytes);
   free(place->numbers);
-  *place = (copy){.bytes = bytes, .numbers = numbers};
+  *place = (iteration_copy){.bytes = bytes, .numbers = numbers};
   return FALIGN_OK;
 }
 
-static falign_status copy_matrix(const falign_trace *trace, falign_quantity quantity, uint32_t l, copy *to) {
-  fal_view from;
-  FAL_TRY(fal_trace_view(trace, quantity, l, &from));
-  fal_copy_matrix(find(to, trace, quantity, l), from.precision, from.cols, from.data, from.precision, from.row_step,
-                  from.rows, from.cols);
+static falign_status copy_from_trace(const falign_trace *trace, falign_quantity what, uint32_t l,
+                                     const iteration_copy *into) {
+  falign_view from;
+  FAL_TRY(falign_trace_view(trace, what, l, &from));
+  const falign_matrix to = fal_matrix_plain(find_in_copy(into, trace, what, l), from.precision, from.rows, from.cols);
+  fal_copy(&to, &from);
   return FALIGN_OK;
 }
 
 falign_status fal_recent_add(fal_recent *recent, const falign_trace *trace) {
-  copy *place = &recent->copies[trace->iteration % recent->count];
-  FAL_TRY(reserve(recent, place, trace->rows));
-  place->rows = trace->rows;
+  iteration_copy *place = &recent->copies[trace->step.iteration % recent->count];
+  FAL_TRY(reserve_copy(recent, place, trace->step.rows));
+  place->rows = trace->step.rows;
   for (uint32_t l = 0; l <= trace->network->layers; l++) {
-    FAL_TRY(copy_matrix(trace, FALIGN_L, l, place));
-    if (l > 0) FAL_TRY(copy_matrix(trace, FALIGN_DELTA, l, place));
+    FAL_TRY(copy_from_trace(trace, FALIGN_L, l, place));
+    if (l > 0) FAL_TRY(copy_from_trace(trace, FALIGN_DELTA, l, place));
   }
-  recent->last = trace->iteration;
+  recent->last = trace->step.iteration;
   recent->held++;
   return FALIGN_OK;
 }

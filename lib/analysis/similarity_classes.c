@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "analysis/similarity.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "analysis/similarity.h"
 
 static size_t class_count(const fal_classes *classes) { return 2 * (size_t)classes->categories; }
 
 falign_status fal_classes_init(fal_classes *classes, uint32_t categories, size_t rows) {
   fal_classes made = {.categories = categories};
-  size_t starts = class_count(&made) + 2; /* sorting takes one more than there are */
+  size_t starts = class_count(&made) + 2; /* with one more, which sorting needs */
   made.order = fal_alloc(rows, sizeof *made.order);
   made.starts = fal_alloc(starts, sizeof *made.starts);
   if (!made.order || !made.starts) {
@@ -29,7 +29,7 @@ static size_t class_of(const fal_classes *classes, uint32_t label, bool well) {
   return well ? label : (size_t)classes->categories + label;
 }
 
-/* Sorts by counting: next[c] is at first where class c begins, and at the end where class c + 1 does. */
+/* Counting sort: next[c] is where class c begins at first, and where class c + 1 begins at the end. */
 void fal_classes_sort(fal_classes *classes, const uint32_t *labels, const bool *well, size_t rows) {
   size_t count = class_count(classes), *starts = classes->starts, *next = starts + 1;
   memset(starts, 0, (count + 2) * sizeof *starts);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/size.h"
+
 /* ---- Threads and rooms ---- */
 
 static void free_rooms(fal_expand_room *rooms, uint32_t count) {
@@ -51,31 +53,31 @@ falign_status fal_expander_set_threads(fal_expander *expander, uint32_t threads)
   return FALIGN_OK;
 }
 
-/* Widths, and the sizes of a room's matrices. */
+/* Widths, and the sizes of the matrices in a room. */
 typedef struct {
-  size_t in, here, above;         /* n[l-1], n[l], n[l+1] */
-  size_t wide;                    /* columns of all slots: a group, and the order before it */
-  size_t weights, block, t, kept; /* numbers */
+  size_t in, here, above;           /* n[l-1], n[l], n[l+1] */
+  size_t wide;                      /* columns of all slots: the orders of a group and one before them */
+  size_t weights, block, t, single; /* numbers; `single` is for one matrix */
 } sizes;
 
-static falign_status measure(const fal_expansion *what, sizes *s) {
+static falign_status measure_matrices(const fal_expansion *what, sizes *s) {
   const size_t *n = &what->history->network->widths[what->l];
   *s = (sizes){.in = n[-1], .here = n[0], .above = n[1]};
   bool fits = fal_mul(FAL_GROUP + 1, s->here, &s->wide) && fal_mul(s->in, s->wide, &s->weights) &&
               fal_mul(FAL_EXPAND_BLOCK, s->wide, &s->block) && fal_mul(s->above, s->wide, &s->t);
-  s->kept = fits ? s->here * (s->in > s->above ? s->in : s->above) : 0;
+  s->single = fits ? s->here * (s->in > s->above ? s->in : s->above) : 0;
   return fits ? FALIGN_OK : fal_fail(FALIGN_MEMORY, "the terms of layer %u are too large", what->l);
 }
 
-static void *take(char **at, size_t numbers, size_t element) {
+static void *take_numbers(char **at, size_t numbers, size_t element) {
   void *matrix = *at;
   *at += numbers * element;
   return matrix;
 }
 
-static falign_status reserve(fal_expand_room *room, const sizes *s, size_t element) {
+static falign_status reserve_matrices(fal_expand_room *room, const sizes *s, size_t element) {
   const size_t wanted[] = {s->weights, s->weights, s->wide,  s->block, s->block,
-                           s->block,   s->block,   s->block, s->t,     s->kept};
+                           s->block,   s->block,   s->block, s->t,     s->single};
   enum { MATRICES = sizeof wanted / sizeof *wanted };
   void **matrices[MATRICES] = {&room->w,    &room->update,   &room->bias, &room->z, &room->y,
                                &room->step, &room->together, &room->rest, &room->t, &room->matrix};
@@ -92,67 +94,68 @@ static falign_status reserve(fal_expand_room *room, const sizes *s, size_t eleme
     room->capacity = numbers;
   }
   char *at = room->storage;
-  for (size_t i = 0; i < MATRICES; i++) *matrices[i] = take(&at, wanted[i], element);
+  for (size_t i = 0; i < MATRICES; i++) *matrices[i] = take_numbers(&at, wanted[i], element);
   return FALIGN_OK;
 }
 
 static falign_status reserve_rooms(fal_expander *expander, const sizes *s, falign_precision precision) {
-  for (uint32_t i = 0; i < expander->threads; i++) FAL_TRY(reserve(&expander->rooms[i], s, fal_element(precision)));
+  for (uint32_t i = 0; i < expander->threads; i++)
+    FAL_TRY(reserve_matrices(&expander->rooms[i], s, fal_element(precision)));
   return FALIGN_OK;
 }
 
 /* ---- Waves of groups ---- */
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
-static void add(double *to, const double *from, size_t count) {
+static void add_doubles(double *to, const double *from, size_t count) {
   for (size_t i = 0; i < count; i++) to[i] += from[i];
 }
 
-static falign_status gather(const fal_wave *wave, size_t tasks, size_t numbers) {
+static falign_status gather_wave(const fal_wave *wave, size_t tasks) {
+  size_t numbers = wave->numbers;
   for (size_t i = 0; i < tasks; i++) {
     FAL_TRY(fal_outcome_raise(&wave->outcomes[i]));
-    if (wave->sums) add(wave->what->sum, wave->sums + i * numbers, numbers);
-    if (wave->remainders) add(wave->what->remainder, wave->remainders + i * numbers, numbers);
+    if (wave->sums) add_doubles(wave->what->sum, wave->sums + i * numbers, numbers);
+    if (wave->remainders) add_doubles(wave->what->remainder, wave->remainders + i * numbers, numbers);
   }
   return FALIGN_OK;
 }
 
-static falign_status do_waves(fal_expander *expander, size_t groups, size_t numbers) {
+static falign_status expand_waves(fal_expander *expander, size_t groups) {
   fal_wave *wave = &expander->wave;
   bool f32 = wave->what->history->network->precision == FALIGN_F32;
   for (wave->first = 0; wave->first < groups; wave->first += FAL_WAVE) {
-    size_t tasks = least(FAL_WAVE, groups - wave->first);
+    size_t tasks = fal_min(FAL_WAVE, groups - wave->first);
     fal_pool_run(expander->pool, tasks, f32 ? fal_expand_group_f32 : fal_expand_group_f64, wave);
-    FAL_TRY(gather(wave, tasks, numbers));
+    FAL_TRY(gather_wave(wave, tasks));
   }
   return FALIGN_OK;
 }
 
 falign_status fal_expand(fal_expander *expander, const fal_expansion *what) {
   sizes s;
-  FAL_TRY(measure(what, &s));
+  FAL_TRY(measure_matrices(what, &s));
   FAL_TRY(reserve_rooms(expander, &s, what->history->network->precision));
   size_t numbers = s.here * s.above, groups = (what->count + FAL_GROUP - 1) / FAL_GROUP;
-  size_t each = (size_t)(what->sum != NULL) + (what->remainder != NULL), tasks = least(FAL_WAVE, groups);
+  size_t each = (size_t)(what->sum != NULL) + (what->remainder != NULL), tasks = fal_min(FAL_WAVE, groups);
   double *partial = fal_alloc(each * tasks, numbers * sizeof *partial);
   if (!partial) return fal_fail_memory("sums of terms", each * tasks, numbers * sizeof *partial);
   fal_wave *wave = &expander->wave;
   wave->what = what;
+  wave->numbers = numbers;
   wave->rooms = expander->rooms;
   wave->sums = what->sum ? partial : NULL;
   wave->remainders = what->remainder ? partial + (each - 1) * tasks * numbers : NULL;
   if (what->sum) memset(what->sum, 0, numbers * sizeof *partial);
   if (what->remainder) memset(what->remainder, 0, numbers * sizeof *partial);
-  falign_status status = do_waves(expander, groups, numbers);
+  falign_status status = expand_waves(expander, groups);
   free(partial);
   return status;
 }
 
 falign_status fal_expand_zero(fal_expander *expander, const fal_expansion *what, uint64_t order, double *t) {
   sizes s;
-  FAL_TRY(measure(what, &s));
-  FAL_TRY(reserve(&expander->rooms[0], &s, fal_element(what->history->network->precision)));
+  FAL_TRY(measure_matrices(what, &s));
+  FAL_TRY(reserve_matrices(&expander->rooms[0], &s, fal_element(what->history->network->precision)));
   return what->history->network->precision == FALIGN_F32 ? fal_expand_zero_f32(what, order, &expander->rooms[0], t)
                                                          : fal_expand_zero_f64(what, order, &expander->rooms[0], t);
 }

@@ -1,76 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Linear terms, in double precision whatever the network's: their matrices are small. */
+/* Linear terms, in double precision for any network: their matrices are small. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "math/backend.h"
 #include "analysis/decomposition.h"
 #include "analysis/terms.h"
+#include "base/size.h"
+#include "math/backend.h"
 
-/* Terms of one layer, eta[k] left^T (eta[k-o] past[k-o]^T now): `past` is kept by the history, n[l-1] x m. */
+/* The terms of one layer, eta[k] left^T (eta[k-o] past[k-o]^T now), where the history keeps `past`, n[l-1] x m. */
 typedef struct {
   const falign_history *history;
-  const falign_backend *backend;
-  uint64_t k;
+  const falign_trace *trace;
   uint32_t l;
-  double eta;
   bool direct;
+  const void *delta;      /* of the step, rows x now_cols */
   size_t in, here, above; /* n[l-1], n[l], n[l+1] */
   size_t m;               /* n[l+1], or n[d] for direct feedback */
-  double *left;           /* B[l], F[l] or what takes its place, m x n[l] */
+  double *left;           /* B[l], F[l] or its simplification, m x n[l] */
   double *now;            /* L[l-1]^T delta of the step, n[l-1] x now_cols */
   size_t now_cols;
   double *past;      /* n[l-1] x m */
   double *transform; /* past^T now, m x now_cols */
 } linear;
 
-static falign_status times(const linear *x, bool transpose_a, size_t m, size_t n, size_t k, double alpha,
-                           const double *a, size_t lda, const double *b, size_t ldb, double *c) {
-  return falign_backend_gemm_f64(x->backend, transpose_a, 0, m, n, k, alpha, a, lda, b, ldb, 0, c, n);
+/* C = alpha op(A) B for contiguous matrices, op(A) = A or A^T. */
+static falign_status multiply_plain(const linear *x, const falign_view *a, bool transposed, const falign_view *b,
+                                    double alpha, double *c) {
+  size_t rows = transposed ? a->cols : a->rows;
+  return fal_gemm_f64(x->trace->step.backend, transposed, 0, rows, b->cols, b->rows, alpha, a->data, a->cols, b->data,
+                      b->cols, 0, c, b->cols);
 }
 
-static void release(linear *x) {
+static void free_linear(linear *x) {
   free(x->left);
   free(x->now);
   free(x->past);
   free(x->transform);
 }
 
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+static double *allocate_doubles(size_t rows, size_t cols) { return fal_alloc_matrix(rows, cols, sizeof(double)); }
 
-/* NULL where memory is short or the size overflows. */
-static double *new_matrix(size_t rows, size_t cols) {
-  size_t numbers;
-  return fal_mul(rows, cols, &numbers) ? fal_alloc(numbers, sizeof(double)) : NULL;
-}
-
-static falign_status allocate(linear *x) {
-  size_t widest = larger(larger(x->m, x->now_cols), x->above);
-  x->left = new_matrix(x->m, x->here);
-  x->now = new_matrix(x->in, widest);
-  x->past = new_matrix(x->in, x->m);
-  x->transform = new_matrix(x->m, widest);
+static falign_status allocate_linear(linear *x) {
+  size_t widest = fal_max(fal_max(x->m, x->now_cols), x->above);
+  x->left = allocate_doubles(x->m, x->here);
+  x->now = allocate_doubles(x->in, widest);
+  x->past = allocate_doubles(x->in, x->m);
+  x->transform = allocate_doubles(x->m, widest);
   if (x->left && x->now && x->past && x->transform) return FALIGN_OK;
-  release(x);
   return fal_fail_memory("linear terms", x->in + x->m, widest * sizeof *x->past);
 }
 
-static falign_record record_of(const linear *x) { return x->direct ? FALIGN_RECORD_DIRECT : FALIGN_RECORD_C; }
-
-/* L[l-1]^T delta[above] of the step itself, by the backend in the network's precision. */
-static falign_status correlate(const falign_trace *trace, uint32_t l, uint32_t above, double *out) {
-  const falign_network *network = trace->network;
-  const size_t *n = network->widths;
-  size_t rows = n[l - 1], cols = n[above], stride = l == 1 ? trace->input_stride : rows;
-  const void *left = trace->outputs[l - 1], *right = trace->deltas[above];
-  if (network->precision == FALIGN_F64)
-    return falign_backend_gemm_f64(trace->backend, 1, 0, rows, cols, trace->rows, 1, left, stride, right, cols, 0, out,
-                                   cols);
-  float *product = fal_alloc(rows * cols, sizeof *product);
-  if (!product) return fal_fail_memory("L^T delta", rows, cols * sizeof *product);
-  falign_status status = falign_backend_gemm_f32(trace->backend, 1, 0, rows, cols, trace->rows, 1, left, stride, right,
-                                                 cols, 0, product, cols);
-  if (status == FALIGN_OK) fal_copy_matrix(out, FALIGN_F64, cols, product, FALIGN_F32, cols, rows, cols);
+/* now = L[l-1]^T delta of the present step, by the backend in the network's precision. */
+static falign_status correlate_step(const linear *x) {
+  const falign_trace *trace = x->trace;
+  const falign_backend *backend = trace->step.backend;
+  size_t rows = trace->step.rows, in = x->in, cols = x->now_cols, stride = x->l == 1 ? trace->input_stride : in;
+  const void *left = trace->outputs[x->l - 1], *right = x->delta;
+  if (trace->network->precision == FALIGN_F64)
+    return fal_gemm_f64(backend, 1, 0, in, cols, rows, 1, left, stride, right, cols, 0, x->now, cols);
+  float *product = fal_alloc(in * cols, sizeof *product);
+  if (!product) return fal_fail_memory("L^T delta", in, cols * sizeof *product);
+  falign_status status = fal_gemm_f32(backend, 1, 0, in, cols, rows, 1, left, stride, right, cols, 0, product, cols);
+  const falign_matrix now = falign_matrix_f64(x->now, in, cols);
+  const falign_view found = falign_view_f32(product, in, cols);
+  if (status == FALIGN_OK) fal_copy(&now, &found);
   free(product);
   return status;
 }
@@ -82,16 +76,21 @@ static falign_status check_kept(const linear *x) {
                   x->direct ? "L[l-1]^T delta[d]" : "C[l]", x->direct ? "direct" : "layer-wise");
 }
 
-/* Everything but `past`; to be released. delta[now_layer] stands on the right. */
-static falign_status prepare(const falign_terms *terms, const falign_trace *trace, uint32_t l, uint32_t now_layer,
-                             linear *x) {
+static void copy_to_doubles(double *to, const falign_view *from) {
+  const falign_matrix matrix = falign_matrix_f64(to, from->rows, from->cols);
+  fal_copy(&matrix, from);
+}
+
+/* Fills everything except `past`, with delta[now_layer] on the right; free_linear() frees it, also after a failure. */
+static falign_status prepare_linear(const fal_term_request *asked, uint32_t now_layer, linear *x) {
+  const falign_terms *terms = asked->terms;
+  uint32_t l = asked->l;
   const size_t *n = terms->history->network->widths;
   const falign_rule *rule = terms->rule;
+  falign_view delta;
   *x = (linear){.history = terms->history,
-                .backend = trace->backend,
-                .k = trace->iteration,
+                .trace = asked->trace,
                 .l = l,
-                .eta = trace->eta,
                 .direct = rule->table.feedback == FALIGN_FEEDBACK_DIRECT,
                 .in = n[l - 1],
                 .here = n[l],
@@ -99,43 +98,48 @@ static falign_status prepare(const falign_terms *terms, const falign_trace *trac
                 .m = fal_rule_feedback_rows(rule, l),
                 .now_cols = n[now_layer]};
   FAL_TRY(check_kept(x));
-  FAL_TRY(allocate(x));
-  fal_copy_matrix(x->left, FALIGN_F64, x->here, rule->feedback[l], rule->precision, x->here, x->m, x->here);
-  falign_status status = correlate(trace, l, now_layer, x->now);
-  if (status != FALIGN_OK) release(x);
-  return status;
+  FAL_TRY(falign_trace_view(asked->trace, FALIGN_DELTA, now_layer, &delta));
+  x->delta = delta.data;
+  FAL_TRY(allocate_linear(x));
+  const falign_view feedback = fal_view_plain(rule->feedback[l], rule->precision, x->m, x->here);
+  copy_to_doubles(x->left, &feedback);
+  return correlate_step(x);
 }
 
-/* past^T now for the matrix that is at hand. */
-static falign_status transform(const linear *x) {
-  return times(x, true, x->m, x->now_cols, x->in, 1, x->past, x->m, x->now, x->now_cols, x->transform);
+/* Computes `transform` from `past`. */
+static falign_status transform_now(const linear *x) {
+  const falign_view past = falign_view_f64(x->past, x->in, x->m), now = falign_view_f64(x->now, x->in, x->now_cols);
+  return multiply_plain(x, &past, true, &now, 1, x->transform);
 }
 
-/* scale left^T transform, n[l] x n[l+1] */
-static falign_status project(const linear *x, double scale, double *t) {
-  return times(x, true, x->here, x->above, x->m, scale, x->left, x->here, x->transform, x->now_cols, t);
+/* t = scale left^T transform, n[l] x now_cols, which must be n[l+1]. */
+static falign_status project_linear(const linear *x, double scale, double *t) {
+  const falign_view left = falign_view_f64(x->left, x->m, x->here);
+  const falign_view transform = falign_view_f64(x->transform, x->m, x->now_cols);
+  return multiply_plain(x, &left, true, &transform, scale, t);
 }
 
-/* Reads what is past of an order, and eta[k] eta[k-o]. */
-static falign_status look_back(const linear *x, uint64_t order, double *scale) {
-  uint64_t then = x->k - order;
+/* Reads `past` of an order, and eta[k] eta[k-o]. */
+static falign_status read_past(const linear *x, uint64_t order, double *scale) {
+  const uint64_t then = x->trace->step.iteration - order;
+  const falign_matrix past = falign_matrix_f64(x->past, x->in, x->m);
   double eta;
-  FAL_TRY(falign_history_get(x->history, then, record_of(x), x->l, x->past, x->in, x->m, x->m));
+  FAL_TRY(falign_history_get(x->history, then, x->direct ? FALIGN_DIRECT : FALIGN_C, x->l, &past));
   FAL_TRY(fal_history_eta(x->history, then, &eta));
-  *scale = x->eta * eta;
+  *scale = x->trace->step.eta * eta;
   return FALIGN_OK;
 }
 
-static falign_status whole_term(const linear *x, uint64_t order, double *t) {
+static falign_status compute_whole(const linear *x, uint64_t order, double *t) {
   double scale;
-  FAL_TRY(look_back(x, order, &scale));
-  FAL_TRY(transform(x));
-  return project(x, scale, t);
+  FAL_TRY(read_past(x, order, &scale));
+  FAL_TRY(transform_now(x));
+  return project_linear(x, scale, t);
 }
 
-static falign_status diagonal_term(const linear *x, uint64_t order, double *t) {
+static falign_status compute_diagonal(const linear *x, uint64_t order, double *t) {
   double scale;
-  FAL_TRY(look_back(x, order, &scale));
+  FAL_TRY(read_past(x, order, &scale));
   for (size_t j = 0; j < x->m; j++) {
     double m = 0; /* M_jj */
     for (size_t i = 0; i < x->in; i++) m += x->past[i * x->m + j] * x->now[i * x->m + j];
@@ -144,107 +148,95 @@ static falign_status diagonal_term(const linear *x, uint64_t order, double *t) {
   return FALIGN_OK;
 }
 
+/* ---- Lists and sums of orders ---- */
+
 /* Computes one term. */
 typedef falign_status (*term_fn)(const linear *x, uint64_t order, double *t);
 
-/* Each order by `term`: one after the other, or added up where `summed`. */
-static falign_status collect(const linear *x, term_fn term, const uint64_t *orders, size_t count, bool summed,
-                             double *t) {
+static falign_status collect_terms(const linear *x, term_fn term, const falign_orders *orders, double *t) {
   size_t numbers = x->here * x->above;
-  double *room;
-  FAL_TRY(fal_terms_room(x->history->network, x->l, summed ? 2 : count, &room));
-  falign_status status = FALIGN_OK;
-  if (summed) memset(room, 0, numbers * sizeof *room);
-  for (size_t i = 0; i < count && status == FALIGN_OK; i++) {
-    double *to = room + (summed ? 1 : i) * numbers;
-    status = term(x, orders[i], to);
-    for (size_t j = 0; j < numbers && summed; j++) room[j] += to[j];
-  }
-  if (status == FALIGN_OK) memcpy(t, room, (summed ? 1 : count) * numbers * sizeof *t);
-  free(room);
-  return status;
+  for (size_t i = 0; i < orders->count; i++) FAL_TRY(term(x, orders->list[i], t + i * numbers));
+  return FALIGN_OK;
 }
 
-static falign_status linear_terms(falign_terms *terms, const falign_trace *trace, uint32_t l, term_fn term,
-                                  const uint64_t *orders, size_t count, bool summed, double *t) {
+static falign_status get_terms(const fal_term_request *asked, term_fn term, double *t) {
   linear x;
-  FAL_GIVEN(t);
-  FAL_TRY(fal_terms_check(terms, trace, l));
-  FAL_TRY(fal_terms_check_orders(terms->history, trace->iteration, orders, count));
-  FAL_TRY(prepare(terms, trace, l, l + 1, &x));
-  falign_status status = collect(&x, term, orders, count, summed, t);
-  release(&x);
+  falign_status status = prepare_linear(asked, asked->l + 1, &x);
+  if (status == FALIGN_OK) status = collect_terms(&x, term, &asked->orders, t);
+  free_linear(&x);
   return status;
 }
 
-falign_status falign_terms_linear(falign_terms *terms, const falign_trace *trace, uint32_t l, const uint64_t *orders,
-                                  size_t count, double *t) {
-  return linear_terms(terms, trace, l, whole_term, orders, count, false, t);
+falign_status fal_linear_get(const fal_term_request *asked, double *t) { return get_terms(asked, compute_whole, t); }
+
+falign_status fal_linear_get_diagonal(const fal_term_request *asked, double *t) {
+  const falign_rule *rule = asked->terms->rule;
+  if (rule->table.feedback != FALIGN_FEEDBACK_DIRECT) return get_terms(asked, compute_diagonal, t);
+  return fal_fail(FALIGN_UNSUPPORTED, "the linear terms of rule %s have no M between B[%u]^T and delta[%u]",
+                  rule->table.name, asked->l, asked->l + 1);
 }
 
-falign_status falign_terms_linear_diagonal(falign_terms *terms, const falign_trace *trace, uint32_t l,
-                                           const uint64_t *orders, size_t count, double *t) {
-  FAL_TRY(fal_terms_check(terms, trace, l));
-  if (terms->rule->table.feedback == FALIGN_FEEDBACK_DIRECT)
-    return fal_fail(FALIGN_UNSUPPORTED, "the linear terms of rule %s have no M between B[%u]^T and delta[%u]",
-                    terms->rule->table.name, l, l + 1);
-  return linear_terms(terms, trace, l, diagonal_term, orders, count, false, t);
+/* Sums the terms of the listed orders. */
+static falign_status sum_listed(const linear *x, const falign_orders *orders, double *t) {
+  size_t numbers = x->here * x->above;
+  double *term;
+  FAL_TRY(fal_terms_room(x->history->network, x->l, &term, 1));
+  falign_status status = FALIGN_OK;
+  memset(t, 0, numbers * sizeof *t);
+  for (size_t i = 0; i < orders->count && status == FALIGN_OK; i++) {
+    status = compute_whole(x, orders->list[i], term);
+    for (size_t j = 0; j < numbers && status == FALIGN_OK; j++) t[j] += term[j];
+  }
+  free(term);
+  return status;
 }
 
-/* All orders at once: by the sum of eta times what is past that the history has kept up. */
-static falign_status sum_all(const linear *x, double *t) {
-  size_t numbers = x->in * x->m, at = fal_history_correlation_at(x->history, x->l, x->direct);
-  const double *sum = x->history->sum + (at - fal_history_correlations_at(x->history));
-  memcpy(x->past, sum, numbers * sizeof *sum);
-  FAL_TRY(transform(x));
-  return project(x, x->eta, t);
-}
-
-/* The running sum is that of the steps before the last one. */
-static falign_status check_last(const falign_history *history, uint64_t k) {
+/* The history's running sum is over the steps before its last one. */
+static falign_status check_last_step(const linear *x) {
+  const falign_history *history = x->history;
+  const unsigned long long k = x->trace->step.iteration;
   if (history->summed == k && history->origin == 0) return FALIGN_OK;
   if (history->origin > 0)
     return fal_fail(FALIGN_INVALID, "all orders at iteration %llu need iteration 0, but the history begins with %llu",
-                    (unsigned long long)k, (unsigned long long)history->origin);
-  return fal_fail(FALIGN_INVALID, "all orders can be summed for the last step of the history, %llu, not for %llu",
-                  (unsigned long long)history->summed, (unsigned long long)k);
+                    k, (unsigned long long)history->origin);
+  return fal_fail(FALIGN_INVALID, "the running sum of all orders is that of iteration %llu, not of %llu",
+                  (unsigned long long)history->summed, k);
 }
 
-falign_status falign_terms_linear_sum(falign_terms *terms, const falign_trace *trace, uint32_t l,
-                                      const uint64_t *orders, size_t count, double *t) {
+/* Computes the sum of all orders at once from the history's running sum of eta times `past`. */
+static falign_status sum_all(const linear *x, double *t) {
+  size_t numbers = x->in * x->m, at = fal_history_correlation_at(x->history, x->l, x->direct);
+  FAL_TRY(check_last_step(x));
+  const double *sum = x->history->sum + (at - fal_history_correlations_at(x->history));
+  memcpy(x->past, sum, numbers * sizeof *sum);
+  FAL_TRY(transform_now(x));
+  return project_linear(x, x->trace->step.eta, t);
+}
+
+falign_status fal_linear_sum(const fal_term_request *asked, double *t) {
   linear x;
-  double *room;
-  if (orders) return linear_terms(terms, trace, l, whole_term, orders, count, true, t);
-  FAL_GIVEN(t);
-  FAL_TRY(fal_terms_check(terms, trace, l));
-  FAL_TRY(prepare(terms, trace, l, l + 1, &x));
-  falign_status status = check_last(terms->history, trace->iteration);
-  if (status == FALIGN_OK) status = fal_terms_room(terms->history->network, l, 1, &room);
-  if (status == FALIGN_OK) {
-    status = sum_all(&x, room);
-    if (status == FALIGN_OK) memcpy(t, room, x.here * x.above * sizeof *t);
-    free(room);
-  }
-  release(&x);
+  falign_status status = prepare_linear(asked, asked->l + 1, &x);
+  if (status == FALIGN_OK) status = asked->orders.list ? sum_listed(&x, &asked->orders, t) : sum_all(&x, t);
+  free_linear(&x);
   return status;
 }
 
 /* ---- Eq. 8 ---- */
 
-/* left = F[l+1] Q[l] in place of F[l]; now = L[l-1]^T delta[d] F[l+1] in place of L[l-1]^T delta[l+1]. */
-static falign_status simplify(const falign_terms *terms, linear *x) {
+/* Replaces F[l] by left = F[l+1] Q[l], and L[l-1]^T delta[l+1] by now = L[l-1]^T delta[d] F[l+1]. */
+static falign_status simplify_linear(const falign_terms *terms, linear *x) {
   uint32_t l = x->l, d = terms->rule->layers;
-  size_t m = x->m;
-  const double *q = fal_decomposition_q(terms->decomposition, l);
   if (l == d - 1) return FALIGN_OK; /* F[d] is the identity, and Q[d-1] = F[d-1] */
-  double *f = fal_alloc(m * x->above, sizeof *f), *now = fal_alloc(x->in * x->above, sizeof *now);
-  falign_status status = f && now ? FALIGN_OK : fal_fail_memory("F", m, x->above * sizeof *f);
+  double *f = allocate_doubles(x->m, x->above), *now = allocate_doubles(x->in, x->above);
+  falign_status status = f && now ? FALIGN_OK : fal_fail_memory("F", x->m, x->above * sizeof *f);
   if (status == FALIGN_OK) {
-    fal_copy_matrix(f, FALIGN_F64, x->above, terms->rule->feedback[l + 1], terms->rule->precision, x->above, m,
-                    x->above);
-    status = times(x, false, m, x->here, x->above, 1, f, x->above, q, x->here, x->left);
+    const falign_view feedback = fal_view_plain(terms->rule->feedback[l + 1], terms->rule->precision, x->m, x->above);
+    const falign_view above = falign_view_f64(f, x->m, x->above), before = falign_view_f64(x->now, x->in, x->m);
+    const falign_view q = falign_view_f64(fal_decomposition_q(terms->decomposition, l), x->above, x->here);
+    copy_to_doubles(f, &feedback);
+    status = multiply_plain(x, &above, false, &q, 1, x->left);
+    if (status == FALIGN_OK) status = multiply_plain(x, &before, false, &above, 1, now);
   }
-  if (status == FALIGN_OK) status = times(x, false, x->in, x->above, m, 1, x->now, m, f, x->above, now);
   free(f);
   if (status == FALIGN_OK) {
     free(x->now);
@@ -256,16 +248,12 @@ static falign_status simplify(const falign_terms *terms, linear *x) {
   return status;
 }
 
-falign_status falign_terms_simplified(falign_terms *terms, const falign_trace *trace, uint32_t l,
-                                      const uint64_t *orders, size_t count, double *t) {
+falign_status fal_linear_get_simplified(const fal_term_request *asked, double *t) {
   linear x;
-  FAL_GIVEN(t);
-  FAL_TRY(fal_terms_check(terms, trace, l));
-  FAL_TRY(fal_terms_check_orders(terms->history, trace->iteration, orders, count));
-  FAL_TRY(fal_terms_decompose(terms));
-  FAL_TRY(prepare(terms, trace, l, terms->rule->layers, &x));
-  falign_status status = simplify(terms, &x);
-  if (status == FALIGN_OK) status = collect(&x, whole_term, orders, count, false, t);
-  release(&x);
+  FAL_TRY(fal_terms_decompose(asked->terms));
+  falign_status status = prepare_linear(asked, asked->terms->rule->layers, &x);
+  if (status == FALIGN_OK) status = simplify_linear(asked->terms, &x);
+  if (status == FALIGN_OK) status = collect_terms(&x, compute_whole, &asked->orders, t);
+  free_linear(&x);
   return status;
 }

@@ -2,9 +2,9 @@
 #include "analysis/trajectory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "learning/network.h"
-#include "files/tensors.h"
+enum { FIRST_CAPACITY = 4 };
 
 falign_status falign_trajectory_create(falign_precision precision, size_t numbers, falign_trajectory **out) {
   FAL_GIVEN(out);
@@ -21,54 +21,53 @@ falign_status falign_trajectory_create(falign_precision precision, size_t number
 
 void falign_trajectory_destroy(falign_trajectory *trajectory) {
   if (!trajectory) return;
-  for (size_t i = 0; i < trajectory->points; i++) free(trajectory->point[i]);
-  free(trajectory->point);
+  free(trajectory->storage);
   free(trajectory);
 }
 
-static falign_status add(falign_trajectory *trajectory, const void *point, falign_precision precision, size_t length) {
-  FAL_GIVEN(trajectory);
-  FAL_GIVEN(point);
-  size_t numbers = trajectory->numbers, element = fal_element(trajectory->precision);
-  if (length != numbers)
-    return fal_fail(FALIGN_SHAPE, "the trajectory's points have %zu coordinates, got %zu", numbers, length);
-  FAL_TRY(fal_check_finite_as("point", (int64_t)trajectory->points, point, precision, trajectory->precision, 1, numbers,
-                              numbers));
-  void **all = fal_grow(trajectory->point, &trajectory->capacity, trajectory->points, sizeof *all);
-  if (!all) return fal_fail_memory("points", trajectory->points, sizeof *all);
-  trajectory->point = all;
-  void *copy = fal_alloc(numbers, element);
-  if (!copy) return fal_fail_memory("a point", numbers, element);
-  fal_copy_matrix(copy, trajectory->precision, numbers, point, precision, numbers, 1, numbers);
-  trajectory->point[trajectory->points++] = copy;
+static size_t point_bytes(const falign_trajectory *trajectory) {
+  return trajectory->numbers * fal_element(trajectory->precision);
+}
+
+const void *fal_trajectory_point(const falign_trajectory *trajectory, size_t i) {
+  return (const char *)trajectory->storage + i * point_bytes(trajectory);
+}
+
+/* Makes room for one more point. The caller frees `replaced`, the former storage. */
+static falign_status reserve_point(falign_trajectory *trajectory, void **replaced) {
+  if (trajectory->points < trajectory->capacity) return FALIGN_OK;
+  size_t capacity = FIRST_CAPACITY, numbers;
+  bool fits = trajectory->capacity == 0 || fal_mul(trajectory->capacity, 2, &capacity);
+  fits = fits && fal_mul(capacity, trajectory->numbers, &numbers);
+  void *storage = fits ? fal_alloc(numbers, fal_element(trajectory->precision)) : NULL;
+  if (!storage)
+    return fal_fail(FALIGN_MEMORY, "no memory for %zu points of %zu coordinates", capacity, trajectory->numbers);
+  if (trajectory->points > 0) memcpy(storage, trajectory->storage, trajectory->points * point_bytes(trajectory));
+  *replaced = trajectory->storage;
+  trajectory->storage = storage;
+  trajectory->capacity = capacity;
   return FALIGN_OK;
 }
 
-falign_status falign_trajectory_add_f32(falign_trajectory *trajectory, const float *point, size_t length) {
-  return add(trajectory, point, FALIGN_F32, length);
-}
-
-falign_status falign_trajectory_add_f64(falign_trajectory *trajectory, const double *point, size_t length) {
-  return add(trajectory, point, FALIGN_F64, length);
-}
-
-falign_status falign_trajectory_add_network(falign_trajectory *trajectory, const falign_network *network) {
-  FAL_GIVEN(network);
-  return add(trajectory, network->parameters, network->precision, network->parameter_count);
-}
-
-size_t falign_trajectory_points(const falign_trajectory *trajectory) { return trajectory->points; }
-
-size_t falign_trajectory_numbers(const falign_trajectory *trajectory) { return trajectory->numbers; }
-
-falign_status falign_trajectory_get(const falign_trajectory *trajectory, size_t i, double *point, size_t length) {
+falign_status falign_trajectory_add(falign_trajectory *trajectory, const falign_view *point) {
   FAL_GIVEN(trajectory);
-  FAL_GIVEN(point);
+  int64_t index = (int64_t)trajectory->points;
   size_t numbers = trajectory->numbers;
-  if (i >= trajectory->points)
-    return fal_fail(FALIGN_INVALID, "there is no point %zu: the trajectory has %zu", i, trajectory->points);
-  if (length != numbers)
-    return fal_fail(FALIGN_SHAPE, "the trajectory's points have %zu coordinates, got %zu", numbers, length);
-  fal_copy_matrix(point, FALIGN_F64, numbers, trajectory->point[i], trajectory->precision, numbers, 1, numbers);
+  void *replaced = NULL;
+  FAL_TRY(fal_check_view_shape("point", index, point, 1, numbers));
+  FAL_TRY(fal_check_finite("point", index, point, trajectory->precision));
+  FAL_TRY(reserve_point(trajectory, &replaced));
+  char *place = (char *)trajectory->storage + trajectory->points * point_bytes(trajectory);
+  const falign_matrix to = fal_matrix_plain(place, trajectory->precision, 1, numbers);
+  fal_copy(&to, point);
+  free(replaced); /* `point` may be in it */
+  trajectory->points++;
+  return FALIGN_OK;
+}
+
+falign_status falign_trajectory_view(const falign_trajectory *trajectory, falign_view *out) {
+  FAL_GIVEN(trajectory);
+  FAL_GIVEN(out);
+  *out = fal_view_plain(trajectory->storage, trajectory->precision, trajectory->points, trajectory->numbers);
   return FALIGN_OK;
 }

@@ -3,22 +3,26 @@
 #define FAL_TRAJECTORY_H
 
 #include "falign/trajectory.h"
-#include "base/support.h"
+#include "math/matrix.h"
 
 struct falign_trajectory {
   falign_precision precision;
   size_t numbers, points, capacity;
-  void **point; /* each in memory of its own, so that none moves when others are added */
+  void *storage; /* `capacity` points, one after the other */
 };
 
 struct falign_components {
   size_t numbers, count;
   double *mean;
   double *directions; /* count x numbers */
-  double *variances, total_variance;
+  double *variance, *explained;
 };
 
-/* Fails unless `length` is the number of coordinates. */
-falign_status fal_components_check_length(const falign_components *components, size_t length);
+/* Returns the coordinates of point i. */
+const void *fal_trajectory_point(const falign_trajectory *trajectory, size_t i);
+/* Returns component i, a unit vector. */
+const double *fal_components_direction(const falign_components *components, size_t i);
+/* Fails unless points have as many coordinates as the network has parameters. */
+falign_status fal_components_check_network(const falign_components *components, const falign_network *network);
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef FAL_BITS_H
 #define FAL_BITS_H
 
-/* The bits of a number, for loops that become vectors. */
+/* The bits of a number, for vectorized loops. */
 
 #include <stdint.h>
 #include <string.h>
@@ -22,8 +22,8 @@ FAL_LOOP real_bits bits_of(real x) {
   return bits;
 }
 
-/* The bits of NaN for an infinity or NaN, else of 0, whose sign depends on how numbers are rounded. Such bits can be
- * joined by |; see all_were_finite(). */
+/* The bits of NaN if x is infinite or NaN, else those of 0, whose sign depends on the rounding mode. Join such bits by
+ * | and test them with all_were_finite(). */
 FAL_LOOP real_bits not_finite(real x) { return bits_of(x - x); }
 
 FAL_LOOP int all_were_finite(real_bits joined) { return (real_bits)(joined << 1) == 0; }

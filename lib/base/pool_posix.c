@@ -16,23 +16,22 @@ typedef struct {
   uint32_t number; /* 1..threads-1; the caller is worker 0 */
 } worker;
 
-/* Who waits looks for a while before it sleeps, since waking takes longer than the pauses within a step: about 20 us.
- */
-enum { LOOKS = 2000 };
+/* A waiting thread spins for about 20 us before it sleeps, since waking takes longer than the pauses within a step. */
+enum { SPINS = 2000 };
 
 struct fal_pool {
-  pthread_mutex_t lock; /* for sleeping and waking only */
-  pthread_cond_t work_is_there, work_is_done;
-  atomic_uint_fast64_t round; /* counts calls of fal_pool_run(); a worker does each round once */
+  pthread_mutex_t lock; /* only for sleeping and waking */
+  pthread_cond_t work_available, work_done;
+  atomic_uint_fast64_t round; /* counts calls of fal_pool_run() */
   atomic_uint busy;           /* workers that have not finished the round */
   atomic_bool closing;
-  pid_t owner;        /* the process whose threads these are: a forked child has none of them */
-  fenv_t environment; /* of the caller: all threads round alike */
+  pid_t owner;        /* the process that has these threads; a forked child has not */
+  fenv_t environment; /* the caller's, so that all threads round alike */
   size_t tasks;
   atomic_size_t next;
   fal_task_fn work;
   void *arg;
-  uint32_t started; /* workers that run */
+  uint32_t started; /* running workers */
   worker workers[];
 };
 
@@ -50,39 +49,39 @@ static void pause_briefly(void) {
 #endif
 }
 
-static bool has_news(fal_pool *pool, uint64_t done) {
+static bool has_new_round(fal_pool *pool, uint64_t done) {
   return atomic_load_explicit(&pool->round, memory_order_acquire) != done ||
          atomic_load_explicit(&pool->closing, memory_order_acquire);
 }
 
-/* Waits for a round after `done`, or for the end. */
+/* Waits for a round after `done`, or for closing. */
 static void await_round(fal_pool *pool, uint64_t done) {
-  for (int i = 0; i < LOOKS; i++) {
-    if (has_news(pool, done)) return;
+  for (int i = 0; i < SPINS; i++) {
+    if (has_new_round(pool, done)) return;
     pause_briefly();
   }
   pthread_mutex_lock(&pool->lock);
-  while (!has_news(pool, done)) pthread_cond_wait(&pool->work_is_there, &pool->lock);
+  while (!has_new_round(pool, done)) pthread_cond_wait(&pool->work_available, &pool->lock);
   pthread_mutex_unlock(&pool->lock);
 }
 
-/* The last one to finish wakes the caller; the lock makes sure that he is either asleep or still looking. */
+/* The last worker to finish wakes the caller. The lock ensures that the caller is either asleep or still spinning. */
 static void finish_round(fal_pool *pool) {
   if (atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_acq_rel) != 1) return;
   pthread_mutex_lock(&pool->lock);
-  pthread_cond_signal(&pool->work_is_done);
+  pthread_cond_signal(&pool->work_done);
   pthread_mutex_unlock(&pool->lock);
 }
 
 static bool is_busy(fal_pool *pool) { return atomic_load_explicit(&pool->busy, memory_order_acquire) > 0; }
 
 static void await_others(fal_pool *pool) {
-  for (int i = 0; i < LOOKS; i++) {
+  for (int i = 0; i < SPINS; i++) {
     if (!is_busy(pool)) return;
     pause_briefly();
   }
   pthread_mutex_lock(&pool->lock);
-  while (is_busy(pool)) pthread_cond_wait(&pool->work_is_done, &pool->lock);
+  while (is_busy(pool)) pthread_cond_wait(&pool->work_done, &pool->lock);
   pthread_mutex_unlock(&pool->lock);
 }
 
@@ -99,7 +98,7 @@ static void *work_rounds(void *arg) {
   }
 }
 
-/* Starts the workers, with all signals blocked: those are for the program's own threads. */
+/* Starts the workers with all signals blocked, so that the program's own threads receive them. */
 static int start_workers(fal_pool *pool, uint32_t count) {
   sigset_t all, before;
   sigfillset(&all);
@@ -122,8 +121,8 @@ falign_status fal_pool_create(uint32_t threads, fal_pool **out) {
   if (!pool) return fal_fail_memory("threads", others, sizeof *pool->workers);
   pool->owner = getpid();
   pthread_mutex_init(&pool->lock, NULL);
-  pthread_cond_init(&pool->work_is_there, NULL);
-  pthread_cond_init(&pool->work_is_done, NULL);
+  pthread_cond_init(&pool->work_available, NULL);
+  pthread_cond_init(&pool->work_done, NULL);
   int error = start_workers(pool, others);
   if (error) {
     uint32_t started = pool->started;
@@ -142,11 +141,11 @@ void fal_pool_destroy(fal_pool *pool) {
   }
   pthread_mutex_lock(&pool->lock);
   atomic_store_explicit(&pool->closing, true, memory_order_release);
-  pthread_cond_broadcast(&pool->work_is_there);
+  pthread_cond_broadcast(&pool->work_available);
   pthread_mutex_unlock(&pool->lock);
   for (uint32_t i = 0; i < pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
-  pthread_cond_destroy(&pool->work_is_done);
-  pthread_cond_destroy(&pool->work_is_there);
+  pthread_cond_destroy(&pool->work_done);
+  pthread_cond_destroy(&pool->work_available);
   pthread_mutex_destroy(&pool->lock);
   free(pool);
 }
@@ -158,9 +157,9 @@ void fal_pool_run_on_all(fal_pool *pool, size_t tasks, fal_task_fn work, void *a
   pool->tasks = tasks;
   atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
   atomic_store_explicit(&pool->busy, pool->started, memory_order_relaxed);
-  pthread_mutex_lock(&pool->lock); /* nobody falls asleep in between */
+  pthread_mutex_lock(&pool->lock); /* so that no worker goes to sleep in between */
   atomic_fetch_add_explicit(&pool->round, 1, memory_order_release);
-  pthread_cond_broadcast(&pool->work_is_there);
+  pthread_cond_broadcast(&pool->work_available);
   pthread_mutex_unlock(&pool->lock);
   do_tasks(pool, 0);
   await_others(pool);

@@ -11,7 +11,6 @@
 
 static _Thread_local char last_error[1024];
 
-/* The optional parts of this build. */
 static const char *const features[] = {
 #ifdef FAL_CBLAS
     "cblas",
@@ -52,7 +51,7 @@ void falign_set_last_error(const char *message) {
 }
 
 void fal_message(const char *format, ...) {
-  char message[sizeof last_error]; /* an argument may be the last message itself */
+  char message[sizeof last_error]; /* since an argument may be the last message itself */
   va_list args;
   va_start(args, format);
   vsnprintf(message, sizeof message, format, args);
@@ -73,7 +72,7 @@ const char *fal_callback_message(falign_status status) {
   return last_error;
 }
 
-void fal_outcome_keep(fal_outcome *outcome, falign_status status) {
+void fal_outcome_set(fal_outcome *outcome, falign_status status) {
   outcome->status = status;
   if (status != FALIGN_OK) memcpy(outcome->message, last_error, sizeof last_error);
 }
@@ -83,9 +82,12 @@ falign_status fal_outcome_raise(const fal_outcome *outcome) {
   return outcome->status;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): own_size and least are sizeof and offsetof of one type */
 falign_status fal_copy_table(const char *what, void *own, size_t own_size, size_t least, const void *table,
                              size_t given) {
   if (given < least) return fal_fail(FALIGN_INVALID, "the %s table's size is %zu, want %zu", what, given, own_size);
+  if (given < own_size && (given - least) % sizeof(void *) != 0)
+    return fal_fail(FALIGN_INVALID, "the %s table's size is %zu, which ends within an entry", what, given);
   for (size_t i = own_size; i < given; i++) {
     if (((const unsigned char *)table)[i] != 0)
       return fal_fail(FALIGN_UNSUPPORTED, "the %s table of %zu bytes has entries that this version does not know", what,
@@ -130,6 +132,11 @@ void *fal_zalloc(size_t count, size_t size) {
   return calloc(bytes ? bytes : 1, 1);
 }
 
+void *fal_alloc_matrix(size_t rows, size_t cols, size_t size) {
+  size_t count;
+  return fal_mul(rows, cols, &count) ? fal_alloc(count, size) : NULL;
+}
+
 char *fal_strdup(const char *text) {
   size_t length = strlen(text) + 1;
   char *copy = fal_alloc(length, 1);
@@ -139,75 +146,6 @@ char *fal_strdup(const char *text) {
 
 void fal_refs_init(fal_refs *refs) { atomic_init(refs, 1); }
 
-void fal_refs_keep(fal_refs *refs) { atomic_fetch_add_explicit(refs, 1, memory_order_relaxed); }
+void fal_refs_retain(fal_refs *refs) { atomic_fetch_add_explicit(refs, 1, memory_order_relaxed); }
 
-bool fal_refs_drop(fal_refs *refs) { return atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1; }
-
-size_t fal_element(falign_precision precision) {
-  if (precision == FALIGN_F32) return sizeof(float);
-  if (precision == FALIGN_F64) return sizeof(double);
-  return 0;
-}
-
-/* "W[2]", or "X" for a negative index. */
-static const char *label(char *text, size_t size, const char *name, int64_t index) {
-  if (index < 0) {
-    snprintf(text, size, "%s", name);
-  } else {
-    snprintf(text, size, "%s[%lld]", name, (long long)index);
-  }
-  return text;
-}
-
-falign_status fal_check_matrix(const char *name, int64_t index, const void *data, size_t rows, size_t cols,
-                               size_t stride, size_t want_rows, size_t want_cols) {
-  char text[64];
-  label(text, sizeof text, name, index);
-  if (!data) return fal_fail(FALIGN_INVALID, "%s is NULL", text);
-  if (rows != want_rows || cols != want_cols)
-    return fal_fail(FALIGN_SHAPE, "%s is %zu x %zu, got %zu x %zu", text, want_rows, want_cols, rows, cols);
-  if (stride < cols) return fal_fail(FALIGN_SHAPE, "%s has %zu columns, but its stride is %zu", text, cols, stride);
-  return FALIGN_OK;
-}
-
-double fal_number(falign_precision precision, const void *numbers, size_t i) {
-  return precision == FALIGN_F32 ? (double)((const float *)numbers)[i] : ((const double *)numbers)[i];
-}
-
-falign_status fal_check_finite(const char *name, int64_t index, const void *data, falign_precision precision,
-                               size_t rows, size_t cols, size_t stride) {
-  return fal_check_finite_as(name, index, data, precision, precision, rows, cols, stride);
-}
-
-falign_status fal_check_finite_as(const char *name, int64_t index, const void *data, falign_precision precision,
-                                  falign_precision as, size_t rows, size_t cols, size_t stride) {
-  for (size_t i = 0; i < rows; i++) {
-    for (size_t j = 0; j < cols; j++) {
-      double value = fal_number(precision, data, i * stride + j);
-      if (as == FALIGN_F32 ? isfinite((float)value) : isfinite(value)) continue;
-      char text[64];
-      return fal_fail(FALIGN_INVALID, "%s has %g in row %zu, column %zu%s", label(text, sizeof text, name, index),
-                      value, i, j, isfinite(value) ? ", beyond single precision" : "");
-    }
-  }
-  return FALIGN_OK;
-}
-
-void fal_copy_matrix(void *to, falign_precision to_precision, size_t to_stride, const void *from,
-                     falign_precision from_precision, size_t from_stride, size_t rows, size_t cols) {
-  size_t element = fal_element(to_precision);
-  for (size_t i = 0; i < rows; i++) {
-    if (to_precision == from_precision) {
-      memcpy((char *)to + i * to_stride * element, (const char *)from + i * from_stride * element, cols * element);
-      continue;
-    }
-    for (size_t j = 0; j < cols; j++) {
-      double value = fal_number(from_precision, from, i * from_stride + j);
-      if (to_precision == FALIGN_F32) {
-        ((float *)to)[i * to_stride + j] = (float)value;
-      } else {
-        ((double *)to)[i * to_stride + j] = value;
-      }
-    }
-  }
-}
+bool fal_refs_release(fal_refs *refs) { return atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1; }

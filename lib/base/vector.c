@@ -3,7 +3,7 @@
 
 int fal_vector_level(void) {
 #if defined(__GNUC__) && defined(__x86_64__)
-  __builtin_cpu_init(); /* a program may call before its constructors have run; costs nothing the second time */
+  __builtin_cpu_init(); /* the caller may be a constructor; costs nothing the second time */
   if (!__builtin_cpu_supports("fma")) return FAL_BASELINE;
   if (__builtin_cpu_supports("avx512f")) return FAL_AVX512;
   if (__builtin_cpu_supports("avx2")) return FAL_AVX2;

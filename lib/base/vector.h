@@ -4,10 +4,10 @@
 
 #include <stdbool.h>
 
-/* Loops for the widest vectors that the processor at hand has.
+/* Loops for the widest vectors of the processor at hand.
  *
- * A loop is plain C, in a FAL_LOOP function, of which the compiler makes vectors. FAL_VECTOR compiles it once a level
- * and makes a table of the versions:
+ * A loop is plain C in a FAL_LOOP function, which the compiler vectorizes. FAL_VECTOR compiles it once for each level
+ * of vectors and makes a table of the versions:
  *
  *   FAL_LOOP void add_up(const real *restrict x, real *restrict y, size_t count) {
  *     for (size_t i = 0; i < count; i++) y[i] += x[i];
@@ -19,14 +19,14 @@
  * All versions give the same bits: no order is changed, and the compiler is told not to fuse products and sums
  * (math/builtin_real.c excepted). */
 
-/* Is inlined into each version; so is every function that the loop calls. */
+/* A function that is inlined into each version, like every function that the loop calls. */
 #if defined(__GNUC__)
 #define FAL_LOOP static inline __attribute__((always_inline))
 #else
 #define FAL_LOOP static inline
 #endif
 
-/* The baseline is what the compiler was told to use: SSE2 on x86-64, NEON on 64-bit Arm. */
+/* The baseline is the compiler's target: SSE2 on x86-64, NEON on 64-bit Arm. */
 #if defined(__GNUC__) && defined(__x86_64__)
 enum { FAL_BASELINE, FAL_AVX2, FAL_AVX512, FAL_VECTOR_LEVELS };
 #define FAL_AT_AVX2 __attribute__((target("avx2,fma")))
@@ -43,9 +43,9 @@ enum { FAL_BASELINE, FAL_VECTOR_LEVELS };
   static type(*const name[FAL_VECTOR_LEVELS]) parameters = {name##_baseline};
 #endif
 
-/* The highest level that processor and operating system have. */
+/* Returns the highest level that the processor and the operating system support. */
 int fal_vector_level(void);
-/* Whether it has fused products and sums. */
+/* Whether that level fuses products and sums. */
 bool fal_vectors_fuse(void);
 
 #endif

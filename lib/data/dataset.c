@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "base/vector.h"
+#include "math/matrix.h"
 
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address)
@@ -19,18 +21,21 @@ falign_dataset *fal_dataset_new(void) {
 }
 
 falign_status fal_dataset_finish(falign_dataset *dataset, falign_status status, falign_dataset **out) {
-  if (status == FALIGN_OK) {
-    *out = dataset;
-  } else {
+  if (status != FALIGN_OK) {
     falign_dataset_destroy(dataset);
+    return status;
   }
-  return status;
+  dataset->shape.width = dataset->inputs.width;
+  dataset->shape.target_width = dataset->targets.width;
+  dataset->shape.labels = dataset->labels;
+  *out = dataset;
+  return FALIGN_OK;
 }
 
-void fal_dataset_keep(const falign_dataset *dataset) { fal_refs_keep(&((falign_dataset *)dataset)->refs); }
+void fal_dataset_retain(const falign_dataset *dataset) { fal_refs_retain(&((falign_dataset *)dataset)->refs); }
 
 void falign_dataset_destroy(falign_dataset *dataset) {
-  if (!dataset || !fal_refs_drop(&dataset->refs)) return;
+  if (!dataset || !fal_refs_release(&dataset->refs)) return;
   free(dataset->inputs.data);
   free(dataset->targets.data);
   free(dataset->labels);
@@ -44,8 +49,13 @@ falign_status fal_dataset_check_points(size_t points) {
   return FALIGN_OK;
 }
 
-/* Reading a row: `count` stored numbers become those of a precision. */
-typedef void row_reader(void *to, const void *from, size_t count, double denominator);
+falign_status fal_dataset_check_part(falign_part part) {
+  if (part == FALIGN_TRAIN || part == FALIGN_TEST) return FALIGN_OK;
+  return fal_fail(FALIGN_INVALID, "part is FALIGN_TRAIN or FALIGN_TEST, got %d", part);
+}
+
+/* Converts `count` stored numbers to a precision. */
+typedef void row_converter(void *to, const void *from, size_t count, double denominator);
 
 #define DEFINE_COPY(name, type)                                                    \
   static void name(void *to, const void *from, size_t count, double denominator) { \
@@ -63,7 +73,7 @@ typedef void row_reader(void *to, const void *from, size_t count, double denomin
     name##_at[fal_vector_level()](to, from, count);                                                     \
   }
 
-/* Divides in the type `via`, which rounds once where it holds both integers. */
+/* Divides in the type `via`, which rounds only once if it represents both integers exactly. */
 #define DEFINE_DIVISION(name, to_type, from_type, via)                                                         \
   FAL_LOOP void name##_loop(to_type *restrict to, const from_type *restrict from, size_t count, via divisor) { \
     for (size_t j = 0; j < count; j++) to[j] = (to_type)((via)from[j] / divisor);                              \
@@ -95,7 +105,7 @@ static void f32_from_i32(void *to, const void *from, size_t count, double denomi
 
 static const struct {
   size_t element;
-  row_reader *f32, *f64;
+  row_converter *f32, *f64;
 } formats[] = {
     [FAL_STORED_U8] = {sizeof(uint8_t), f32_from_u8, f64_from_u8},
     [FAL_STORED_I32] = {sizeof(int32_t), f32_from_i32, f64_from_i32},
@@ -107,12 +117,12 @@ static const char *row_at(const fal_rows *rows, size_t point) {
   return (const char *)rows->data + point * rows->width * formats[rows->storage].element;
 }
 
-static void read_row(const fal_rows *rows, size_t point, falign_precision precision, void *to) {
-  row_reader *read = precision == FALIGN_F32 ? formats[rows->storage].f32 : formats[rows->storage].f64;
+static void read_stored_row(const fal_rows *rows, size_t point, falign_precision precision, void *to) {
+  row_converter *read = precision == FALIGN_F32 ? formats[rows->storage].f32 : formats[rows->storage].f64;
   read(to, row_at(rows, point), rows->width, rows->denominator);
 }
 
-/* Rows in random order come from main memory: asking early saves a third of the time. */
+/* Rows in random order come from main memory; prefetching saves a third of the time. */
 enum { ROWS_AHEAD = 4, CACHE_LINE = 64 };
 
 static void prefetch_row(const fal_rows *rows, size_t point) {
@@ -120,129 +130,117 @@ static void prefetch_row(const fal_rows *rows, size_t point) {
   for (size_t at = 0; at < rows->width * formats[rows->storage].element; at += CACHE_LINE) PREFETCH(row + at);
 }
 
-static void gather(const fal_rows *rows, const uint32_t *points, size_t count, falign_precision precision, void *to) {
+static void gather_rows(const fal_rows *rows, const uint32_t *points, size_t count, falign_precision precision,
+                        void *to) {
   size_t bytes = rows->width * fal_element(precision);
   for (size_t i = 0; i < count; i++) {
     if (i + ROWS_AHEAD < count) prefetch_row(rows, points[i + ROWS_AHEAD]);
-    read_row(rows, points[i], precision, (char *)to + i * bytes);
+    read_stored_row(rows, points[i], precision, (char *)to + i * bytes);
   }
 }
 
 void fal_dataset_gather(const falign_dataset *dataset, const uint32_t *points, size_t count, falign_precision precision,
                         void *x) {
-  gather(&dataset->inputs, points, count, precision, x);
+  gather_rows(&dataset->inputs, points, count, precision, x);
 }
 
 void fal_dataset_gather_targets(const falign_dataset *dataset, const uint32_t *points, size_t count,
                                 falign_precision precision, void *y) {
-  gather(&dataset->targets, points, count, precision, y);
+  gather_rows(&dataset->targets, points, count, precision, y);
 }
 
-static falign_status copy_rows(const char *name, const void *data, falign_precision precision, size_t rows, size_t cols,
-                               size_t stride, fal_rows *out) {
-  FAL_TRY(fal_check_matrix(name, -1, data, rows, cols, stride, rows, cols));
-  if (cols == 0) return fal_fail(FALIGN_INVALID, "%s has no columns", name);
-  FAL_TRY(fal_check_finite(name, -1, data, precision, rows, cols, stride));
-  size_t count, element = fal_element(precision);
-  void *copy = fal_mul(rows, cols, &count) ? fal_alloc(count, element) : NULL;
-  if (!copy) return fal_fail_memory(name, rows, cols * element);
-  fal_copy_matrix(copy, precision, cols, data, precision, stride, rows, cols);
-  fal_storage storage = precision == FALIGN_F32 ? FAL_STORED_F32 : FAL_STORED_F64;
-  *out = (fal_rows){.data = copy, .width = cols, .storage = storage, .denominator = 1};
+static falign_status copy_rows(const char *name, const falign_view *from, fal_rows *out) {
+  void *copy;
+  if (from->cols == 0) return fal_fail(FALIGN_INVALID, "%s has no columns", name);
+  FAL_TRY(fal_clone(name, from, from->precision, &copy));
+  fal_storage storage = from->precision == FALIGN_F32 ? FAL_STORED_F32 : FAL_STORED_F64;
+  *out = (fal_rows){.data = copy, .width = from->cols, .storage = storage, .denominator = 1};
   return FALIGN_OK;
 }
 
 static falign_status copy_labels(falign_dataset *dataset, const uint32_t *labels, uint32_t categories) {
-  for (size_t i = 0; i < dataset->points; i++) {
+  size_t points = dataset->shape.points;
+  for (size_t i = 0; i < points; i++) {
     if (labels[i] >= categories)
       return fal_fail(FALIGN_INVALID, "label %zu is %u, but there are %u categories", i, labels[i], categories);
   }
-  dataset->labels = fal_alloc(dataset->points, sizeof *labels);
-  if (!dataset->labels) return fal_fail_memory("labels", dataset->points, sizeof *labels);
-  memcpy(dataset->labels, labels, dataset->points * sizeof *labels);
-  dataset->categories = categories;
+  dataset->labels = fal_alloc(points, sizeof *labels);
+  if (!dataset->labels) return fal_fail_memory("labels", points, sizeof *labels);
+  memcpy(dataset->labels, labels, points * sizeof *labels);
+  dataset->shape.categories = categories;
   return FALIGN_OK;
 }
 
-static falign_status create_inputs(const void *x, falign_precision precision, size_t rows, size_t cols, size_t stride,
-                                   falign_dataset **out) {
-  FAL_TRY(fal_dataset_check_points(rows));
+static falign_status create_with_inputs(const falign_view *x, falign_dataset **out) {
+  FAL_TRY(fal_check_view("x", -1, x));
+  FAL_TRY(fal_dataset_check_points(x->rows));
   falign_dataset *dataset = fal_dataset_new();
   if (!dataset) return fal_fail_memory("a dataset", 1, sizeof *dataset);
-  dataset->points = rows;
-  return fal_dataset_finish(dataset, copy_rows("x", x, precision, rows, cols, stride, &dataset->inputs), out);
+  dataset->shape.points = x->rows;
+  return fal_dataset_finish(dataset, copy_rows("x", x, &dataset->inputs), out);
 }
 
-static falign_status create_labelled(const void *x, falign_precision precision, size_t rows, size_t cols, size_t stride,
-                                     const uint32_t *labels, uint32_t categories, falign_dataset **out) {
+falign_status falign_dataset_create(const falign_view *x, const uint32_t *labels, uint32_t categories,
+                                    falign_dataset **out) {
   FAL_GIVEN(out);
   falign_dataset *dataset;
-  FAL_TRY(create_inputs(x, precision, rows, cols, stride, &dataset));
+  FAL_TRY(create_with_inputs(x, &dataset));
   return fal_dataset_finish(dataset, labels ? copy_labels(dataset, labels, categories) : FALIGN_OK, out);
 }
 
-static falign_status create_regression(const void *x, falign_precision precision, size_t rows, size_t cols,
-                                       size_t stride, const void *y, size_t target_cols, size_t target_stride,
-                                       falign_dataset **out) {
+static falign_status copy_targets(falign_dataset *dataset, const falign_view *y) {
+  FAL_TRY(fal_check_view("y", -1, y));
+  FAL_TRY(fal_check_view_shape("y", -1, y, dataset->shape.points, y->cols));
+  return copy_rows("y", y, &dataset->targets);
+}
+
+falign_status falign_dataset_create_regression(const falign_view *x, const falign_view *y, falign_dataset **out) {
   FAL_GIVEN(out);
   falign_dataset *dataset;
-  FAL_TRY(create_inputs(x, precision, rows, cols, stride, &dataset));
-  falign_status status = copy_rows("y", y, precision, rows, target_cols, target_stride, &dataset->targets);
-  return fal_dataset_finish(dataset, status, out);
+  FAL_TRY(create_with_inputs(x, &dataset));
+  return fal_dataset_finish(dataset, copy_targets(dataset, y), out);
 }
 
-falign_status falign_dataset_create_f32(const float *x, size_t rows, size_t cols, size_t stride, const uint32_t *labels,
-                                        uint32_t categories, falign_dataset **out) {
-  return create_labelled(x, FALIGN_F32, rows, cols, stride, labels, categories, out);
+const falign_dataset_shape *falign_dataset_get_shape(const falign_dataset *dataset) { return &dataset->shape; }
+
+size_t fal_row_scratch(const falign_matrix *to) { return to->col_step == 1 || to->cols == 1 ? 0 : to->cols; }
+
+void fal_write_rows(const falign_matrix *to, fal_row_reader *read, const void *from, void *scratch) {
+  bool in_place = fal_row_scratch(to) == 0;
+  for (size_t i = 0; i < to->rows; i++) {
+    falign_matrix row = fal_matrix_part(to, i, 1);
+    read(from, i, to->precision, in_place ? row.data : scratch);
+    if (in_place) continue;
+    falign_view numbers = fal_view_plain(scratch, to->precision, 1, to->cols);
+    fal_copy(&row, &numbers);
+  }
 }
 
-falign_status falign_dataset_create_f64(const double *x, size_t rows, size_t cols, size_t stride,
-                                        const uint32_t *labels, uint32_t categories, falign_dataset **out) {
-  return create_labelled(x, FALIGN_F64, rows, cols, stride, labels, categories, out);
+/* Points from `first` on. */
+typedef struct {
+  const falign_dataset *dataset;
+  size_t first;
+} point_range;
+
+static void read_point(const void *from, size_t row, falign_precision precision, void *out) {
+  const point_range *range = from;
+  read_stored_row(&range->dataset->inputs, range->first + row, precision, out);
 }
 
-falign_status falign_dataset_create_regression_f32(const float *x, size_t rows, size_t cols, size_t stride,
-                                                   const float *y, size_t target_cols, size_t target_stride,
-                                                   falign_dataset **out) {
-  return create_regression(x, FALIGN_F32, rows, cols, stride, y, target_cols, target_stride, out);
-}
-
-falign_status falign_dataset_create_regression_f64(const double *x, size_t rows, size_t cols, size_t stride,
-                                                   const double *y, size_t target_cols, size_t target_stride,
-                                                   falign_dataset **out) {
-  return create_regression(x, FALIGN_F64, rows, cols, stride, y, target_cols, target_stride, out);
-}
-
-size_t falign_dataset_points(const falign_dataset *dataset) { return dataset->points; }
-
-size_t falign_dataset_width(const falign_dataset *dataset) { return dataset->inputs.width; }
-
-size_t falign_dataset_target_width(const falign_dataset *dataset) { return dataset->targets.width; }
-
-uint32_t falign_dataset_categories(const falign_dataset *dataset) { return dataset->categories; }
-
-const uint32_t *falign_dataset_labels(const falign_dataset *dataset) { return dataset->labels; }
-
-static falign_status get(const falign_dataset *dataset, size_t first, size_t count, falign_precision precision, void *x,
-                         size_t cols, size_t stride) {
+falign_status falign_dataset_get(const falign_dataset *dataset, size_t first, const falign_matrix *x) {
   FAL_GIVEN(dataset);
-  if (first > dataset->points || count > dataset->points - first)
-    return fal_fail(FALIGN_INVALID, "%zu points from point %zu on were asked for, but there are %zu", count, first,
-                    dataset->points);
-  FAL_TRY(fal_check_matrix("x", -1, x, count, cols, stride, count, dataset->inputs.width));
-  size_t bytes = stride * fal_element(precision);
-  for (size_t i = 0; i < count; i++) read_row(&dataset->inputs, first + i, precision, (char *)x + i * bytes);
+  FAL_TRY(fal_check_matrix("x", -1, x));
+  size_t points = dataset->shape.points;
+  if (first > points || x->rows > points - first)
+    return fal_fail(FALIGN_INVALID, "%zu points from point %zu on were asked for, but there are %zu", x->rows, first,
+                    points);
+  FAL_TRY(fal_check_matrix_shape("x", -1, x, x->rows, dataset->inputs.width));
+  void *scratch = fal_alloc(fal_row_scratch(x), fal_element(x->precision));
+  if (!scratch) return fal_fail_memory("a row", fal_row_scratch(x), fal_element(x->precision));
+  point_range range = {dataset, first};
+  fal_write_rows(x, read_point, &range, scratch);
+  free(scratch);
   return FALIGN_OK;
-}
-
-falign_status falign_dataset_get_f32(const falign_dataset *dataset, size_t first, size_t count, float *x, size_t cols,
-                                     size_t stride) {
-  return get(dataset, first, count, FALIGN_F32, x, cols, stride);
-}
-
-falign_status falign_dataset_get_f64(const falign_dataset *dataset, size_t first, size_t count, double *x, size_t cols,
-                                     size_t stride) {
-  return get(dataset, first, count, FALIGN_F64, x, cols, stride);
 }
 
 /* One step of FNV-1a over the eight bytes of a number, the lowest first. */
@@ -253,12 +251,12 @@ static uint64_t hash_u64(uint64_t hash, uint64_t number) {
 
 /* Hashes the numbers in double precision, however they are stored. */
 static uint64_t hash_rows(uint64_t hash, const fal_rows *rows, size_t points) {
-  enum { CHUNK = 256 };
-  double numbers[CHUNK];
+  enum { PIECE = 256 };
+  double numbers[PIECE];
   size_t total = points * rows->width, element = formats[rows->storage].element;
   hash = hash_u64(hash, rows->width);
-  for (size_t first = 0; first < total; first += CHUNK) {
-    size_t count = total - first < CHUNK ? total - first : CHUNK;
+  for (size_t first = 0; first < total; first += PIECE) {
+    size_t count = fal_min(total - first, PIECE);
     formats[rows->storage].f64(numbers, (const char *)rows->data + first * element, count, rows->denominator);
     for (size_t j = 0; j < count; j++) {
       uint64_t bits;
@@ -270,12 +268,13 @@ static uint64_t hash_rows(uint64_t hash, const fal_rows *rows, size_t points) {
 }
 
 uint64_t falign_dataset_fingerprint(const falign_dataset *dataset) {
-  uint64_t hash = hash_u64(0xcbf29ce484222325, dataset->points);
-  hash = hash_rows(hash, &dataset->inputs, dataset->points);
-  hash = hash_rows(hash, &dataset->targets, dataset->points);
-  hash = hash_u64(hash, dataset->categories);
+  size_t points = dataset->shape.points;
+  uint64_t hash = hash_u64(0xcbf29ce484222325, points);
+  hash = hash_rows(hash, &dataset->inputs, points);
+  hash = hash_rows(hash, &dataset->targets, points);
+  hash = hash_u64(hash, dataset->shape.categories);
   if (dataset->labels) {
-    for (size_t i = 0; i < dataset->points; i++) hash = hash_u64(hash, dataset->labels[i]);
+    for (size_t i = 0; i < points; i++) hash = hash_u64(hash, dataset->labels[i]);
   }
   return hash;
 }

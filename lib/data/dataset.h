@@ -2,10 +2,10 @@
 #ifndef FAL_DATASET_H
 #define FAL_DATASET_H
 
-#include "falign/dataset.h"
 #include "base/support.h"
+#include "falign/dataset.h"
 
-/* How numbers are stored. Pixels are integers, so that they are exact in any precision. */
+/* How numbers are stored. Pixels are stored as integers, which are exact in any precision. */
 typedef enum { FAL_STORED_U8, FAL_STORED_I32, FAL_STORED_F32, FAL_STORED_F64 } fal_storage;
 
 /* A row of numbers for each point. */
@@ -18,26 +18,35 @@ typedef struct {
 
 struct falign_dataset {
   fal_refs refs;
-  size_t points;
+  falign_dataset_shape shape; /* points and categories; fal_dataset_finish() sets the rest */
   fal_rows inputs;
-  fal_rows targets; /* of width 0 without targets */
-  uint32_t categories;
-  uint32_t *labels; /* NULL without labels */
+  fal_rows targets; /* width 0: no targets */
+  uint32_t *labels; /* NULL: no labels */
 };
 
-/* A dataset without points, to be filled in; NULL without memory. */
+/* Makes an empty dataset to be filled in; NULL if memory is short. */
 falign_dataset *fal_dataset_new(void);
-/* Hands a filled dataset out, or destroys it where filling it failed; returns `status`. */
+/* Completes the shape of a filled dataset and writes it to `out`, or destroys it if filling it failed; returns
+ * `status`. */
 falign_status fal_dataset_finish(falign_dataset *dataset, falign_status status, falign_dataset **out);
-void fal_dataset_keep(const falign_dataset *dataset);
+void fal_dataset_retain(const falign_dataset *dataset);
 
-/* Fails unless points are counted by a uint32_t and there is at least one. */
+/* Fails unless the number of points is from 1 to UINT32_MAX. */
 falign_status fal_dataset_check_points(size_t points);
+/* Fails for an unknown part. */
+falign_status fal_dataset_check_part(falign_part part);
 
-/* Copies the inputs of `count` points to count x width contiguous numbers, and their targets. */
+/* Copy the inputs, or the targets, of `count` points to contiguous rows. */
 void fal_dataset_gather(const falign_dataset *dataset, const uint32_t *points, size_t count, falign_precision precision,
                         void *x);
 void fal_dataset_gather_targets(const falign_dataset *dataset, const uint32_t *points, size_t count,
                                 falign_precision precision, void *y);
+
+/* Reads row `row` as contiguous numbers of a precision. */
+typedef void fal_row_reader(const void *from, size_t row, falign_precision precision, void *out);
+/* Returns the numbers of scratch that fal_write_rows() needs: those of a row, or 0. */
+size_t fal_row_scratch(const falign_matrix *to);
+/* Fills a matrix with any steps with the rows 0, 1, ... that `read` returns. */
+void fal_write_rows(const falign_matrix *to, fal_row_reader *read, const void *from, void *scratch);
 
 #endif

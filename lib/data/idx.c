@@ -8,16 +8,16 @@
 #include "data/dataset.h"
 #include "files/file.h"
 
-/* A plain or gz file being read. gzopen() would pass over bytes behind the compressed data. */
+/* A plain or gz file being read. gzopen() would ignore bytes after the compressed data. */
 typedef struct {
   const char *path;
   fal_source file;
-  bool gz, member_ended; /* a gz file is one member or several */
-  z_stream stream;       /* its input is the file's bytes in `buffer` that are not read yet */
+  bool gz, member_ended; /* a gz file has one member or more */
+  z_stream stream;       /* its input is what is left in `buffer` */
   uint8_t buffer[1 << 14];
 } source;
 
-/* Puts bytes of the file into an empty buffer; none are there at the file's end. */
+/* Fills an empty buffer; it stays empty at the end of the file. */
 static falign_status refill(source *from) {
   if (from->stream.avail_in > 0) return FALIGN_OK;
   size_t got;
@@ -43,18 +43,18 @@ static falign_status inflate_some(source *from) {
   from->member_ended = result == Z_STREAM_END;
   if (result == Z_OK || result == Z_STREAM_END) return FALIGN_OK;
   if (result == Z_MEM_ERROR) return fal_fail(FALIGN_MEMORY, "no memory to inflate %s", from->path);
-  return fal_fail(FALIGN_FORMAT, "%s is not a sound gz file: %s", from->path,
+  return fal_fail(FALIGN_FORMAT, "%s is a corrupt gz file: %s", from->path,
                   from->stream.msg ? from->stream.msg : zError(result));
 }
 
-/* Reads `want` bytes, fewer at the end of the file's content. */
+/* Reads `want` bytes, or fewer at the end of the content. */
 static falign_status source_read(source *from, uint8_t *to, size_t want, size_t *got) {
   z_stream *stream = &from->stream;
   for (*got = 0; *got < want;) {
     FAL_TRY(refill(from));
     if (stream->avail_in == 0) {
       if (!from->gz || from->member_ended) return FALIGN_OK;
-      return fal_fail(FALIGN_FORMAT, "%s is a gz file that ends too soon", from->path);
+      return fal_fail(FALIGN_FORMAT, "%s is a truncated gz file", from->path);
     }
     uInt room = want - *got < UINT_MAX ? (uInt)(want - *got) : UINT_MAX;
     stream->next_out = to + *got;
@@ -69,7 +69,7 @@ static falign_status source_read(source *from, uint8_t *to, size_t want, size_t 
   return FALIGN_OK;
 }
 
-/* Looks at the first bytes to tell a gz file from a plain one. */
+/* Detects a gz file by its first bytes. */
 static falign_status source_start(source *from) {
   FAL_TRY(refill(from));
   from->gz = from->stream.avail_in >= 2 && from->buffer[0] == 0x1f && from->buffer[1] == 0x8b;
@@ -79,7 +79,7 @@ static falign_status source_start(source *from) {
 }
 
 /* The header: magic number 0 0 8 rank (8: unsigned bytes), then the dimensions as big-endian 32-bit numbers. */
-static falign_status read_header(source *from, size_t rank, size_t *dims, size_t *size) {
+static falign_status read_idx_header(source *from, size_t rank, size_t *dims, size_t *size) {
   uint8_t header[16];
   size_t want = 4 + 4 * rank, got;
   FAL_TRY(source_read(from, header, 4, &got));
@@ -104,7 +104,7 @@ static falign_status read_header(source *from, size_t rank, size_t *dims, size_t
   return FALIGN_OK;
 }
 
-/* Reads `size` bytes into memory that grows as they come, since the header may promise more than there is. */
+/* Reads `size` bytes into memory that grows with them, since the header may declare more than the file has. */
 static falign_status read_bytes(source *from, size_t size, uint8_t **data) {
   for (size_t held = 0, room = 1 << 20; held < size; room = held) {
     if (room > size - held) room = size - held;
@@ -131,12 +131,12 @@ static falign_status check_end(source *from, size_t size) {
 static falign_status read_source(source *from, size_t rank, size_t *dims, uint8_t **data) {
   size_t size;
   FAL_TRY(source_start(from));
-  FAL_TRY(read_header(from, rank, dims, &size));
+  FAL_TRY(read_idx_header(from, rank, dims, &size));
   FAL_TRY(read_bytes(from, size, data));
   return check_end(from, size);
 }
 
-/* Reads an array of `rank` dimensions; `data` is then the caller's to free. */
+/* Reads an array of `rank` dimensions; the caller frees `data`. */
 static falign_status read_array(const char *path, size_t rank, size_t *dims, uint8_t **data) {
   source from = {.path = path};
   FAL_TRY(fal_source_open(path, &from.file));
@@ -151,13 +151,14 @@ static falign_status read_array(const char *path, size_t rank, size_t *dims, uin
 /* The largest image_size s for which a resized pixel, an integer over (2 s)^2 * 255, is an int32_t. */
 enum { MAX_IMAGE_SIZE = 1450 };
 
-/* What a resized pixel is made of along one axis: ((2 s - weight) * low + weight * high) / (2 s). */
+/* The interpolation of a resized pixel along one axis: ((2 s - weight) * low + weight * high) / (2 s). */
 typedef struct {
   size_t low, high;
   int32_t weight;
 } tap;
 
 /* Source coordinates are (i + 0.5) * length / size - 0.5, integers over 2 * size. */
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): from and to */
 static void fill_taps(tap *taps, size_t size, size_t length) {
   uint64_t unit = 2 * (uint64_t)size;
   for (size_t i = 0; i < size; i++) {
@@ -168,6 +169,7 @@ static void fill_taps(tap *taps, size_t size, size_t length) {
   }
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): rows before columns */
 static void resize_image(const uint8_t *image, size_t width, const tap *down, const tap *across, size_t size,
                          int32_t *out) {
   int32_t unit = 2 * (int32_t)size;
@@ -182,11 +184,11 @@ static void resize_image(const uint8_t *image, size_t width, const tap *down, co
   }
 }
 
-/* Replaces the images of a dataset, dims[0] x dims[1] x dims[2] bytes, by resized ones. */
-static falign_status resize(falign_dataset *dataset, const size_t *dims, size_t size) {
-  size_t count, pixels = size * size;
+/* Replaces the images of a dataset, dims[0] x dims[1] x dims[2] bytes, with resized ones. */
+static falign_status resize_images(falign_dataset *dataset, const size_t *dims, size_t size) {
+  size_t pixels = size * size;
   tap *taps = fal_alloc(2 * size, sizeof *taps);
-  int32_t *resized = fal_mul(dims[0], pixels, &count) ? fal_alloc(count, sizeof *resized) : NULL;
+  int32_t *resized = fal_alloc_matrix(dims[0], pixels, sizeof *resized);
   if (!taps || !resized) {
     free(taps);
     free(resized);
@@ -209,22 +211,22 @@ static falign_status read_images(falign_dataset *dataset, const char *path, size
   size_t dims[3];
   uint8_t *data;
   FAL_TRY(read_array(path, 3, dims, &data));
-  dataset->points = dims[0];
+  dataset->shape.points = dims[0];
   dataset->inputs = (fal_rows){.data = data, .width = dims[1] * dims[2], .storage = FAL_STORED_U8, .denominator = 255};
-  return image_size ? resize(dataset, dims, image_size) : FALIGN_OK;
+  return image_size ? resize_images(dataset, dims, image_size) : FALIGN_OK;
 }
 
-static falign_status keep_labels(falign_dataset *dataset, const char *path, const uint8_t *labels,
+static falign_status take_labels(falign_dataset *dataset, const char *path, const uint8_t *labels,
                                  uint32_t categories) {
-  for (size_t i = 0; i < dataset->points; i++) {
+  for (size_t i = 0; i < dataset->shape.points; i++) {
     if (labels[i] >= categories)
       return fal_fail(FALIGN_FORMAT, "%s has the label %d at index %zu, but there are %u categories", path, labels[i],
                       i, categories);
   }
-  dataset->labels = fal_alloc(dataset->points, sizeof *dataset->labels);
-  if (!dataset->labels) return fal_fail_memory("labels", dataset->points, sizeof *dataset->labels);
-  for (size_t i = 0; i < dataset->points; i++) dataset->labels[i] = labels[i];
-  dataset->categories = categories;
+  dataset->labels = fal_alloc(dataset->shape.points, sizeof *dataset->labels);
+  if (!dataset->labels) return fal_fail_memory("labels", dataset->shape.points, sizeof *dataset->labels);
+  for (size_t i = 0; i < dataset->shape.points; i++) dataset->labels[i] = labels[i];
+  dataset->shape.categories = categories;
   return FALIGN_OK;
 }
 
@@ -234,9 +236,10 @@ static falign_status read_both(falign_dataset *dataset, const char *images, cons
   uint8_t *data;
   FAL_TRY(read_images(dataset, images, image_size));
   FAL_TRY(read_array(labels, 1, &count, &data));
-  falign_status status = count == dataset->points ? keep_labels(dataset, labels, data, categories)
-                                                  : fal_fail(FALIGN_FORMAT, "%s has %zu labels, but %s has %zu images",
-                                                             labels, count, images, dataset->points);
+  falign_status status = count == dataset->shape.points
+                             ? take_labels(dataset, labels, data, categories)
+                             : fal_fail(FALIGN_FORMAT, "%s has %zu labels, but %s has %zu images", labels, count,
+                                        images, dataset->shape.points);
   free(data);
   return status;
 }
@@ -254,8 +257,8 @@ falign_status falign_dataset_read_idx(const char *images, const char *labels, si
   return fal_dataset_finish(dataset, read_both(dataset, images, labels, image_size, categories), out);
 }
 
-/* The path, which the caller frees, of an MNIST file: gz or plain, with either spelling of its name. */
-static falign_status find(const char *directory, const char *stem, const char *kind, char **out) {
+/* Finds the path, which the caller frees, of an MNIST file: gz or plain, with either spelling of its name. */
+static falign_status find_file(const char *directory, const char *stem, const char *kind, char **out) {
   static const char *const endings[] = {".gz", ""};
   size_t size = strlen(directory) + strlen(stem) + strlen(kind) + sizeof "/-.gz";
   char *path = fal_alloc(size, 1);
@@ -276,12 +279,11 @@ falign_status falign_dataset_read_mnist(const char *directory, falign_part part,
                                         falign_dataset **out) {
   FAL_GIVEN(directory);
   FAL_GIVEN(out);
-  if (part != FALIGN_TRAIN && part != FALIGN_TEST)
-    return fal_fail(FALIGN_INVALID, "part is FALIGN_TRAIN or FALIGN_TEST, got %d", (int)part);
+  FAL_TRY(fal_dataset_check_part(part));
   bool train = part == FALIGN_TRAIN;
   char *images, *labels;
-  FAL_TRY(find(directory, train ? "train-images" : "t10k-images", "idx3-ubyte", &images));
-  falign_status status = find(directory, train ? "train-labels" : "t10k-labels", "idx1-ubyte", &labels);
+  FAL_TRY(find_file(directory, train ? "train-images" : "t10k-images", "idx3-ubyte", &images));
+  falign_status status = find_file(directory, train ? "train-labels" : "t10k-labels", "idx1-ubyte", &labels);
   if (status == FALIGN_OK) {
     status = falign_dataset_read_idx(images, labels, image_size, 10, out);
     free(labels);

@@ -7,82 +7,81 @@
 
 /* A point is sqrt(between) g + sqrt(within - between) c[label] + sqrt(1 - within) noise, where g, c and the noise are
  * drawn from N(0, 1): layers of the stream FALIGN_RNG_SYNTHETIC. */
-enum { COMMON, CENTRES, NOISE };
+enum { COMMON, CENTERS, NOISE };
 
-static falign_status check(size_t points, size_t width, uint32_t categories, double within, double between,
-                           falign_part part) {
-  FAL_TRY(fal_dataset_check_points(points));
-  if (width == 0) return fal_fail(FALIGN_INVALID, "width is 0");
-  if (categories == 0 || categories > INT32_MAX)
-    return fal_fail(FALIGN_INVALID, "categories go from 1 to 2^31 - 1, got %u", categories);
+static falign_status check_synthetic(const falign_synthetic *synthetic, falign_part part) {
+  FAL_GIVEN(synthetic);
+  FAL_TRY(fal_dataset_check_points(synthetic->points));
+  if (synthetic->width == 0) return fal_fail(FALIGN_INVALID, "width is 0");
+  if (synthetic->categories == 0 || synthetic->categories > INT32_MAX)
+    return fal_fail(FALIGN_INVALID, "categories go from 1 to 2^31 - 1, got %u", synthetic->categories);
+  double within = synthetic->within, between = synthetic->between;
   if (!(0 <= between && between <= within && within <= 1))
     return fal_fail(FALIGN_INVALID, "0 <= between <= within <= 1 does not hold for between %g, within %g", between,
                     within);
-  if (part != FALIGN_TRAIN && part != FALIGN_TEST)
-    return fal_fail(FALIGN_INVALID, "part is FALIGN_TRAIN or FALIGN_TEST, got %d", (int)part);
-  return FALIGN_OK;
+  return fal_dataset_check_part(part);
 }
 
-/* Draws sqrt(between) g + sqrt(within - between) c for each category; `rows` has one more row, for g. */
-static falign_status draw_centres(double *rows, size_t width, uint32_t categories, double within, double between,
-                                  uint64_t seed) {
-  falign_rng common, centres;
+/* Draws sqrt(between) g + sqrt(within - between) c for each category. `rows` has one more row, for g. */
+static falign_status draw_centers(const falign_synthetic *synthetic, uint64_t seed, double *rows) {
+  size_t width = synthetic->width;
+  uint32_t categories = synthetic->categories;
+  falign_rng common, centers;
   FAL_TRY(fal_rng_init(&common, seed, FALIGN_RNG_SYNTHETIC, COMMON, 0));
-  FAL_TRY(fal_rng_init(&centres, seed, FALIGN_RNG_SYNTHETIC, CENTRES, 0));
+  FAL_TRY(fal_rng_init(&centers, seed, FALIGN_RNG_SYNTHETIC, CENTERS, 0));
   double *g = rows + categories * width;
-  falign_rng_normal_f64(&common, sqrt(between), g, width);
-  falign_rng_normal_f64(&centres, sqrt(within - between), rows, categories * width);
+  fal_rng_normal_f64(&common, sqrt(synthetic->between), g, width);
+  fal_rng_normal_f64(&centers, sqrt(synthetic->within - synthetic->between), rows, categories * width);
   for (uint32_t c = 0; c < categories; c++) {
     for (size_t j = 0; j < width; j++) rows[c * width + j] += g[j];
   }
   return FALIGN_OK;
 }
 
-static falign_status draw_points(falign_dataset *dataset, const double *centres, double within, falign_part part,
-                                 uint64_t seed) {
-  falign_rng noise;
-  FAL_TRY(fal_rng_init(&noise, seed, FALIGN_RNG_SYNTHETIC, NOISE, (uint32_t)part));
+static void draw_points(falign_dataset *dataset, const double *centers, double within, falign_rng *noise) {
   size_t width = dataset->inputs.width;
-  for (size_t i = 0; i < dataset->points; i++) {
+  for (size_t i = 0; i < dataset->shape.points; i++) {
     double *x = (double *)dataset->inputs.data + i * width;
-    uint32_t label = (uint32_t)(i % dataset->categories);
-    const double *centre = centres + label * width;
-    falign_rng_normal_f64(&noise, sqrt(1 - within), x, width);
-    for (size_t j = 0; j < width; j++) x[j] += centre[j];
+    uint32_t label = (uint32_t)(i % dataset->shape.categories);
+    const double *center = centers + label * width;
+    fal_rng_normal_f64(noise, sqrt(1 - within), x, width);
+    for (size_t j = 0; j < width; j++) x[j] += center[j];
     dataset->labels[i] = label;
   }
-  return FALIGN_OK;
 }
 
-/* Gives a dataset its memory. */
-static falign_status allocate(falign_dataset *dataset, size_t points, size_t width, uint32_t categories) {
-  size_t count;
-  double *x = fal_mul(points, width, &count) ? fal_alloc(count, sizeof *x) : NULL;
-  dataset->points = points;
+/* Allocates a dataset's inputs and labels. */
+static falign_status allocate_points(falign_dataset *dataset, const falign_synthetic *synthetic) {
+  size_t points = synthetic->points, width = synthetic->width;
+  double *x = fal_alloc_matrix(points, width, sizeof *x);
+  dataset->shape.points = points;
+  dataset->shape.categories = synthetic->categories;
   dataset->inputs = (fal_rows){.data = x, .width = width, .storage = FAL_STORED_F64, .denominator = 1};
-  dataset->categories = categories;
   dataset->labels = fal_alloc(points, sizeof *dataset->labels);
   if (!x || !dataset->labels) return fal_fail(FALIGN_MEMORY, "no memory for %zu x %zu synthetic data", points, width);
   return FALIGN_OK;
 }
 
-static falign_status draw(falign_dataset *dataset, double within, double between, falign_part part, uint64_t seed) {
-  size_t count, width = dataset->inputs.width;
-  double *centres = fal_mul((size_t)dataset->categories + 1, width, &count) ? fal_alloc(count, sizeof *centres) : NULL;
-  if (!centres) return fal_fail_memory("the centres of categories", dataset->categories, width * sizeof *centres);
-  falign_status status = draw_centres(centres, width, dataset->categories, within, between, seed);
-  if (status == FALIGN_OK) status = draw_points(dataset, centres, within, part, seed);
-  free(centres);
+static falign_status draw_dataset(falign_dataset *dataset, const falign_synthetic *synthetic, falign_part part,
+                                  uint64_t seed) {
+  size_t width = synthetic->width;
+  double *centers = fal_alloc_matrix((size_t)synthetic->categories + 1, width, sizeof *centers);
+  if (!centers) return fal_fail_memory("the centers of categories", synthetic->categories, width * sizeof *centers);
+  falign_rng noise;
+  falign_status status = fal_rng_init(&noise, seed, FALIGN_RNG_SYNTHETIC, NOISE, (uint32_t)part);
+  if (status == FALIGN_OK) status = draw_centers(synthetic, seed, centers);
+  if (status == FALIGN_OK) draw_points(dataset, centers, synthetic->within, &noise);
+  free(centers);
   return status;
 }
 
-falign_status falign_dataset_create_synthetic(size_t points, size_t width, uint32_t categories, double within,
-                                              double between, falign_part part, uint64_t seed, falign_dataset **out) {
+falign_status falign_dataset_create_synthetic(const falign_synthetic *synthetic, falign_part part, uint64_t seed,
+                                              falign_dataset **out) {
   FAL_GIVEN(out);
-  FAL_TRY(check(points, width, categories, within, between, part));
+  FAL_TRY(check_synthetic(synthetic, part));
   falign_dataset *dataset = fal_dataset_new();
   if (!dataset) return fal_fail_memory("a dataset", 1, sizeof *dataset);
-  falign_status status = allocate(dataset, points, width, categories);
-  if (status == FALIGN_OK) status = draw(dataset, within, between, part, seed);
+  falign_status status = allocate_points(dataset, synthetic);
+  if (status == FALIGN_OK) status = draw_dataset(dataset, synthetic, part, seed);
   return fal_dataset_finish(dataset, status, out);
 }

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +13,9 @@
 enum { BUFFER = 64 * 1024, MAX_LINKS = 40 };
 
 struct fal_file {
-  char *path;      /* as the caller named it */
-  char *target;    /* what is replaced; NULL where the file is written directly */
-  char *temporary; /* what is written until then; NULL where there is none */
+  char *path;      /* as given by the caller */
+  char *target;    /* the file to replace; NULL if it is written directly */
+  char *temporary; /* the file that is written; NULL if there is none */
   int fd;
   int error; /* errno of the first failure */
   size_t used;
@@ -36,13 +35,13 @@ static int open_file(const char *path, int flags, int *fd) {
   return *fd < 0 ? errno : 0;
 }
 
-/* Length of "a/b/" in "a/b/c". */
+/* Returns the length of "a/b/" in "a/b/c". */
 static size_t directory_length(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash ? (size_t)(slash - path) + 1 : 0;
 }
 
-/* The path that a symbolic link leads to. */
+/* Finds the path that a symbolic link leads to. */
 static int follow_link(const char *link, char **out) {
   size_t prefix = directory_length(link);
   for (size_t room = 256;; room *= 2) {
@@ -62,13 +61,13 @@ static int follow_link(const char *link, char **out) {
   }
 }
 
-/* Follows symbolic links to the name that is to be replaced, which need not exist. */
-static int resolve(const char *path, char **out) {
+/* Follows symbolic links to the path to replace, which need not exist. */
+static int resolve_links(const char *path, char **out) {
   char *target = fal_strdup(path);
   if (!target) return ENOMEM;
   for (int links = 0; links < MAX_LINKS; links++) {
     struct stat status;
-    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): where follow_link() fails, errno is not 0 */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): if follow_link() fails, errno is not 0 */
     if (lstat(target, &status) != 0 || !S_ISLNK(status.st_mode)) {
       *out = target;
       return 0;
@@ -83,7 +82,7 @@ static int resolve(const char *path, char **out) {
   return ELOOP;
 }
 
-/* Creates a file under a name of its own beside the target. */
+/* Creates a file with a unique name in the directory of the target. */
 static int create_temporary(fal_file *file) {
   static atomic_uint counter;
   size_t prefix = directory_length(file->target), size = prefix + 64;
@@ -102,7 +101,7 @@ static int create_temporary(fal_file *file) {
   return error;
 }
 
-/* /dev/stdout may lead to a regular file, which is not to be replaced; /dev/shm is an ordinary directory. */
+/* /dev/stdout may lead to a regular file, which must not be replaced; /dev/shm is an ordinary directory. */
 static bool is_system_path(const char *path) {
   if (strncmp(path, "/proc/", 6) == 0) return true;
   return strncmp(path, "/dev/", 5) == 0 && strncmp(path, "/dev/shm/", 9) != 0;
@@ -115,7 +114,7 @@ static int open_target(fal_file *file) {
   if (exists && S_ISDIR(old.st_mode)) return EISDIR;
   if (is_system_path(file->path) || (exists && !S_ISREG(old.st_mode)))
     return open_file(file->path, O_WRONLY | O_APPEND, &file->fd);
-  int error = resolve(file->path, &file->target);
+  int error = resolve_links(file->path, &file->target);
   if (!error) error = create_temporary(file);
   if (!error && exists && fchmod(file->fd, old.st_mode & 0777) != 0) error = errno;
   return error;
@@ -132,7 +131,7 @@ static int write_all(int fd, const char *data, size_t size) {
   return 0;
 }
 
-/* Succeeds for what cannot be synchronised, such as a pipe. */
+/* Succeeds for a file that cannot be synchronized, such as a pipe. */
 static int sync_file(int fd) {
   while (fsync(fd) != 0) {
     if (errno == EINVAL || errno == ENOTSUP || errno == ENOSYS) return 0;
@@ -141,7 +140,7 @@ static int sync_file(int fd) {
   return 0;
 }
 
-/* Makes a rename last. A directory that may be written but not read is left to the system. */
+/* Makes a rename permanent. A directory that cannot be read is left to the system. */
 static int sync_directory_of(char *path) {
   size_t length = directory_length(path);
   path[length] = '\0';
@@ -152,13 +151,13 @@ static int sync_directory_of(char *path) {
   return error;
 }
 
-static void flush(fal_file *file) {
+static void flush_file(fal_file *file) {
   if (!file->error) file->error = write_all(file->fd, file->buffer, file->used);
   file->used = 0;
 }
 
 void fal_file_put(fal_file *file, const void *data, size_t size) {
-  if (size > BUFFER - file->used) flush(file);
+  if (size > BUFFER - file->used) flush_file(file);
   if (size > BUFFER) {
     if (!file->error) file->error = write_all(file->fd, data, size);
     return;
@@ -169,15 +168,15 @@ void fal_file_put(fal_file *file, const void *data, size_t size) {
 
 void fal_file_put_text(fal_file *file, const char *text) { fal_file_put(file, text, strlen(text)); }
 
-/* Ends the temporary file: it takes the target's name, or it goes. */
-static int settle(fal_file *file, int error) {
+/* Renames the temporary file to the target, or removes it after an error. */
+static int finish_temporary(fal_file *file, int error) {
   if (!error && rename(file->temporary, file->target) != 0) error = errno;
   if (!error) return sync_directory_of(file->temporary);
   unlink(file->temporary);
   return error;
 }
 
-static void release(fal_file *file) {
+static void free_file(fal_file *file) {
   free(file->path);
   free(file->target);
   free(file->temporary);
@@ -185,23 +184,23 @@ static void release(fal_file *file) {
 }
 
 falign_status fal_file_close(fal_file *file) {
-  flush(file);
+  flush_file(file);
   int error = file->error ? file->error : sync_file(file->fd);
   if (close(file->fd) != 0 && errno != EINTR && !error) error = errno;
-  if (file->temporary) error = settle(file, error);
+  if (file->temporary) error = finish_temporary(file, error);
   falign_status status = error ? fail_io("write", file->path, error) : FALIGN_OK;
-  release(file);
+  free_file(file);
   return status;
 }
 
-/* A file of that name which is not open yet. */
-static falign_status new_file(const char *path, fal_file **out) {
+/* Makes a fal_file that is not open yet. */
+static falign_status allocate_file(const char *path, fal_file **out) {
   fal_file *file = fal_zalloc(1, sizeof *file);
   if (!file) return fal_fail_memory("a file's buffer", 1, sizeof *file);
   file->fd = -1;
   file->path = fal_strdup(path);
   if (!file->path) {
-    release(file);
+    free_file(file);
     return fal_fail_memory("a path", strlen(path) + 1, 1);
   }
   *out = file;
@@ -210,11 +209,11 @@ static falign_status new_file(const char *path, fal_file **out) {
 
 falign_status fal_file_create(const char *path, fal_file **out) {
   fal_file *file;
-  FAL_TRY(new_file(path, &file));
+  FAL_TRY(allocate_file(path, &file));
   file->error = open_target(file);
   if (file->fd < 0) {
     falign_status status = fail_io("write", path, file->error);
-    release(file);
+    free_file(file);
     return status;
   }
   if (file->error) return fal_file_close(file);
@@ -226,11 +225,11 @@ falign_status fal_file_attach(int descriptor, fal_file **out) {
   char name[32] = "standard output";
   fal_file *file;
   if (descriptor != STDOUT_FILENO) snprintf(name, sizeof name, "descriptor %d", descriptor);
-  FAL_TRY(new_file(name, &file));
+  FAL_TRY(allocate_file(name, &file));
   file->fd = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
   if (file->fd < 0) {
     falign_status status = fail_io("write", name, errno);
-    release(file);
+    free_file(file);
     return status;
   }
   *out = file;
@@ -241,7 +240,7 @@ static falign_status check_source(const char *path, int fd, size_t *size) {
   struct stat status;
   if (fstat(fd, &status) != 0) return fail_io("read", path, errno);
   if (S_ISDIR(status.st_mode)) return fail_io("read", path, EISDIR);
-  if (!S_ISREG(status.st_mode)) return fal_fail(FALIGN_IO, "cannot read %s: it is no regular file", path);
+  if (!S_ISREG(status.st_mode)) return fal_fail(FALIGN_IO, "cannot read %s: it is not a regular file", path);
   if ((uintmax_t)status.st_size > PTRDIFF_MAX) return fail_io("read", path, EFBIG);
   *size = (size_t)status.st_size;
   return FALIGN_OK;
@@ -277,20 +276,7 @@ falign_status fal_source_read(fal_source *source, void *out, size_t size) {
 
 bool fal_file_exists(const char *path) {
   struct stat status;
-  return stat(path, &status) == 0 || errno != ENOENT; /* another reason is for who reads it to tell */
+  return stat(path, &status) == 0 || errno != ENOENT; /* any other error is reported by the reader */
 }
 
 void fal_source_close(fal_source *source) { close(source->fd); }
-
-void fal_format_real(char text[FAL_REAL_TEXT], double value, int digits) {
-  if (isnan(value)) { /* whatever its sign */
-    memcpy(text, "nan", sizeof "nan");
-    return;
-  }
-  snprintf(text, FAL_REAL_TEXT, "%.*g", digits, value);
-  char *point = text + strspn(text, "0123456789+-einf");
-  if (!*point) return;
-  size_t length = strcspn(point, "0123456789"); /* a locale's point may have several bytes */
-  *point = '.';
-  memmove(point + 1, point + length, strlen(point + length) + 1);
-}

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <cjson/cJSON.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "files/file.h"
-#include "base/support.h"
+#include "files/json.h"
 #include "files/tensors.h"
 
 enum { LENGTH = 8, MAX_HEADER = 100 * 1000 * 1000, ALIGNMENT = 8 };
@@ -32,19 +31,19 @@ static bool host_is_little_endian(void) {
   return *(const unsigned char *)&one == 1;
 }
 
-static void reverse(unsigned char *to, const unsigned char *from, size_t size) {
+static void reverse_bytes(unsigned char *to, const unsigned char *from, size_t size) {
   for (size_t i = 0; i < size; i++) to[i] = from[size - 1 - i];
 }
 
 /* ---- Writing ---- */
 
-/* Data lie in descending order of element size, so that each tensor is aligned without gaps. */
+/* Data are in descending order of element size, so that each tensor is aligned without gaps. */
 static const size_t element_sizes[] = {8, 4, 1};
 
 enum { ELEMENT_SIZES = sizeof element_sizes / sizeof *element_sizes };
 
-/* Where the data of each tensor begin. */
-static void lay_out(const falign_tensors *tensors, uint64_t *begins) {
+/* Finds where the data of each tensor begin. */
+static void place_data(const falign_tensors *tensors, uint64_t *begins) {
   uint64_t at = 0;
   for (size_t s = 0; s < ELEMENT_SIZES; s++) {
     for (size_t i = 0; i < tensors->names.count; i++) {
@@ -78,7 +77,7 @@ static bool add_notes(cJSON *header, const falign_tensors *tensors) {
   return true;
 }
 
-/* The header as text; NULL where memory is short. Released with cJSON_free(). */
+/* Returns the header as text; NULL if memory is short. Release it with cJSON_free(). */
 static char *header_text(const falign_tensors *tensors, const uint64_t *begins) {
   cJSON *header = cJSON_CreateObject();
   bool complete = header && add_notes(header, tensors);
@@ -106,7 +105,7 @@ static void put_data(fal_file *file, const fal_tensor *tensor) {
   }
   for (size_t i = 0; i < tensor->elements; i++) {
     unsigned char element[8];
-    reverse(element, tensor->data + i * size, size);
+    reverse_bytes(element, tensor->data + i * size, size);
     fal_file_put(file, element, size);
   }
 }
@@ -132,7 +131,7 @@ falign_status falign_tensors_write(const falign_tensors *tensors, const char *pa
   uint64_t *begins = fal_alloc(tensors->names.count, sizeof *begins);
   char *header = NULL;
   if (begins) {
-    lay_out(tensors, begins);
+    place_data(tensors, begins);
     header = header_text(tensors, begins);
   }
   falign_status status =
@@ -144,7 +143,7 @@ falign_status falign_tensors_write(const falign_tensors *tensors, const char *pa
 
 /* ---- Reading ---- */
 
-/* What the header says of a tensor. The name is the JSON's own. */
+/* A tensor's entry in the header. The name belongs to the JSON. */
 typedef struct {
   const char *name;
   falign_dtype dtype;
@@ -166,7 +165,7 @@ static falign_status fail_entry(const fal_header *header, const char *name, cons
   return fal_fail(FALIGN_FORMAT, "%s: tensor \"%s\" %s", header->path, name, what);
 }
 
-/* A whole number from 0 to 2^53; false for anything else. */
+/* Reads a whole number from 0 to 2^53; returns false for anything else. */
 static bool read_size(const cJSON *item, size_t *out) {
   const double largest = 9007199254740992.0;
   if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= largest)) return false;
@@ -178,7 +177,7 @@ static bool read_size(const cJSON *item, size_t *out) {
 
 static falign_status read_dtype(const fal_header *header, const cJSON *item, fal_entry *entry) {
   const char *text = cJSON_GetStringValue(item);
-  if (!text) return fail_entry(header, entry->name, "has a dtype that is no text");
+  if (!text) return fail_entry(header, entry->name, "has a dtype that is not a string");
   for (size_t i = 0; i < DTYPES; i++) {
     if (strcmp(text, dtypes[i].name) != 0) continue;
     entry->dtype = dtypes[i].dtype;
@@ -189,15 +188,15 @@ static falign_status read_dtype(const fal_header *header, const cJSON *item, fal
 }
 
 static falign_status read_shape(const fal_header *header, const cJSON *item, fal_entry *entry) {
-  if (!cJSON_IsArray(item)) return fail_entry(header, entry->name, "has a shape that is no array");
+  if (!cJSON_IsArray(item)) return fail_entry(header, entry->name, "has a shape that is not an array");
   const cJSON *dim;
   cJSON_ArrayForEach(dim, item) {
     if (entry->rank == FAL_MAX_RANK)
       return fal_fail(FALIGN_FORMAT, "%s: tensor \"%s\" has more than %d dimensions", header->path, entry->name,
                       FAL_MAX_RANK);
     if (!read_size(dim, &entry->dims[entry->rank]))
-      return fal_fail(FALIGN_FORMAT, "%s: dimension %zu of tensor \"%s\" is no whole number", header->path, entry->rank,
-                      entry->name);
+      return fal_fail(FALIGN_FORMAT, "%s: dimension %zu of tensor \"%s\" is not a whole number", header->path,
+                      entry->rank, entry->name);
     entry->rank++;
   }
   return FALIGN_OK;
@@ -230,8 +229,8 @@ static falign_status check_size(const fal_header *header, const fal_entry *entry
 static falign_status read_entry(fal_header *header, const cJSON *item) {
   const char *name = item->string;
   if (!*name) return fal_fail(FALIGN_FORMAT, "%s: a tensor has an empty name", header->path);
-  if (fal_names_find(&header->names, name) < header->names.count) return fail_entry(header, name, "is there twice");
-  if (!cJSON_IsObject(item)) return fail_entry(header, name, "is no object");
+  if (fal_names_find(&header->names, name) < header->names.count) return fail_entry(header, name, "occurs twice");
+  if (!cJSON_IsObject(item)) return fail_entry(header, name, "is not an object");
   const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(item, "dtype");
   const cJSON *shape = cJSON_GetObjectItemCaseSensitive(item, "shape");
   const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(item, "data_offsets");
@@ -250,12 +249,12 @@ static falign_status read_entry(fal_header *header, const cJSON *item) {
 }
 
 static falign_status read_notes(const char *path, const cJSON *item, falign_tensors *tensors) {
-  if (!cJSON_IsObject(item)) return fal_fail(FALIGN_FORMAT, "%s: __metadata__ is no object", path);
+  if (!cJSON_IsObject(item)) return fal_fail(FALIGN_FORMAT, "%s: __metadata__ is not an object", path);
   const cJSON *note;
   cJSON_ArrayForEach(note, item) {
-    if (!cJSON_IsString(note)) return fal_fail(FALIGN_FORMAT, "%s: note \"%s\" is no text", path, note->string);
+    if (!cJSON_IsString(note)) return fal_fail(FALIGN_FORMAT, "%s: note \"%s\" is not a string", path, note->string);
     if (falign_tensors_note(tensors, note->string))
-      return fal_fail(FALIGN_FORMAT, "%s: note \"%s\" is there twice", path, note->string);
+      return fal_fail(FALIGN_FORMAT, "%s: note \"%s\" occurs twice", path, note->string);
     FAL_TRY(falign_tensors_set_note(tensors, note->string, note->valuestring));
   }
   return FALIGN_OK;
@@ -268,7 +267,7 @@ static falign_status read_entries(fal_header *header, const cJSON *json, falign_
       FAL_TRY(read_entry(header, item));
       continue;
     }
-    if (metadata) return fal_fail(FALIGN_FORMAT, "%s: __metadata__ is there twice", header->path);
+    if (metadata) return fal_fail(FALIGN_FORMAT, "%s: __metadata__ occurs twice", header->path);
     metadata = item;
     FAL_TRY(read_notes(header->path, item, tensors));
   }
@@ -301,13 +300,13 @@ static falign_status check_cover(const fal_header *header, fal_entry *const *sor
                   header->data_size);
 }
 
-static void to_host(fal_tensor *tensor) {
+static void swap_to_host_order(fal_tensor *tensor) {
   size_t size = fal_dtype_size(tensor->dtype);
   if (host_is_little_endian() || size == 1) return;
   for (size_t i = 0; i < tensor->elements; i++) {
     unsigned char element[8];
     memcpy(element, tensor->data + i * size, size);
-    reverse(tensor->data + i * size, element, size);
+    reverse_bytes(tensor->data + i * size, element, size);
   }
 }
 
@@ -324,7 +323,7 @@ static falign_status read_data(fal_source *source, const fal_header *header, fal
   }
   for (size_t i = 0; i < count; i++) {
     FAL_TRY(fal_source_read(source, sorted[i]->tensor->data, sorted[i]->end - sorted[i]->begin));
-    to_host(sorted[i]->tensor);
+    swap_to_host_order(sorted[i]->tensor);
   }
   return FALIGN_OK;
 }
@@ -352,8 +351,9 @@ static falign_status read_length(fal_source *source, size_t *out) {
   uint64_t length = 0;
   for (size_t i = 0; i < LENGTH; i++) length |= (uint64_t)prefix[i] << 8 * i;
   if (length > MAX_HEADER)
-    return fal_fail(FALIGN_FORMAT, "%s is no safetensors file: its header would have %" PRIu64 " bytes, more than %d",
-                    source->path, length, MAX_HEADER);
+    return fal_fail(FALIGN_FORMAT,
+                    "%s is not a safetensors file: its header would have %" PRIu64 " bytes, more than %d", source->path,
+                    length, MAX_HEADER);
   if (length > source->size - LENGTH)
     return fal_fail(FALIGN_FORMAT, "%s: its header would have %" PRIu64 " bytes, but only %zu follow", source->path,
                     length, source->size - LENGTH);
@@ -361,44 +361,13 @@ static falign_status read_length(fal_source *source, size_t *out) {
   return FALIGN_OK;
 }
 
-/* Whether a name or text of the JSON has a zero byte in it, which would cut it short. */
-static bool has_zero(const char *text, size_t size) {
-  if (memchr(text, '\0', size)) return true;
-  for (const char *c = strchr(text, '\\'); c && c[1]; c = strchr(c + 2, '\\')) {
-    if (strncmp(c + 1, "u0000", 5) == 0) return true;
-  }
-  return false;
-}
-
-/* Parses a JSON object of `size` bytes with a 0 behind them, and nothing after it but blanks. Released with
- * cJSON_Delete(). */
-static falign_status parse_json(const char *path, const char *text, size_t size, cJSON **out) {
-  if (has_zero(text, size)) return fal_fail(FALIGN_FORMAT, "%s: its JSON has a zero byte in it", path);
-  const char *end = text;
-  errno = 0; /* only malloc() tells cJSON's lack of memory from bad JSON */
-  cJSON *json = cJSON_ParseWithLengthOpts(text, size + 1, &end, false);
-  if (!json && errno == ENOMEM) return fal_fail_memory("JSON", size, 1);
-  if (!json) return fal_fail(FALIGN_FORMAT, "%s: no valid JSON at byte %zu", path, (size_t)(end - text));
-  end += strspn(end, " \t\r\n");
-  if (*end) {
-    cJSON_Delete(json);
-    return fal_fail(FALIGN_FORMAT, "%s: something follows the JSON at byte %zu", path, (size_t)(end - text));
-  }
-  if (!cJSON_IsObject(json)) {
-    cJSON_Delete(json);
-    return fal_fail(FALIGN_FORMAT, "%s: its JSON is no object", path);
-  }
-  *out = json;
-  return FALIGN_OK;
-}
-
-static falign_status read_header(fal_source *source, size_t *size, cJSON **out) {
+static falign_status read_json_header(fal_source *source, size_t *size, cJSON **out) {
   FAL_TRY(read_length(source, size));
   char *text = fal_alloc(*size + 1, 1);
   if (!text) return fal_fail_memory("a header", *size + 1, 1);
   falign_status status = fal_source_read(source, text, *size);
   text[*size] = '\0';
-  if (status == FALIGN_OK) status = parse_json(source->path, text, *size, out);
+  if (status == FALIGN_OK) status = fal_json_parse(source->path, text, *size, out);
   free(text);
   return status;
 }
@@ -411,7 +380,7 @@ falign_status falign_tensors_read(const char *path, falign_tensors **out) {
   cJSON *json = NULL;
   falign_tensors *tensors = NULL;
   size_t header_size = 0;
-  falign_status status = read_header(&source, &header_size, &json);
+  falign_status status = read_json_header(&source, &header_size, &json);
   if (status == FALIGN_OK) status = falign_tensors_create(&tensors);
   if (status == FALIGN_OK) status = read_tensors(&source, header_size, json, tensors);
   fal_source_close(&source);

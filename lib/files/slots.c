@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "files/tensors.h"
+#include "math/matrix.h"
 
 static size_t slot_elements(const fal_slot *slot) { return slot->rows ? slot->rows * slot->cols : slot->cols; }
 
-/* The dimensions of a slot's tensor; returns their number. */
+/* Writes the dimensions of a slot's tensor and returns how many there are. */
 static size_t slot_dims(const fal_slot *slot, size_t dims[2]) {
   if (slot->rows == 0) {
     dims[0] = slot->cols;
@@ -35,8 +36,8 @@ falign_status fal_slots_export(const fal_slot *slots, size_t count, falign_preci
   return FALIGN_OK;
 }
 
-static falign_status read_all(const fal_slot *slots, size_t count, falign_precision precision, bool all,
-                              const falign_tensors *tensors, fal_staged *staged) {
+static falign_status read_slots(const fal_slot *slots, size_t count, falign_precision precision, bool all,
+                                const falign_tensors *tensors, fal_staged *staged) {
   char *to = staged->numbers;
   for (size_t i = 0; i < count; i++) {
     char name[32];
@@ -60,8 +61,8 @@ falign_status fal_slots_stage(const fal_slot *slots, size_t count, falign_precis
   staged->numbers = fal_alloc(total, element);
   staged->found = fal_zalloc(count, sizeof *staged->found);
   falign_status status = staged->numbers && staged->found ? FALIGN_OK : fal_fail_memory("tensors", total, element);
-  if (status == FALIGN_OK) status = read_all(slots, count, precision, all, tensors, staged);
-  if (status != FALIGN_OK) fal_slots_drop(staged);
+  if (status == FALIGN_OK) status = read_slots(slots, count, precision, all, tensors, staged);
+  if (status != FALIGN_OK) fal_slots_discard(staged);
   return status;
 }
 
@@ -72,10 +73,10 @@ void fal_slots_commit(const fal_slot *slots, size_t count, falign_precision prec
     if (staged->found[i]) memcpy(slots[i].data, from, bytes);
     from += bytes;
   }
-  fal_slots_drop(staged);
+  fal_slots_discard(staged);
 }
 
-void fal_slots_drop(fal_staged *staged) {
+void fal_slots_discard(fal_staged *staged) {
   free(staged->numbers);
   free(staged->found);
 }

@@ -3,8 +3,7 @@
 #define FAL_TABLE_H
 
 #include "falign/table.h"
-#include "files/file.h"
-#include "files/tensors.h"
+#include "files/names.h"
 
 /* -1 and NaN stand for empty fields. */
 typedef struct {
@@ -19,21 +18,14 @@ struct falign_table {
   char *column; /* name of the leading column; NULL for none */
   fal_names conditions;
   fal_names metrics;
-  int32_t condition; /* of the next rows, as is run */
+  int32_t condition; /* of rows to be added, as is `run` */
   int64_t run;
   fal_row *rows;
   size_t count;
   size_t capacity;
 };
 
-/* Fields of a line of CSV, each with the character that follows it. A negative integer is an empty field. */
-void fal_put_integer(fal_file *file, int64_t value, char after);
-void fal_put_real(fal_file *file, const falign_table *table, double value, char after);
-/* The names of the columns: the leading one, if there is one, then `rest`. */
-void fal_put_titles(fal_file *file, const falign_table *table, const char *rest);
-/* The leading column, if there is one. */
-void fal_put_condition(fal_file *file, const falign_table *table, const fal_row *row);
-/* Iteration, epoch, layer, order and metric. */
-void fal_put_key(fal_file *file, const falign_table *table, const fal_row *row);
+/* Whether a name is valid for a metric: not empty, without commas, quotes and line breaks. */
+bool fal_is_metric_name(const char *name);
 
 #endif

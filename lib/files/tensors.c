@@ -8,74 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/support.h"
-
-void *fal_grow(void *array, size_t *capacity, size_t count, size_t size) {
-  if (count < *capacity) return array;
-  size_t bytes, larger = *capacity < 8 ? 8 : *capacity;
-  if (!fal_mul(larger, 2, &larger) || !fal_mul(larger, size, &bytes) || bytes > PTRDIFF_MAX) return NULL;
-  void *grown = realloc(array, bytes);
-  if (grown) *capacity = larger;
-  return grown;
-}
-
-/* The slot that holds a name, or the empty one where it would go. */
-static size_t *slot_of(const fal_names *names, const char *name) {
-  uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-  for (const char *c = name; *c; c++) hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
-  size_t mask = names->slot_count - 1, at = (size_t)(hash ^ hash >> 32) & mask;
-  while (names->slots[at] != 0 && strcmp(names->at[names->slots[at] - 1], name) != 0) at = (at + 1) & mask;
-  return &names->slots[at];
-}
-
-size_t fal_names_find(const fal_names *names, const char *name) {
-  if (names->slot_count == 0) return names->count;
-  size_t slot = *slot_of(names, name);
-  return slot == 0 ? names->count : slot - 1;
-}
-
-static void fill_slots(fal_names *names) {
-  for (size_t i = 0; i < names->count; i++) *slot_of(names, names->at[i]) = i + 1;
-}
-
-/* Makes room for one more name, with at most half of the slots in use. */
-static bool names_grow(fal_names *names) {
-  char **at = fal_grow(names->at, &names->capacity, names->count, sizeof *at);
-  if (!at) return false;
-  names->at = at;
-  if (names->slot_count >= 2 * names->capacity) return true;
-  size_t *slots = fal_zalloc(2 * names->capacity, sizeof *slots);
-  if (!slots) return false;
-  free(names->slots);
-  names->slots = slots;
-  names->slot_count = 2 * names->capacity;
-  fill_slots(names);
-  return true;
-}
-
-falign_status fal_names_add(fal_names *names, const char *name) {
-  char *copy = fal_strdup(name);
-  if (!copy || !names_grow(names)) {
-    free(copy);
-    return fal_fail_memory("a name", strlen(name) + 1, 1);
-  }
-  names->at[names->count] = copy;
-  *slot_of(names, name) = names->count + 1;
-  names->count++;
-  return FALIGN_OK;
-}
-
-void fal_names_truncate(fal_names *names, size_t count) {
-  while (names->count > count) free(names->at[--names->count]);
-  for (size_t i = 0; i < names->slot_count; i++) names->slots[i] = 0;
-  fill_slots(names);
-}
-
-void fal_names_release(fal_names *names) {
-  for (size_t i = 0; i < names->count; i++) free(names->at[i]);
-  free(names->at);
-  free(names->slots);
-}
+#include "base/array.h"
+#include "math/matrix.h"
 
 falign_status falign_tensors_create(falign_tensors **out) {
   FAL_GIVEN(out);
@@ -106,7 +40,7 @@ size_t fal_dtype_size(falign_dtype dtype) {
   }
 }
 
-/* A tensor without values; NULL where its size overflows or memory is short. */
+/* Makes a tensor without values. Returns NULL if its size overflows or memory is short. */
 static fal_tensor *new_tensor(falign_dtype dtype, const size_t *dims, size_t rank) {
   size_t elements = 1, bytes;
   for (size_t i = 0; i < rank; i++) {
@@ -122,11 +56,11 @@ static fal_tensor *new_tensor(falign_dtype dtype, const size_t *dims, size_t ran
   return tensor;
 }
 
-static falign_status check_new(const falign_tensors *tensors, const char *name, falign_dtype dtype, const size_t *dims,
-                               size_t rank) {
+static falign_status check_new_tensor(const falign_tensors *tensors, const char *name, falign_dtype dtype,
+                                      const size_t *dims, size_t rank) {
   if (!*name || strcmp(name, "__metadata__") == 0)
     return fal_fail(FALIGN_INVALID, "a tensor cannot have the name \"%s\"", name);
-  if (falign_tensors_has(tensors, name)) return fal_fail(FALIGN_INVALID, "tensor \"%s\" is there already", name);
+  if (falign_tensors_has(tensors, name)) return fal_fail(FALIGN_INVALID, "tensor \"%s\" already exists", name);
   if (fal_dtype_size(dtype) == 0)
     return fal_fail(FALIGN_INVALID, "tensor \"%s\" has the unknown dtype %" PRId32, name, dtype);
   if (rank > FAL_MAX_RANK)
@@ -137,7 +71,7 @@ static falign_status check_new(const falign_tensors *tensors, const char *name, 
 
 falign_status fal_tensors_reserve(falign_tensors *tensors, const char *name, falign_dtype dtype, const size_t *dims,
                                   size_t rank, fal_tensor **out) {
-  FAL_TRY(check_new(tensors, name, dtype, dims, rank));
+  FAL_TRY(check_new_tensor(tensors, name, dtype, dims, rank));
   fal_tensor **items = fal_grow(tensors->items, &tensors->capacity, tensors->names.count, sizeof(fal_tensor *));
   if (items) tensors->items = items;
   fal_tensor *tensor = items ? new_tensor(dtype, dims, rank) : NULL;
@@ -161,7 +95,7 @@ falign_status falign_tensors_add(falign_tensors *tensors, const char *name, fali
                                  size_t rank, const void *data) {
   FAL_GIVEN(tensors);
   FAL_GIVEN(name);
-  FAL_TRY(check_new(tensors, name, dtype, dims, rank));
+  FAL_TRY(check_new_tensor(tensors, name, dtype, dims, rank));
   bool empty = false;
   for (size_t i = 0; i < rank; i++) empty = empty || dims[i] == 0;
   if (!empty) FAL_GIVEN(data);
@@ -190,7 +124,7 @@ int32_t falign_tensors_has(const falign_tensors *tensors, const char *name) {
   return tensors && name && fal_names_find(&tensors->names, name) < tensors->names.count;
 }
 
-static falign_status find(const falign_tensors *tensors, const char *name, const fal_tensor **out) {
+static falign_status find_tensor(const falign_tensors *tensors, const char *name, const fal_tensor **out) {
   FAL_GIVEN(tensors);
   FAL_GIVEN(name);
   size_t index = fal_names_find(&tensors->names, name);
@@ -199,14 +133,11 @@ static falign_status find(const falign_tensors *tensors, const char *name, const
   return FALIGN_OK;
 }
 
-falign_status falign_tensors_view(const falign_tensors *tensors, const char *name, falign_dtype *dtype,
-                                  const size_t **dims, size_t *rank, const void **data) {
+falign_status falign_tensors_view(const falign_tensors *tensors, const char *name, falign_tensor *out) {
   const fal_tensor *tensor;
-  FAL_TRY(find(tensors, name, &tensor));
-  if (dtype) *dtype = tensor->dtype;
-  if (dims) *dims = tensor->dims;
-  if (rank) *rank = tensor->rank;
-  if (data) *data = tensor->data;
+  FAL_GIVEN(out);
+  FAL_TRY(find_tensor(tensors, name, &tensor));
+  *out = (falign_tensor){.dtype = tensor->dtype, .rank = tensor->rank, .dims = tensor->dims, .data = tensor->data};
   return FALIGN_OK;
 }
 
@@ -222,24 +153,17 @@ static const char *shape_text(char *text, const size_t *dims, size_t rank) {
   return text;
 }
 
-static falign_status check_shape(const char *name, const fal_tensor *tensor, const size_t *dims, size_t rank) {
-  if (rank > 0) FAL_GIVEN(dims);
-  if (rank > FAL_MAX_RANK)
-    return fal_fail(FALIGN_SHAPE, "tensor \"%s\" has rank %zu, not %zu", name, tensor->rank, rank);
+/* Checks that a tensor has these dimensions, at most 2. */
+static falign_status check_dims(const char *name, const fal_tensor *tensor, const size_t *dims, size_t rank) {
   if (rank == tensor->rank && (rank == 0 || memcmp(dims, tensor->dims, rank * sizeof *dims) == 0)) return FALIGN_OK;
   char has[SHAPE_TEXT], want[SHAPE_TEXT];
   return fal_fail(FALIGN_SHAPE, "tensor \"%s\" is %s, not %s", name, shape_text(has, tensor->dims, tensor->rank),
                   shape_text(want, dims, rank));
 }
 
-/* Finds a tensor of reals whose numbers are all finite and at most `largest`. */
-static falign_status find_real(const falign_tensors *tensors, const char *name, const size_t *dims, size_t rank,
-                               double largest, const fal_tensor **out) {
-  const fal_tensor *tensor;
-  FAL_TRY(find(tensors, name, &tensor));
-  if (tensor->dtype != FALIGN_DTYPE_F32 && tensor->dtype != FALIGN_DTYPE_F64)
-    return fal_fail(FALIGN_FORMAT, "tensor \"%s\" holds integers, not reals", name);
-  FAL_TRY(check_shape(name, tensor, dims, rank));
+/* Checks that all numbers of a tensor are finite in the given precision. */
+static falign_status check_reals(const char *name, const fal_tensor *tensor, falign_precision precision) {
+  double largest = precision == FALIGN_F32 ? (double)FLT_MAX : DBL_MAX;
   for (size_t i = 0; i < tensor->elements; i++) {
     double value = fal_number(tensor->dtype, tensor->data, i);
     if (!isfinite(value)) return fal_fail(FALIGN_INVALID, "tensor \"%s\" has %g at index %zu", name, value, i);
@@ -247,35 +171,45 @@ static falign_status find_real(const falign_tensors *tensors, const char *name, 
       return fal_fail(FALIGN_INVALID, "tensor \"%s\" has %.17g at index %zu, too large for single precision", name,
                       value, i);
   }
-  *out = tensor;
   return FALIGN_OK;
 }
 
-falign_status falign_tensors_read_f32(const falign_tensors *tensors, const char *name, const size_t *dims, size_t rank,
-                                      float *out) {
-  FAL_GIVEN(out);
-  const fal_tensor *tensor;
-  FAL_TRY(find_real(tensors, name, dims, rank, FLT_MAX, &tensor));
-  for (size_t i = 0; i < tensor->elements; i++) out[i] = (float)fal_number(tensor->dtype, tensor->data, i);
+static falign_status find_reals(const falign_tensors *tensors, const char *name, const fal_tensor **out) {
+  FAL_TRY(find_tensor(tensors, name, out));
+  falign_dtype dtype = (*out)->dtype;
+  if (dtype == FALIGN_DTYPE_F32 || dtype == FALIGN_DTYPE_F64) return FALIGN_OK;
+  return fal_fail(FALIGN_FORMAT, "tensor \"%s\" holds integers, not reals", name);
+}
+
+/* Copies a tensor with as many elements as the matrix has. */
+static falign_status copy_reals(const char *name, const fal_tensor *tensor, const falign_matrix *out) {
+  FAL_TRY(check_reals(name, tensor, out->precision));
+  falign_view from = fal_view_plain(tensor->data, tensor->dtype, out->rows, out->cols);
+  fal_copy(out, &from);
   return FALIGN_OK;
 }
 
-falign_status falign_tensors_read_f64(const falign_tensors *tensors, const char *name, const size_t *dims, size_t rank,
-                                      double *out) {
-  FAL_GIVEN(out);
+falign_status falign_tensors_get(const falign_tensors *tensors, const char *name, const falign_matrix *out) {
   const fal_tensor *tensor;
-  FAL_TRY(find_real(tensors, name, dims, rank, DBL_MAX, &tensor));
-  for (size_t i = 0; i < tensor->elements; i++) out[i] = fal_number(tensor->dtype, tensor->data, i);
-  return FALIGN_OK;
+  FAL_TRY(fal_check_matrix("out", -1, out));
+  FAL_TRY(find_reals(tensors, name, &tensor));
+  const size_t dims[2] = {out->rows, out->cols};
+  bool is_row = tensor->rank == 1 && out->rows == 1;
+  bool is_number = tensor->rank == 0 && out->rows == 1 && out->cols == 1;
+  if (!is_number) FAL_TRY(is_row ? check_dims(name, tensor, dims + 1, 1) : check_dims(name, tensor, dims, 2));
+  return copy_reals(name, tensor, out);
 }
 
 falign_status fal_tensors_read_real(const falign_tensors *tensors, const char *name, falign_precision precision,
                                     const size_t *dims, size_t rank, void *out) {
-  if (precision == FALIGN_F32) return falign_tensors_read_f32(tensors, name, dims, rank, out);
-  return falign_tensors_read_f64(tensors, name, dims, rank, out);
+  const fal_tensor *tensor;
+  FAL_TRY(find_reals(tensors, name, &tensor));
+  FAL_TRY(check_dims(name, tensor, dims, rank));
+  falign_matrix row = fal_matrix_plain(out, precision, 1, tensor->elements);
+  return copy_reals(name, tensor, &row);
 }
 
-/* Appends a note whose text is yet to be set. */
+/* Appends a note without its text. */
 static falign_status add_note(falign_tensors *tensors, const char *name) {
   char **notes = fal_grow(tensors->notes, &tensors->note_capacity, tensors->note_names.count, sizeof *notes);
   if (!notes) return fal_fail_memory("notes", tensors->note_names.count + 1, sizeof *notes);
@@ -284,6 +218,7 @@ static falign_status add_note(falign_tensors *tensors, const char *name) {
   return fal_names_add(&tensors->note_names, name);
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): a name and its text */
 falign_status falign_tensors_set_note(falign_tensors *tensors, const char *name, const char *text) {
   FAL_GIVEN(tensors);
   FAL_GIVEN(name);

@@ -7,7 +7,7 @@
 
 #include "base/pool.h"
 
-/* What failed on one thread: it begins no run above that one, so that there is no second. */
+/* The run that failed on a thread; after a failure the thread begins no later run. */
 typedef struct {
   uint32_t number;
   fal_outcome outcome;
@@ -16,8 +16,8 @@ typedef struct {
 typedef struct {
   falign_run_fn run;
   void *user;
-  _Atomic uint32_t end; /* the lowest run that failed so far; the count of runs while none has */
-  failure *failures;    /* one a thread */
+  _Atomic uint32_t end; /* the lowest failed run so far; the number of runs if there is none */
+  failure *failures;    /* one for each thread */
 } ensemble;
 
 static void end_at(ensemble *e, uint32_t number) {
@@ -25,7 +25,7 @@ static void end_at(ensemble *e, uint32_t number) {
   while (number < end && !atomic_compare_exchange_weak(&e->end, &end, number)) continue;
 }
 
-/* A task of the pool. Tasks are begun in their order, so no failure keeps a lower run from being begun. */
+/* A task of the pool. Tasks begin in order, so a failure does not stop runs with lower numbers. */
 static void do_run(void *arg, size_t task, uint32_t worker) {
   ensemble *e = arg;
   uint32_t number = (uint32_t)task;
@@ -36,11 +36,11 @@ static void do_run(void *arg, size_t task, uint32_t worker) {
   char name[16];
   snprintf(name, sizeof name, "%" PRIu32, number);
   e->failures[worker].number = number;
-  fal_outcome_keep(&e->failures[worker].outcome, fal_callback_failed(status, "run", name));
+  fal_outcome_set(&e->failures[worker].outcome, fal_callback_failed(status, "run", name));
   end_at(e, number);
 }
 
-/* Of the failures, the one that `end` is the number of. */
+/* Returns the failure of run `end`. */
 static falign_status raise_lowest(const ensemble *e, uint32_t threads) {
   uint32_t end = atomic_load(&e->end);
   for (uint32_t i = 0; i < threads; i++) {
@@ -74,39 +74,40 @@ typedef struct {
   falign_trainer *const *trainers;
   falign_batches *const *batches;
   uint64_t until;
-} group;
+} training;
 
 static falign_status run_trainer(void *user, uint32_t number) {
-  const group *g = user;
-  falign_status status = falign_trainer_run(g->trainers[number], g->batches[number], g->until);
+  const training *t = user;
+  falign_status status = falign_trainer_run(t->trainers[number], t->batches[number], t->until);
   return status == FALIGN_OK ? status : fal_fail(status, "trainer %" PRIu32 ": %s", number, falign_last_error());
 }
 
-/* What runs at the same time would write to must not be in two of them. */
-static falign_status check_apart(const group *g, size_t i, size_t j) {
-  const char *same = g->trainers[i] == g->trainers[j] ? "are the same"
-                     : g->batches[i] == g->batches[j] ? "have the same batches"
-                     : falign_trainer_network(g->trainers[i]) == falign_trainer_network(g->trainers[j])
+/* Two runs must not share an object that they change. */
+static falign_status check_apart(const training *t, size_t i, size_t j) {
+  const char *same = t->trainers[i] == t->trainers[j] ? "are the same"
+                     : t->batches[i] == t->batches[j] ? "have the same batches"
+                     : falign_trainer_network(t->trainers[i]) == falign_trainer_network(t->trainers[j])
                          ? "have the same network"
                          : NULL;
   return same ? fal_fail(FALIGN_INVALID, "trainers %zu and %zu %s", j, i, same) : FALIGN_OK;
 }
 
-static falign_status check_group(const group *g, size_t count) {
+static falign_status check_trainers(const training *t, size_t count) {
   if (count > UINT32_MAX) return fal_fail(FALIGN_INVALID, "%zu trainers are more than %" PRIu32, count, UINT32_MAX);
   for (size_t i = 0; i < count; i++) {
-    if (!g->trainers[i] || !g->batches[i])
-      return fal_fail(FALIGN_INVALID, "%s[%zu] is NULL", g->trainers[i] ? "batches" : "trainers", i);
-    for (size_t j = 0; j < i; j++) FAL_TRY(check_apart(g, i, j));
+    if (!t->trainers[i] || !t->batches[i])
+      return fal_fail(FALIGN_INVALID, "%s[%zu] is NULL", t->trainers[i] ? "batches" : "trainers", i);
+    for (size_t j = 0; j < i; j++) FAL_TRY(check_apart(t, i, j));
   }
   return FALIGN_OK;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): in the order of falign_trainer_run() */
 falign_status falign_ensemble_train(falign_trainer *const *trainers, falign_batches *const *batches, size_t count,
                                     uint64_t until, uint32_t threads) {
   FAL_GIVEN(trainers);
   FAL_GIVEN(batches);
-  group g = {trainers, batches, until};
-  FAL_TRY(check_group(&g, count));
-  return falign_ensemble_run((uint32_t)count, threads, run_trainer, &g);
+  training t = {trainers, batches, until};
+  FAL_TRY(check_trainers(&t, count));
+  return falign_ensemble_run((uint32_t)count, threads, run_trainer, &t);
 }

@@ -3,41 +3,29 @@
 #define FAL_NETWORK_H
 
 #include "falign/network.h"
-#include "falign/rng.h"
-#include "base/support.h"
 #include "files/slots.h"
-
-typedef struct {
-  falign_activation kind;
-  falign_map_fn f, df; /* FALIGN_CUSTOM only */
-  void *user;
-} fal_activation;
+#include "learning/activation.h"
+#include "math/matrix.h"
 
 struct falign_network {
   fal_refs refs;
   falign_precision precision;
   uint32_t layers; /* d */
   bool biases;
-  size_t *widths;             /* n[0..d] */
-  fal_activation *activation; /* [1..d] */
-  /* All parameters in one array, in the order W[0], b[1], W[1], b[2], ...; updates have the same layout. */
+  size_t *widths;                       /* n[0..d] */
+  const falign_activation **activation; /* [1..d], references */
+  /* All parameters in one array: W[0], b[1], W[1], b[2], ... Updates have the same layout. */
   void *parameters;
   size_t parameter_count;
-  size_t *w_at;         /* where W[l] begins, l = 0..d-1 */
-  size_t *b_at;         /* where b[l] begins, l = 1..d */
-  double *column_scale; /* room for one number a column of the widest layer, for normalization */
+  size_t *w_at; /* where W[l] begins, l = 0..d-1 */
+  size_t *b_at; /* where b[l] begins, l = 1..d */
 };
 
-/* Fills `out` with N(0, sd) numbers from a stream's beginning. */
-falign_status fal_draw(uint64_t seed, uint32_t purpose, uint32_t l, uint32_t run, double sd, falign_precision precision,
-                       void *out, size_t count);
-falign_status fal_check_sd(const char *name, falign_precision precision, double sd);
-
-void fal_network_keep(falign_network *network);
-/* W[l] and b[l] without checks. */
+void fal_network_retain(const falign_network *network);
+/* Return W[l] and b[l] without checks. */
 void *fal_weights(const falign_network *network, uint32_t l);
 void *fal_bias(const falign_network *network, uint32_t l);
-/* Names the places of W.l and b.l: fal_network_slot_count() of them. */
+/* Lists W.l and b.l: fal_network_slot_count() slots. */
 size_t fal_network_slot_count(const falign_network *network);
 void fal_network_slots(const falign_network *network, fal_slot *slots);
 

@@ -5,7 +5,7 @@
 #include "learning/metric.h"
 #include "learning/trainer.h"
 
-static bool due(const fal_observer *observer, uint64_t iteration) {
+static bool is_due(const fal_observer *observer, uint64_t iteration) {
   if (observer->every > 0) return iteration % observer->every == 0;
   for (size_t i = 0; i < observer->at_count; i++) {
     if (observer->at[i] == iteration) return true;
@@ -16,16 +16,28 @@ static bool due(const fal_observer *observer, uint64_t iteration) {
 int32_t fal_observers_need(const falign_trainer *trainer) {
   int32_t needs = 0;
   for (size_t i = 0; i < trainer->observer_count; i++) {
-    if (due(&trainer->observers[i], trainer->iteration)) needs |= falign_metric_needs(trainer->observers[i].metric);
+    const fal_observer *observer = &trainer->observers[i];
+    if (is_due(observer, trainer->iteration) || fal_metric_looks(observer->metric))
+      needs |= falign_metric_needs(observer->metric);
   }
   return needs;
 }
 
-falign_status fal_observe(const falign_trainer *trainer, const falign_trace *trace) {
+/* Whether no later observer has the same metric: a metric sees each step once, after it was measured. */
+static bool is_last_of_metric(const falign_trainer *trainer, size_t i) {
+  for (size_t j = i + 1; j < trainer->observer_count; j++) {
+    if (trainer->observers[j].metric == trainer->observers[i].metric) return false;
+  }
+  return true;
+}
+
+falign_status fal_observe(falign_trainer *trainer, const falign_trace *trace) {
   for (size_t i = 0; i < trainer->observer_count; i++) {
     const fal_observer *observer = &trainer->observers[i];
-    if (!due(observer, trainer->iteration)) continue;
-    FAL_TRY(fal_metric_measure(observer->metric, trainer, trace, observer->sink, observer->user));
+    if (is_due(observer, trainer->iteration))
+      FAL_TRY(fal_metric_measure(observer->metric, trainer, trace, observer->sink, observer->user));
+    if (fal_metric_looks(observer->metric) && is_last_of_metric(trainer, i))
+      FAL_TRY(fal_metric_look(observer->metric, trainer, trace));
   }
   return FALIGN_OK;
 }
@@ -33,23 +45,23 @@ falign_status fal_observe(const falign_trainer *trainer, const falign_trace *tra
 falign_status falign_trainer_measure(falign_trainer *trainer) {
   FAL_GIVEN(trainer);
   fal_phase before;
-  FAL_TRY(fal_enter(trainer, FAL_LOOKING, &before));
+  FAL_TRY(fal_phase_begin(trainer, FAL_OBSERVING, &before));
   bool started = trainer->started;
-  fal_note_start(trainer);
+  fal_measure_start_norms(trainer);
   falign_status status = FALIGN_OK;
-  trainer->work->looker = fal_this_thread();
+  fal_begin_observing(trainer);
   for (size_t i = 0; i < trainer->observer_count && status == FALIGN_OK; i++) {
     const fal_observer *observer = &trainer->observers[i];
     if (falign_metric_needs(observer->metric) != 0) continue;
     status = fal_metric_measure(observer->metric, trainer, NULL, observer->sink, observer->user);
   }
-  trainer->work->looker = NULL;
-  trainer->started = started; /* only a step begins a run */
-  fal_leave(trainer, before);
+  fal_end_observing(trainer);
+  trainer->started = started; /* only a step starts a run */
+  fal_phase_end(trainer, before);
   return status;
 }
 
-static falign_status add(falign_trainer *trainer, fal_observer observer) {
+static falign_status add_observer(falign_trainer *trainer, fal_observer observer) {
   size_t count = trainer->observer_count;
   fal_observer *observers = fal_alloc(count + 1, sizeof *observers);
   if (!observers) return fal_fail_memory("observers", count + 1, sizeof *observers);
@@ -58,11 +70,11 @@ static falign_status add(falign_trainer *trainer, fal_observer observer) {
   free(trainer->observers);
   trainer->observers = observers;
   trainer->observer_count++;
-  fal_metric_keep(observer.metric);
+  fal_metric_retain(observer.metric);
   return FALIGN_OK;
 }
 
-static falign_status check(const falign_trainer *trainer, const falign_metric *metric, falign_value_fn sink) {
+static falign_status check_observer(const falign_trainer *trainer, const falign_metric *metric, falign_value_fn sink) {
   FAL_TRY(fal_check_idle(trainer));
   FAL_GIVEN(metric);
   return sink ? FALIGN_OK : fal_fail(FALIGN_INVALID, "the sink of %s is NULL", falign_metric_name(metric));
@@ -70,22 +82,21 @@ static falign_status check(const falign_trainer *trainer, const falign_metric *m
 
 falign_status falign_trainer_observe(falign_trainer *trainer, falign_metric *metric, uint64_t every,
                                      falign_value_fn sink, void *user) {
-  FAL_TRY(check(trainer, metric, sink));
+  FAL_TRY(check_observer(trainer, metric, sink));
   if (every == 0)
-    return fal_fail(FALIGN_INVALID,
-                    "every is 0, want 1 or more: values are measured at the iterations that it divides");
-  return add(trainer, (fal_observer){.metric = metric, .every = every, .sink = sink, .user = user});
+    return fal_fail(FALIGN_INVALID, "every is 0, want 1 or more: a metric is measured at multiples of it");
+  return add_observer(trainer, (fal_observer){.metric = metric, .every = every, .sink = sink, .user = user});
 }
 
 falign_status falign_trainer_observe_at(falign_trainer *trainer, falign_metric *metric, const uint64_t *iterations,
                                         size_t count, falign_value_fn sink, void *user) {
-  FAL_TRY(check(trainer, metric, sink));
+  FAL_TRY(check_observer(trainer, metric, sink));
   if (count > 0 && !iterations) return fal_fail(FALIGN_INVALID, "iterations is NULL");
   uint64_t *at = fal_alloc(count, sizeof *at);
   if (!at) return fal_fail_memory("iterations", count, sizeof *at);
   if (count > 0) memcpy(at, iterations, count * sizeof *at);
   falign_status status =
-      add(trainer, (fal_observer){.metric = metric, .at = at, .at_count = count, .sink = sink, .user = user});
+      add_observer(trainer, (fal_observer){.metric = metric, .at = at, .at_count = count, .sink = sink, .user = user});
   if (status != FALIGN_OK) free(at);
   return status;
 }

@@ -4,25 +4,20 @@
 
 #include "falign/angle.h"
 
-/* A matrix of either precision, read-only; element (i, j) is data[i * row_step + j * col_step]. */
-typedef struct fal_view {
-  const void *data;
-  falign_precision precision;
-  size_t rows, cols, row_step, col_step;
-} fal_view;
+/* A vector consists of the elements of `count` views, one view after the other; a and b have the same shapes. */
 
-fal_view fal_view_of(const void *data, falign_precision precision, size_t rows, size_t cols, size_t stride);
-fal_view fal_view_transposed(fal_view view);
-
-/* A vector is the elements of `count` views, one view after the other. Those of a and b have the same shapes. */
-
-/* Degrees (eq. 24); NaN where a vector is zero or not finite, as for the cosine. */
-double fal_view_angle(const fal_view *a, const fal_view *b, size_t count);
+/* Returns degrees (eq. 24). Angle and cosine are NaN if a vector is zero or not finite. */
+double fal_view_angle(const falign_view *a, const falign_view *b, size_t count);
 /* Eq. 25. */
-double fal_view_cosine(const fal_view *a, const fal_view *b, size_t count);
-/* <a, b>; NaN where a vector is not finite. */
-double fal_view_inner(const fal_view *a, const fal_view *b, size_t count);
-/* The Frobenius norm of the views together. */
-double fal_view_norm(const fal_view *a, size_t count);
+double fal_view_cosine(const falign_view *a, const falign_view *b, size_t count);
+/* <a, b>; NaN if a vector is not finite. */
+double fal_view_inner(const falign_view *a, const falign_view *b, size_t count);
+/* The Frobenius norm of all views together. */
+double fal_view_norm(const falign_view *a, size_t count);
+
+/* <x, y> of two arrays, as fal_view_inner(). */
+double fal_inner(const double *x, const double *y, size_t count);
+/* x = x / ||x||, unless x is 0. Returns the norm that x had. */
+double fal_normalize(double *x, size_t count);
 
 #endif

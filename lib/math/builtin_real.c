@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "math/backend.h"
 #include "base/real.h"
+#include "base/size.h"
 #include "base/vector.h"
+#include "math/backend.h"
 
-/* C is computed in tiles whose sums stay in registers. To each number the sums over p of one piece after the other are
- * added, times alpha, whatever the tile; so all shapes give it the same bits, and so do all levels of vectors that fuse
- * the products and sums over p: this file alone is compiled with leave to. */
+/* C is computed in tiles whose sums stay in registers. k is cut into pieces; each number of C gets their sums one after
+ * the other, times alpha, whatever the tile. So all tiles give the same bits, and so do all levels of vectors that fuse
+ * products and sums. Only this file is compiled with permission to fuse. */
 enum {
   MOST_ROWS = 8, /* of a tile */
   MOST_WIDE = 4, /* vectors in a row of a tile */
@@ -15,7 +16,7 @@ enum {
   PIECE_K = 256,
   PIECE_M = 120,
   COPIED_M = (int)(96 / sizeof(real)),
-  FAR_APART = (int)(2048 / sizeof(real)), /* rows that displace each other in the cache */
+  FAR_APART = (int)(2048 / sizeof(real)), /* strides at which rows displace each other in the cache */
   MANY = 24,                              /* rows or columns that are worth a copy of the other operand */
 };
 
@@ -25,27 +26,27 @@ typedef struct {
   size_t row, col;
 } operand;
 
-static operand view(const real *data, size_t stride, bool transposed) {
+static operand operand_of(const real *data, size_t stride, bool transposed) {
   return transposed ? (operand){data, 1, stride} : (operand){data, stride, 1};
 }
 
-static operand part(operand x, size_t i, size_t j) { return (operand){x.data + i * x.row + j * x.col, x.row, x.col}; }
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static operand operand_from(operand x, size_t i, size_t j) {
+  return (operand){x.data + i * x.row + j * x.col, x.row, x.col};
+}
 
 /* ---- Tiles ---- */
 
-/* The first columns of a tile that is wider than what is left of C. */
-static void add_columns(const real *part, size_t stride, size_t rows, size_t cols, bool fresh, real *c, size_t ldc) {
-  for (size_t i = 0; i < rows; i++, part += stride, c += ldc) {
-    for (size_t j = 0; j < cols; j++) c[j] = fresh ? part[j] : c[j] + part[j];
+/* Adds the first columns of a tile that is wider than the rest of C. */
+static void add_columns(const real *tile, size_t stride, size_t rows, size_t cols, bool fresh, real *c, size_t ldc) {
+  for (size_t i = 0; i < rows; i++, tile += stride, c += ldc) {
+    for (size_t j = 0; j < cols; j++) c[j] = fresh ? tile[j] : c[j] + tile[j];
   }
 }
 
 #if defined(__GNUC__)
 #if !defined(__clang__)
 #define UNROLL _Pragma("GCC unroll 8")
-#elif __has_feature(address_sanitizer) /* takes minutes for unrolled loops */
+#elif __has_feature(address_sanitizer) /* which takes minutes to compile unrolled loops */
 #define UNROLL
 #else
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -66,7 +67,7 @@ static void add_columns(const real *part, size_t stride, size_t rows, size_t col
 #include "math/tile.h"
 #endif
 
-/* A shape of tiles: so many columns, and what adds the product of m rows with a panel of them. */
+/* A shape of tiles: their columns, and the function that adds the product of m rows with a panel so wide. */
 typedef struct {
   size_t cols;
   void (*add)(operand a, const real *b, size_t ldb, size_t m, size_t k, real alpha, bool fresh, real *c, size_t ldc,
@@ -80,7 +81,7 @@ typedef struct {
   }
 #define OF(bytes) ((bytes) / sizeof(real))
 
-/* The shapes of each level of vectors, from the narrowest on. Their sums and a row of B fit the registers: 16, or 32
+/* The shapes for each level of vectors, the narrowest first. Their sums and a row of B fit in the registers: 16, or 32
  * with AVX-512 and on 64-bit Arm. */
 enum { SHAPES = 5 };
 #if defined(__GNUC__) && defined(__x86_64__)
@@ -108,7 +109,7 @@ SHAPE(baseline_4, , 1, 4, 4)
 static const shape shapes[FAL_VECTOR_LEVELS][SHAPES] = {{{1, baseline_1}, {4, baseline_4}}};
 #endif
 
-/* The narrowest shape that has n columns, or the widest. */
+/* Returns the narrowest shape with n columns or more, or the widest. */
 static const shape *shape_for(int level, size_t n) {
   const shape *s = shapes[level];
   for (int i = 1; i < SHAPES && s->cols < n && s[1].add; i++) s++;
@@ -117,14 +118,14 @@ static const shape *shape_for(int level, size_t n) {
 
 /* ---- Panels of B ---- */
 
-/* A panel of B: where it is, or a copy. */
+/* A panel of B, in place or copied. */
 typedef struct {
   const shape *shape;
   const real *b;
   size_t stride, cols;
 } panel;
 
-/* Copies k rows of `cols` numbers, with zeros after them. What is transposed is read a line of the cache at a time. */
+/* Copies k rows of `cols` numbers, padded with zeros. A transposed B is read one cache line at a time. */
 static void copy_panel(operand b, size_t k, size_t cols, size_t panel_cols, real *to) {
   enum { LINE = (int)(64 / sizeof(real)) };
   if (cols < panel_cols) memset(to, 0, k * panel_cols * sizeof *to);
@@ -133,20 +134,21 @@ static void copy_panel(operand b, size_t k, size_t cols, size_t panel_cols, real
     return;
   }
   for (size_t p = 0; p < k; p += LINE, to += LINE * panel_cols, b.data += LINE) {
-    size_t length = least(LINE, k - p);
+    size_t length = fal_min(LINE, k - p);
     for (size_t j = 0; j < cols; j++) {
       for (size_t q = 0; q < length; q++) to[q * panel_cols + j] = b.data[j * b.col + q];
     }
   }
 }
 
-/* Cuts k rows of n columns into panels. Those that are not whole are copied to `room`, or all. */
-static size_t cut(int level, operand b, size_t k, size_t n, bool copy, real *room, panel *panels) {
+/* Cuts k rows of n columns into panels and returns their count. With `copy`, copies all of them to `room`, otherwise
+ * only narrow ones. */
+static size_t cut_panels(int level, operand b, size_t k, size_t n, bool copy, real *room, panel *panels) {
   size_t count = 0;
   for (size_t j = 0; j < n; j += panels[count++].cols) {
     const shape *s = shape_for(level, n - j);
-    size_t cols = least(s->cols, n - j);
-    operand from = part(b, 0, j);
+    size_t cols = fal_min(s->cols, n - j);
+    operand from = operand_from(b, 0, j);
     panels[count] = (panel){s, from.data, b.row, cols};
     if (!copy && cols == s->cols) continue;
     copy_panel(from, k, cols, s->cols, room);
@@ -192,7 +194,7 @@ FAL_VECTOR(void, add_row, (operand a, const real *b, size_t ldb, size_t n, size_
 
 /* ---- All products ---- */
 
-static void scale(real beta, size_t m, size_t n, real *c, size_t ldc) {
+static void scale_result(real beta, size_t m, size_t n, real *c, size_t ldc) {
   for (size_t i = 0; i < m; i++, c += ldc) {
     if (beta == 0) {
       memset(c, 0, n * sizeof *c); /* C may hold NaN */
@@ -202,8 +204,8 @@ static void scale(real beta, size_t m, size_t n, real *c, size_t ldc) {
   }
 }
 
-/* C in pieces: of k, so that a panel and rows of A stay in the innermost cache; of n, so that the panels fit the room
- * for copies; of m, so that the rows of A stay in the next cache while panel after panel takes them. */
+/* A product is cut into pieces: along k, so that a panel and rows of A stay in the first-level cache; along n, so that
+ * the panels fit in the room for copies; along m, so that the rows of A stay in the next cache for all panels. */
 typedef struct {
   int level;
   operand a, b;
@@ -214,9 +216,9 @@ typedef struct {
   size_t ldc;
 } product;
 
-static void add_rows(const product *p, size_t i, size_t rows, size_t at, size_t k, bool fresh, const panel *panels,
-                     size_t count, real *c) {
-  operand a = part(p->a, i, at);
+static void add_panels(const product *p, size_t i, size_t rows, size_t at, size_t k, bool fresh, const panel *panels,
+                       size_t count, real *c) {
+  operand a = operand_from(p->a, i, at);
   real room[COPIED_M * PIECE_K];
   if (p->copy_a) {
     for (size_t q = 0; q < k; q++) memcpy(room + q * rows, a.data + q * a.col, rows * sizeof *room);
@@ -231,19 +233,20 @@ static void add_piece(const product *p, size_t at, size_t k, bool fresh) {
   panel panels[PIECE_N];
   size_t most = p->copy_a ? COPIED_M : PIECE_M;
   for (size_t j = 0; j < p->n; j += PIECE_N) {
-    size_t count = cut(p->level, part(p->b, at, j), k, least(PIECE_N, p->n - j), p->copy_b, room, panels);
+    size_t count =
+        cut_panels(p->level, operand_from(p->b, at, j), k, fal_min(PIECE_N, p->n - j), p->copy_b, room, panels);
     for (size_t i = 0; i < p->m; i += most)
-      add_rows(p, i, least(most, p->m - i), at, k, fresh, panels, count, p->c + i * p->ldc + j);
+      add_panels(p, i, fal_min(most, p->m - i), at, k, fresh, panels, count, p->c + i * p->ldc + j);
   }
 }
 
 static void add_row_piece(const product *p, size_t at, size_t k, bool fresh) {
-  operand a = part(p->a, 0, at), b = part(p->b, at, 0);
+  operand a = operand_from(p->a, 0, at), b = operand_from(p->b, at, 0);
   for (size_t j = 0; j < p->n; j += PIECE_K)
-    add_row[p->level](a, b.data + j, b.row, least(PIECE_K, p->n - j), k, p->alpha, fresh, p->c + j);
+    add_row[p->level](a, b.data + j, b.row, fal_min(PIECE_K, p->n - j), k, p->alpha, fresh, p->c + j);
 }
 
-/* C as a column in place of a row: its transpose is the product of the transposes. */
+/* Turns a product whose C is a row into its transpose, whose C is a column. */
 static void transpose_row(product *p) {
   operand a = p->a;
   p->a = (operand){p->b.data, p->b.col, p->b.row};
@@ -259,8 +262,8 @@ falign_status REAL(fal_builtin_gemm)(void *user, int32_t transpose_a, int32_t tr
                                      real *c, size_t ldc) {
   (void)user;
   product p = {.level = fal_vector_level(),
-               .a = view(a, lda, transpose_a != 0),
-               .b = view(b, ldb, transpose_b != 0),
+               .a = operand_of(a, lda, transpose_a != 0),
+               .b = operand_of(b, ldb, transpose_b != 0),
                .copy_a = transpose_a && lda >= FAR_APART && n >= MANY,
                .copy_b = transpose_b || (ldb >= FAR_APART && m >= MANY),
                .m = m,
@@ -268,14 +271,14 @@ falign_status REAL(fal_builtin_gemm)(void *user, int32_t transpose_a, int32_t tr
                .alpha = alpha,
                .c = c,
                .ldc = ldc};
-  if ((beta != 0 && beta != 1) || k == 0) scale(beta, m, n, c, ldc);
+  if ((beta != 0 && beta != 1) || k == 0) scale_result(beta, m, n, c, ldc);
   if (k == 1 && !transpose_b) {
     REAL(fal_add_outer)(a, p.a.row, b, m, n, alpha, beta == 0, c, ldc);
     return FALIGN_OK;
   }
   if (m == 1 && transpose_b) transpose_row(&p);
   for (size_t at = 0; at < k; at += PIECE_K) {
-    size_t depth = least(PIECE_K, k - at);
+    size_t depth = fal_min(PIECE_K, k - at);
     bool fresh = at == 0 && beta == 0;
     if (p.m == 1 && p.b.col == 1) {
       add_row_piece(&p, at, depth, fresh);

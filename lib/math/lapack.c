@@ -10,15 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The functions that end in _work are the ones that never print: all memory is the caller's. LAPACK's own order is
- * column-major; a row-major matrix is its transpose there. */
+#include "math/matrix.h"
 
-static falign_status check_size(size_t n) {
+/* The _work functions take all memory from the caller and never print. In LAPACK's column-major order, a row-major
+ * matrix is its transpose. */
+
+static falign_status check_lapack_size(size_t n) {
   if (n >= 1 && n <= INT_MAX) return FALIGN_OK;
-  return fal_fail(FALIGN_UNSUPPORTED, "a matrix with %zu rows or columns is beyond LAPACK", n);
+  return fal_fail(FALIGN_UNSUPPORTED, "a matrix with %zu rows or columns is too large for LAPACK", n);
 }
 
-static falign_status outcome(const char *routine, lapack_int info) {
+static falign_status check_info(const char *routine, lapack_int info) {
   if (info == 0) return FALIGN_OK;
   return fal_fail(FALIGN_DIVERGED, "LAPACK's %s failed with info %d", routine, (int)info);
 }
@@ -30,7 +32,7 @@ typedef struct {
   lapack_int *support;
 } eigen;
 
-/* With counts of -1: how much room the routine wants. */
+/* With counts of -1, asks how much room the routine needs. */
 static lapack_int call_dsyevr(const eigen *e, double *work, lapack_int work_count, lapack_int *integers,
                               lapack_int integer_count) {
   lapack_int found;
@@ -42,20 +44,22 @@ static lapack_int call_dsyevr(const eigen *e, double *work, lapack_int work_coun
 static falign_status solve_eigen(const eigen *e) {
   double best;
   lapack_int best_integers;
-  FAL_TRY(outcome("dsyevr", call_dsyevr(e, &best, -1, &best_integers, -1)));
+  FAL_TRY(check_info("dsyevr", call_dsyevr(e, &best, -1, &best_integers, -1)));
   lapack_int count = (lapack_int)best;
   double *work = fal_alloc((size_t)count, sizeof *work);
   lapack_int *integers = fal_alloc((size_t)best_integers, sizeof *integers);
-  falign_status status = work && integers ? outcome("dsyevr", call_dsyevr(e, work, count, integers, best_integers))
+  falign_status status = work && integers ? check_info("dsyevr", call_dsyevr(e, work, count, integers, best_integers))
                                           : fal_fail_memory("eigenvalues", count, sizeof *work);
   free(work);
   free(integers);
   return status;
 }
 
+/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters): values and vectors, as LAPACK has them */
 falign_status fal_symmetric_eigen(double *a, size_t n, size_t count, double *values, double *vectors) {
-  FAL_TRY(check_size(n));
-  FAL_TRY(fal_check_finite("the symmetric matrix", -1, a, FALIGN_F64, n, n, n));
+  FAL_TRY(check_lapack_size(n));
+  falign_view symmetric = falign_view_f64(a, n, n);
+  FAL_TRY(fal_check_finite("the symmetric matrix", -1, &symmetric, FALIGN_F64));
   double *ascending = fal_alloc(n, sizeof *ascending);
   double *rows = vectors ? fal_alloc(n * count, sizeof *rows) : NULL;
   lapack_int *support = fal_alloc(2 * n, sizeof *support);
@@ -66,7 +70,7 @@ falign_status fal_symmetric_eigen(double *a, size_t n, size_t count, double *val
                              : fal_fail_memory("eigenvectors", n, count * sizeof *rows);
   for (size_t i = 0; i < count && status == FALIGN_OK; i++) {
     values[i] = ascending[count - 1 - i];
-    if (vectors) fal_copy_matrix(vectors + i * n, FALIGN_F64, n, rows + (count - 1 - i) * n, FALIGN_F64, n, 1, n);
+    if (vectors) memcpy(vectors + i * n, rows + (count - 1 - i) * n, n * sizeof *rows);
   }
   free(ascending);
   free(rows);
@@ -74,32 +78,31 @@ falign_status fal_symmetric_eigen(double *a, size_t n, size_t count, double *val
   return status;
 }
 
-static void transpose(const double *from, size_t rows, size_t cols, double *to, size_t stride) {
-  for (size_t i = 0; i < rows; i++) {
-    for (size_t j = 0; j < cols; j++) to[j * stride + i] = from[i * cols + j];
-  }
+/* A matrix in LAPACK's order with the shape of a view. */
+static falign_matrix by_columns(double *numbers, const falign_view *view, size_t stride) {
+  return (falign_matrix){numbers, view->rows, view->cols, 1, (ptrdiff_t)stride, FALIGN_F64};
 }
 
 typedef struct {
   lapack_int rows, cols, rights, stride; /* the stride of b: it holds B, then X */
   double *a, *b, *singular;
-  double zero; /* the share of the largest singular value up to which others count as 0 */
-} squares;
+  double zero; /* singular values up to this fraction of the largest count as 0 */
+} least_squares;
 
-static lapack_int call_dgelsd(const squares *s, double *work, lapack_int work_count, lapack_int *integers) {
+static lapack_int call_dgelsd(const least_squares *s, double *work, lapack_int work_count, lapack_int *integers) {
   lapack_int rank;
   return LAPACKE_dgelsd_work(LAPACK_COL_MAJOR, s->rows, s->cols, s->rights, s->a, s->rows, s->b, s->stride, s->singular,
                              s->zero, &rank, work, work_count, integers);
 }
 
-static falign_status solve_squares(const squares *s) {
+static falign_status solve_least_squares(const least_squares *s) {
   double best;
   lapack_int best_integers;
-  FAL_TRY(outcome("dgelsd", call_dgelsd(s, &best, -1, &best_integers)));
+  FAL_TRY(check_info("dgelsd", call_dgelsd(s, &best, -1, &best_integers)));
   lapack_int count = (lapack_int)best;
   double *work = fal_alloc((size_t)count, sizeof *work);
   lapack_int *integers = fal_alloc((size_t)best_integers, sizeof *integers);
-  falign_status status = work && integers ? outcome("dgelsd", call_dgelsd(s, work, count, integers))
+  falign_status status = work && integers ? check_info("dgelsd", call_dgelsd(s, work, count, integers))
                                           : fal_fail_memory("least squares", count, sizeof *work);
   free(work);
   free(integers);
@@ -108,31 +111,33 @@ static falign_status solve_squares(const squares *s) {
 
 falign_status fal_least_squares(const double *a, size_t rows, size_t cols, double off, const double *b, size_t rights,
                                 double *x) {
-  FAL_TRY(check_size(rows));
-  FAL_TRY(check_size(cols));
-  FAL_TRY(check_size(rights));
-  FAL_TRY(fal_check_finite("A", -1, a, FALIGN_F64, rows, cols, cols));
-  FAL_TRY(fal_check_finite("B", -1, b, FALIGN_F64, rows, rights, rights));
-  if (off >= 1) { /* A counts as 0; dgelsd would go by its epsilon */
+  FAL_TRY(check_lapack_size(rows));
+  FAL_TRY(check_lapack_size(cols));
+  FAL_TRY(check_lapack_size(rights));
+  falign_view view_a = falign_view_f64(a, rows, cols), view_b = falign_view_f64(b, rows, rights);
+  FAL_TRY(fal_check_finite("A", -1, &view_a, FALIGN_F64));
+  FAL_TRY(fal_check_finite("B", -1, &view_b, FALIGN_F64));
+  if (off >= 1) { /* all of A counts as 0; dgelsd would use epsilon instead */
     memset(x, 0, cols * rights * sizeof *x);
     return FALIGN_OK;
   }
   size_t longest = rows > cols ? rows : cols;
-  squares s = {.rows = (lapack_int)rows,
-               .cols = (lapack_int)cols,
-               .rights = (lapack_int)rights,
-               .stride = (lapack_int)longest,
-               .a = fal_alloc(rows * cols, sizeof *a),
-               .b = fal_zalloc(longest * rights, sizeof *b),
-               .singular = fal_alloc(longest, sizeof *s.singular),
-               .zero = fmax((double)longest * DBL_EPSILON, off)};
+  least_squares s = {.rows = (lapack_int)rows,
+                     .cols = (lapack_int)cols,
+                     .rights = (lapack_int)rights,
+                     .stride = (lapack_int)longest,
+                     .a = fal_alloc(rows * cols, sizeof *a),
+                     .b = fal_zalloc(longest * rights, sizeof *b),
+                     .singular = fal_alloc(longest, sizeof *s.singular),
+                     .zero = fmax((double)longest * DBL_EPSILON, off)};
   falign_status status = FALIGN_OK;
   if (!s.a || !s.b || !s.singular) {
     status = fal_fail_memory("least squares", longest, (cols + rights) * sizeof *a);
   } else {
-    transpose(a, rows, cols, s.a, rows);
-    transpose(b, rows, rights, s.b, longest);
-    status = solve_squares(&s);
+    falign_matrix copy_a = by_columns(s.a, &view_a, rows), copy_b = by_columns(s.b, &view_b, longest);
+    fal_copy(&copy_a, &view_a);
+    fal_copy(&copy_b, &view_b);
+    status = solve_least_squares(&s);
   }
   for (size_t j = 0; j < rights && status == FALIGN_OK; j++) {
     for (size_t i = 0; i < cols; i++) x[i * rights + j] = s.b[j * longest + i];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "math/backend.h"
 #include "base/real.h"
 #include "base/vector.h"
+#include "math/backend.h"
 
 FAL_LOOP void add_outer_loop(const real *a, size_t a_stride, const real *restrict b, size_t m, size_t n, real alpha,
                              bool fresh, real *restrict c, size_t ldc) {

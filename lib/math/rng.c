@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "math/rng.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/support.h"
+#include "math/matrix.h"
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
@@ -72,20 +73,48 @@ static void next_normals(falign_rng *rng, double sd, double normals[2]) {
   normals[1] = radius * sin(angle);
 }
 
-void falign_rng_normal_f32(falign_rng *rng, double sd, float *out, size_t count) {
+/* Fills a matrix row by row. Each pair of numbers comes from one block. */
+static void fill_with_normals(falign_rng *rng, double sd, const falign_matrix *out) {
   double normals[2];
-  for (size_t i = 0; i < count; i++) {
-    if (i % 2 == 0) next_normals(rng, sd, normals);
-    out[i] = (float)normals[i % 2];
+  size_t drawn = 0;
+  for (size_t i = 0; i < out->rows; i++) {
+    for (size_t j = 0; j < out->cols; j++, drawn++) {
+      if (drawn % 2 == 0) next_normals(rng, sd, normals);
+      fal_matrix_put(out, i, j, normals[drawn % 2]);
+    }
   }
 }
 
-void falign_rng_normal_f64(falign_rng *rng, double sd, double *out, size_t count) {
-  double normals[2];
-  for (size_t i = 0; i < count; i++) {
-    if (i % 2 == 0) next_normals(rng, sd, normals);
-    out[i] = normals[i % 2];
-  }
+falign_status fal_check_sd(const char *name, falign_precision precision, double sd) {
+  const double farthest = 9; /* standard deviations; at most sqrt(2 ln 2^53) < 8.6 are drawn */
+  double most = (precision == FALIGN_F32 ? (double)FLT_MAX : DBL_MAX) / farthest;
+  if (sd >= 0 && sd <= most) return FALIGN_OK;
+  return fal_fail(FALIGN_INVALID, "%s is a standard deviation from 0 to %g, got %g", name, most, sd);
+}
+
+falign_status falign_rng_normal(falign_rng *rng, double sd, const falign_matrix *out) {
+  FAL_GIVEN(rng);
+  FAL_TRY(fal_check_matrix("out", -1, out));
+  FAL_TRY(fal_check_sd("sd", out->precision, sd));
+  fill_with_normals(rng, sd, out);
+  return FALIGN_OK;
+}
+
+void fal_rng_normal_f32(falign_rng *rng, double sd, float *out, size_t count) {
+  falign_matrix matrix = falign_matrix_f32(out, 1, count);
+  fill_with_normals(rng, sd, &matrix);
+}
+
+void fal_rng_normal_f64(falign_rng *rng, double sd, double *out, size_t count) {
+  falign_matrix matrix = falign_matrix_f64(out, 1, count);
+  fill_with_normals(rng, sd, &matrix);
+}
+
+falign_status fal_draw(const fal_stream *stream, double sd, const falign_matrix *out) {
+  falign_rng rng;
+  FAL_TRY(fal_rng_init(&rng, stream->seed, stream->purpose, stream->layer, stream->run));
+  fill_with_normals(&rng, sd, out);
+  return FALIGN_OK;
 }
 
 double falign_rng_uniform(falign_rng *rng) {
@@ -96,7 +125,7 @@ double falign_rng_uniform(falign_rng *rng) {
 
 uint64_t falign_rng_below(falign_rng *rng, uint64_t bound) {
   if (bound == 0) return 0;
-  uint64_t pair[2], biased = (0 - bound) % bound; /* 2^64 mod bound numbers too many for equal shares */
+  uint64_t pair[2], biased = (0 - bound) % bound; /* 2^64 mod bound: so many numbers are rejected */
   do {
     next_pair(rng, pair);
   } while (pair[0] < biased);

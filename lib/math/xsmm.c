@@ -5,8 +5,8 @@
 
 #include "math/backend.h"
 
-/* When it is first called, libxsmm makes a registry of kernels, registers what it does at the end of the process, and
- * keeps a file in /tmp open and locked until then. If there was no memory for the registry, it must not be used. */
+/* The first call makes libxsmm create a registry of kernels, register an exit handler, and lock a file in /tmp until
+ * then. If there was no memory for the registry, libxsmm must not be used. */
 static bool has_registry(void) {
   enum { UNKNOWN, YES, NO };
   static atomic_int known = UNKNOWN;
@@ -19,19 +19,19 @@ static bool has_registry(void) {
   return answer == YES;
 }
 
-static bool runs_here(void) { return libxsmm_get_target_archid() >= LIBXSMM_X86_AVX2 && has_registry(); }
+static bool xsmm_runs_here(void) { return libxsmm_get_target_archid() >= LIBXSMM_X86_AVX2 && has_registry(); }
 
-static const char *detail(void) {
+static const char *xsmm_detail(void) {
   return libxsmm_get_target_archid() < LIBXSMM_X86_AVX512 ? "libxsmm " LIBXSMM_CONFIG_VERSION ", AVX2"
                                                           : "libxsmm " LIBXSMM_CONFIG_VERSION ", AVX-512";
 }
 
-static int32_t own_threads(void) { return falign_backend_own_threads(&fal_backend_cblas); }
+static int32_t xsmm_threads(void) { return falign_backend_own_threads(&fal_backend_cblas); }
 
 const falign_backend fal_backend_xsmm = {.permanent = true,
                                          .name = "xsmm",
                                          .sgemm = fal_xsmm_gemm_f32,
                                          .dgemm = fal_xsmm_gemm_f64,
-                                         .detail = detail,
-                                         .own_threads = own_threads,
-                                         .runs_here = runs_here};
+                                         .detail = xsmm_detail,
+                                         .own_threads = xsmm_threads,
+                                         .runs_here = xsmm_runs_here};

@@ -5,12 +5,13 @@ import claim
 
 HEAD = """# What the paper claims, and what comes out
 
-Written by `scripts/reproduce --claims docs/claims.md --out DIR` from the results in DIR: not by hand.
-`scripts/reproduce` makes such results, and shows them beside the pictures. These here are of shorter runs, as each
-section says; `scripts/reproduce NAME --runs N --epochs M` repeats them.
+`scripts/reproduce --claims docs/claims.md --out DIR` writes this page from the results in DIR; do not edit it.
+`scripts/reproduce` makes such results and shows them next to the figures. The results here are from shorter runs, as
+each section says; `scripts/reproduce NAME --runs N --epochs M` repeats them.
 
-Numbers are means ± standard deviations over n runs, angles in degrees. A claim holds, or does not, where an interval of
-95 % confidence for the mean lies within its criterion, or outside; in between, the runs are too few to tell.
+Numbers are means ± standard deviations over n runs, angles in degrees. A claim holds if the 95 % confidence
+interval of the mean lies within its criterion, and does not hold if the interval lies outside; otherwise more runs are
+needed to judge it.
 """
 COLUMNS = ("number", "the paper says", "holds if", "here", "verdict")
 

@@ -109,8 +109,8 @@ def test_function_not_exported():
 
 
 def test_enumerators():
-    broken("network", "FALIGN_TANH = 3,", "FALIGN_TANH = 7,", "FALIGN_TANH is 7, was 3\n")
-    broken("status", "FALIGN_F64 = 2 ", "FALIGN_DOUBLE = 2 ", "FALIGN_F64 is gone")
+    broken("matrix", "FALIGN_BIAS = 2,", "FALIGN_BIAS = 77,", "FALIGN_BIAS is 77, was 2\n")
+    broken("status", "FALIGN_CALLBACK = 9 ", "FALIGN_CALL = 9 ", "FALIGN_CALLBACK is gone")
     broken("metric", "FALIGN_NEEDS_STEP = 1, ", "FALIGN_NEEDS_STEP = 1 << 1,", "FALIGN_NEEDS_STEP is 2, was 1\n")
 
 
@@ -134,24 +134,24 @@ def test_parameters():
            "falign_rng_uniform", "parameter 2 of type 'typedef int32_t' was added")
     broken("network", "falign_network_layers(const falign_network *network)",
            "falign_network_layers(falign_network *network)", "falign_network_layers", "const falign_network")
-    broken("metric", "FALIGN_API size_t falign_metric_count", "FALIGN_API uint32_t falign_metric_count",
-           "falign_metric_count", "return type changed")
+    broken("dataset", "FALIGN_API uint64_t falign_dataset_fingerprint", "FALIGN_API uint32_t falign_dataset_fingerprint",
+           "falign_dataset_fingerprint", "return type changed")
 
 
 def test_tables():
     need_abidiff()
-    broken("metric", "  const char *name; /**< required; copied */\n  int32_t needs;    /**< FALIGN_NEEDS_... */",
+    broken("metric", "  const char *name; /**< required; copied */\n  int32_t needs;    /**< FALIGN_NEEDS_..., of `look` too */",
            "  int32_t needs;\n  const char *name;", "falign_metric_table", "'int32_t needs' offset changed")
-    broken("metric", "int32_t needs;    /**< FALIGN_NEEDS_... */", "", "falign_metric_table", "member deletion")
+    broken("metric", "int32_t needs;    /**< FALIGN_NEEDS_..., of `look` too */", "", "falign_metric_table", "member deletion")
     broken("metric", "int32_t needs;    /**<", "int32_t wants;    /**<", "falign_metric_table", "needs", "wants")
     broken("metric", "  size_t size;      /**<", "  int64_t first;\n  size_t size;      /**<", "falign_metric_table",
            "member insertion")
     broken("backend", "float beta, float *c, size_t ldc);\n/** As falign_sgemm_fn",
-           "double beta, float *c, size_t ldc);\n/** As falign_sgemm_fn", "falign_backend_create",
+           "double beta, float *c, size_t ldc);\n/** As falign_sgemm_fn", "falign_backend_create_custom",
            "from 'float' to 'double'")
 
 
-END = """  void (*destroy)(void *user); /**< optional: called once when the last reference is gone */
+END = """  void (*destroy)(void *user); /**< optional: called once when the last reference is released */
 } falign_norm_table;"""
 
 
@@ -173,6 +173,14 @@ def test_table_grows():
         copy.check(1, BROKEN, "falign_norm_table", "from uint32_t to uint64_t")
 
 
+def test_returned_struct_grows():
+    need_abidiff()
+    last = "  size_t target_width; /**< numbers of a target row */\n} falign_batches_shape;"
+    with Copy() as copy:
+        copy.header("batches", (last, last.replace("}", "  size_t channels;\n}")))
+        copy.check(1, "+size_t channels;", FINE)
+
+
 def test_table_grows_into_padding():
     need_abidiff()
     with Copy() as copy:
@@ -189,8 +197,8 @@ def test_new_function_and_number():
     need_abidiff()
     with Copy() as copy:
         copy.replace("tests/abi/declarations", ("FALIGN_API double falign_rng_uniform(falign_rng *rng);\n", ""))
-        copy.header("network", ("/**< the caller's; see", ", FALIGN_STEP = 7 /**< see"))
-        copy.check(1, "+FALIGN_API double falign_rng_uniform(falign_rng *rng);", "FALIGN_STEP = 7", FINE, "--update")
+        copy.header("metric", ("FALIGN_NEEDS_BP = 4 ", "FALIGN_NEEDS_BP = 4, FALIGN_NEEDS_MORE = 8 "))
+        copy.check(1, "+FALIGN_API double falign_rng_uniform(falign_rng *rng);", "FALIGN_NEEDS_MORE = 8", FINE, "--update")
         copy.update(0, FINE)
         copy.check(0)
 
@@ -210,8 +218,8 @@ def test_harmless_changes():
 
 def test_breaks_are_not_recorded():
     with Copy() as copy:
-        copy.header("network", ("FALIGN_TANH = 3,", "FALIGN_TANH = 7,"))
-        copy.update(1, BROKEN, "FALIGN_TANH is 7, was 3\n", "Nothing was recorded.")
+        copy.header("matrix", ("FALIGN_BIAS = 2,", "FALIGN_BIAS = 77,"))
+        copy.update(1, BROKEN, "FALIGN_BIAS is 77, was 2\n", "Nothing was recorded.")
     need_abidiff()
     with Copy() as copy:
         copy.header("rng", ("uint64_t bound)", "uint32_t bound)"))
@@ -221,12 +229,12 @@ def test_breaks_are_not_recorded():
 def test_raised():
     with Copy() as copy:
         copy.header("version", ("#define FALIGN_ABI 0", "#define FALIGN_ABI 1"))
-        copy.header("network", ("FALIGN_TANH = 3,", "FALIGN_TANH = 7,"))
+        copy.header("matrix", ("FALIGN_BIAS = 2,", "FALIGN_BIAS = 77,"))
         said = copy.check(1, "FALIGN_ABI was raised from 0 to 1", "--update", "have the version 'FALIGN_0', want "
                           "'FALIGN_1'", "the soname is libfalign.so.0, want libfalign.so.1")
         assert BROKEN not in said
         copy.update(0, "FALIGN_ABI was raised from 0 to 1")
-        assert "#define FALIGN_ABI 1\n" in read(copy.record) and "FALIGN_TANH = 7" in read(copy.record)
+        assert "#define FALIGN_ABI 1\n" in read(copy.record) and "FALIGN_BIAS = 77" in read(copy.record)
         copy.header("version", ("#define FALIGN_ABI 1", "#define FALIGN_ABI 0"))
         copy.update(1, "FALIGN_ABI is 0, was 1: it only grows.")
 
@@ -252,8 +260,8 @@ def test_without_abidiff():
         copy.check(0, "are as recorded", env=env)
         copy.header("rng", ("uint64_t bound)", "uint32_t bound)"))
         copy.check(1, BROKEN, "abidiff", "is not installed", env=env)
-        copy.header("network", ("FALIGN_TANH = 3,", "FALIGN_TANH = 7,"))
-        copy.check(1, BROKEN, "FALIGN_TANH is 7, was 3\n", env=env)
+        copy.header("matrix", ("FALIGN_BIAS = 2,", "FALIGN_BIAS = 77,"))
+        copy.check(1, BROKEN, "FALIGN_BIAS is 77, was 2\n", env=env)
 
 
 def test_usage():

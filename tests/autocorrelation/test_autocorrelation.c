@@ -5,18 +5,17 @@
 
 enum { EACH = 2 * D + 1 }; /* values of a lag: L[0..d] and delta[1..d] */
 
-static falign_metric *new_metric(const uint64_t *lags, size_t count, uint64_t every) {
+static falign_metric *new_metric(const uint64_t *lags, size_t count) {
   falign_metric *metric = NULL;
-  ok(falign_metric_create_autocorrelation(lags, count, every, &metric));
+  ok(falign_metric_create_autocorrelation(lags, count, &metric));
   ck_assert_str_eq(falign_metric_name(metric), "autocorrelation");
   ck_assert_int_eq(falign_metric_needs(metric), FALIGN_NEEDS_ACTIVITY);
   return metric;
 }
 
-/* The metric sees every iteration of the trainer. */
 static void observe(run *r, const uint64_t *lags, size_t count, uint64_t every) {
-  falign_metric *metric = new_metric(lags, count, every);
-  ok(falign_trainer_observe(r->trainer, metric, 1, record, &r->log));
+  falign_metric *metric = new_metric(lags, count);
+  ok(falign_trainer_observe(r->trainer, metric, every, record, &r->log));
   falign_metric_destroy(metric);
 }
 
@@ -112,7 +111,7 @@ START_TEST(zero_matrices) {
   static run r;
   open_run(&r, FALIGN_F64, FALIGN_ORDER_NONE, 0.05);
   observe(&r, &lag, 1, 1);
-  for (int k = 0; k < 2; k++) ok(falign_trainer_impose_f64(r.trainer, x, 1, 6, 6, zeros, 4, 4));
+  for (int k = 0; k < 2; k++) ok(falign_trainer_impose(r.trainer, READ_F64(x, 1, 6, 6), READ_F64(zeros, 1, 4, 4)));
   ck_assert_uint_eq(r.log.count, EACH);
   for (uint32_t l = 0; l <= D; l++) {
     ck_assert(value_of(&r.log, 1, "angle_l_lag", l, 1) == 0);
@@ -122,14 +121,35 @@ START_TEST(zero_matrices) {
 }
 END_TEST
 
-/* Iterations that the metric has not seen: a lag has values again that many iterations later. */
-START_TEST(gaps) {
-  const uint64_t at[] = {0, 1, 2, 3, 6, 7, 8, 9}, lags[] = {1, 3};
+/* It looks at every step, and has values when it is due. */
+START_TEST(some_iterations) {
+  const uint64_t at[] = {8, 4, 5}, lags[] = {1, 3};
   static run r;
   open_run(&r, FALIGN_F64, FALIGN_ORDER_EPOCH, 0.05);
-  falign_metric *metric = new_metric(lags, 2, 1);
-  ok(falign_trainer_observe_at(r.trainer, metric, at, sizeof at / sizeof *at, record, &r.log));
+  falign_metric *metric = new_metric(lags, 2);
+  ok(falign_trainer_observe_at(r.trainer, metric, at, 3, record, &r.log));
   falign_metric_destroy(metric);
+  ok(falign_trainer_run(r.trainer, r.batches, 10));
+  for (uint64_t k = 0; k < 10; k++) {
+    bool due = k == 4 || k == 5 || k == 8;
+    ck_assert_uint_eq(entries_of(&r.log, k), due ? 2 * EACH : 0);
+    for (size_t i = 0; i < 2 && due; i++) check_angles(&r, k, lags[i]);
+  }
+  close_run(&r);
+}
+END_TEST
+
+/* Iterations that the metric has not seen: a lag has values again that many iterations later. */
+START_TEST(gaps) {
+  const uint64_t lags[] = {1, 3};
+  static run r, ahead;
+  open_run(&r, FALIGN_F64, FALIGN_ORDER_EPOCH, 0.05);
+  open_run(&ahead, FALIGN_F64, FALIGN_ORDER_EPOCH, 0.05);
+  observe(&r, lags, 2, 1);
+  ok(falign_trainer_run(r.trainer, r.batches, 4));
+  ok(falign_trainer_run(ahead.trainer, ahead.batches, 6));
+  take_over(&ahead, &r);
+  close_run(&ahead);
   ok(falign_trainer_run(r.trainer, r.batches, 10));
   const size_t want[10] = {0, EACH, EACH, 2 * EACH, 0, 0, 0, EACH, EACH, 2 * EACH};
   for (uint64_t k = 0; k < 10; k++) {
@@ -143,17 +163,19 @@ END_TEST
 
 /* The second trainer goes on where the first one stopped, in another precision. */
 START_TEST(two_trainers) {
-  const uint64_t first[] = {0, 1}, second[] = {2, 3, 4}, lag = 1;
+  const uint64_t lag = 1;
   static run a, b;
   open_run(&a, FALIGN_F32, FALIGN_ORDER_NONE, 0.05);
   open_run(&b, _i ? FALIGN_F32 : FALIGN_F64, FALIGN_ORDER_NONE, 0.05);
-  falign_metric *metric = new_metric(&lag, 1, 1);
-  ok(falign_trainer_observe_at(a.trainer, metric, first, 2, record, &a.log));
-  ok(falign_trainer_observe_at(b.trainer, metric, second, 3, record, &b.log));
+  falign_metric *metric = new_metric(&lag, 1);
+  ok(falign_trainer_observe(a.trainer, metric, 1, record, &a.log));
+  ok(falign_trainer_observe(b.trainer, metric, 1, record, &b.log));
   ok(falign_trainer_run(a.trainer, a.batches, 2));
+  take_over(&a, &b);
   ok(falign_trainer_run(b.trainer, b.batches, 5));
   ck_assert_uint_eq(a.log.count, EACH);
   ck_assert_uint_eq(entries_of(&b.log, 2), 0);
+  ck_assert_uint_eq(b.log.count, 2 * EACH);
   check_angles(&b, 3, 1);
   check_angles(&b, 4, 1);
   falign_metric_destroy(metric);
@@ -165,13 +187,12 @@ END_TEST
 START_TEST(metrics_that_are_refused) {
   falign_metric *metric = NULL;
   const uint64_t fine[] = {1, 2}, zero[] = {1, 0}, large[] = {(uint64_t)INT64_MAX + 1, 1}, far = INT64_MAX;
-  fails(FALIGN_INVALID, "lags[1] is 0", falign_metric_create_autocorrelation(zero, 2, 1, &metric));
-  fails(FALIGN_INVALID, "lags[0] is 9223372036854775808", falign_metric_create_autocorrelation(large, 2, 1, &metric));
-  fails(FALIGN_INVALID, "no lags", falign_metric_create_autocorrelation(fine, 0, 1, &metric));
-  fails(FALIGN_INVALID, "lags is NULL", falign_metric_create_autocorrelation(NULL, 2, 1, &metric));
-  fails(FALIGN_INVALID, "every is 0", falign_metric_create_autocorrelation(fine, 2, 0, &metric));
-  fails(FALIGN_INVALID, "out is NULL", falign_metric_create_autocorrelation(fine, 2, 1, NULL));
-  fails(FALIGN_MEMORY, "9223372036854775807 iterations", falign_metric_create_autocorrelation(&far, 1, 1, &metric));
+  fails(FALIGN_INVALID, "lags[1] is 0", falign_metric_create_autocorrelation(zero, 2, &metric));
+  fails(FALIGN_INVALID, "lags[0] is 9223372036854775808", falign_metric_create_autocorrelation(large, 2, &metric));
+  fails(FALIGN_INVALID, "no lags", falign_metric_create_autocorrelation(fine, 0, &metric));
+  fails(FALIGN_INVALID, "lags is NULL", falign_metric_create_autocorrelation(NULL, 2, &metric));
+  fails(FALIGN_INVALID, "out is NULL", falign_metric_create_autocorrelation(fine, 2, NULL));
+  fails(FALIGN_MEMORY, "9223372036854775807 iterations", falign_metric_create_autocorrelation(&far, 1, &metric));
   ck_assert_ptr_null(metric);
 }
 END_TEST
@@ -181,6 +202,7 @@ static void add_tests(TCase *tests) {
   tcase_add_loop_test(tests, repeated_batches, 0, 2);
   tcase_add_test(tests, lags_beyond_the_start);
   tcase_add_test(tests, zero_matrices);
+  tcase_add_test(tests, some_iterations);
   tcase_add_test(tests, gaps);
   tcase_add_loop_test(tests, two_trainers, 0, 2);
   tcase_add_test(tests, metrics_that_are_refused);

@@ -2,8 +2,8 @@
 /* What depends on the machine: the builtin product's levels of vectors, and what becomes of `xsmm` where libxsmm makes
  * no kernels. The program is linked statically, with fal_vector_level() wrapped and without libxsmm (see meson.build).
  */
-#include "math/backend.h"
 #include "learning.h"
+#include "math/backend.h"
 #include "vector_level.h"
 
 #ifdef FAL_XSMM
@@ -102,22 +102,50 @@ START_TEST(all_levels_give_the_bits_of_the_definition) {
 }
 END_TEST
 
+/* Strides that callers of the raw products could give; views cannot have them. */
+START_TEST(short_strides_are_refused) {
+  const struct {
+    int32_t transpose_a, transpose_b;
+    size_t lda, ldb, ldc;
+    const char *text;
+  } wrong[] = {
+      {0, 0, 4, 4, 4, "the stride of A is 4, too short for 5 columns"},
+      {0, 0, 5, 3, 4, "the stride of B is 3, too short for 4 columns"},
+      {0, 0, 5, 4, 3, "the stride of C is 3, too short for 4 columns"},
+      {1, 0, 2, 4, 4, "the stride of A is 2, too short for 3 columns"},
+      {0, 1, 5, 4, 4, "the stride of B is 4, too short for 5 columns"},
+      {0, 0, 0, 4, 4, "the stride of A is 0, too short for 5 columns"},
+  };
+  double c[12] = {0};
+  float c_f32[12] = {0};
+  draw();
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    fails(FALIGN_INVALID, wrong[i].text,
+          fal_gemm_f64(&fal_backend_builtin, wrong[i].transpose_a, wrong[i].transpose_b, 3, 4, 5, 1, a, wrong[i].lda, b,
+                       wrong[i].ldb, 1, c, wrong[i].ldc));
+    fails(FALIGN_INVALID, wrong[i].text,
+          fal_gemm_f32(&fal_backend_builtin, wrong[i].transpose_a, wrong[i].transpose_b, 3, 4, 5, 1, a_f32,
+                       wrong[i].lda, b_f32, wrong[i].ldb, 1, c_f32, wrong[i].ldc));
+  }
+  for (size_t j = 0; j < 12; j++) ck_assert(c[j] == 0 && c_f32[j] == 0);
+}
+END_TEST
+
 #ifdef FAL_XSMM
 /* A processor for which libxsmm makes no good kernels is one that this build's `xsmm` cannot run on. */
 START_TEST(xsmm_is_left_out) {
   falign_backend *backend = NULL;
   target_archid = LIBXSMM_X86_AVX2 - 1;
-  size_t without = falign_backend_count();
+  size_t without = backend_count();
   for (size_t i = 0; i < without; i++) ck_assert_str_ne(falign_backend_name_at(i), "xsmm");
-  ck_assert_ptr_null(falign_backend_name_at(without));
-  fails(FALIGN_UNSUPPORTED, "builtin on this machine", falign_backend_find("xsmm", &backend));
+  fails(FALIGN_UNSUPPORTED, "builtin on this machine", falign_backend_create("xsmm", &backend));
   ck_assert_ptr_null(strstr(falign_last_error(), "xsmm,"));
-  ok(falign_backend_find("auto", &backend));
+  ok(falign_backend_create("auto", &backend));
   ck_assert_str_eq(falign_backend_name(backend), fal_vectors_fuse() ? "auto" : "cblas");
   target_archid = LIBXSMM_X86_AVX2;
-  ck_assert_uint_eq(falign_backend_count(), without + 1);
+  ck_assert_uint_eq(backend_count(), without + 1);
   ck_assert_str_eq(falign_backend_name_at(1), "xsmm");
-  ok(falign_backend_find("xsmm", &backend));
+  ok(falign_backend_create("xsmm", &backend));
   ck_assert_str_eq(falign_backend_name(backend), "xsmm");
   ck_assert_str_eq(falign_backend_detail(backend), "libxsmm " LIBXSMM_CONFIG_VERSION ", AVX2");
 }
@@ -148,6 +176,7 @@ END_TEST
 static void add_tests(TCase *tests) {
   find_levels();
   tcase_add_test(tests, all_levels_give_the_bits_of_the_definition);
+  tcase_add_test(tests, short_strides_are_refused);
 #ifdef FAL_XSMM
   tcase_add_test(tests, xsmm_is_left_out);
   tcase_add_test(tests, no_kernels_no_difference);

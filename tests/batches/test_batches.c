@@ -3,18 +3,18 @@
 
 enum { POINTS = 103, WIDTH = 3, CATEGORIES = 4, OUTPUTS = 9, SIZE = 10, COUNT = 11 };
 
-/* With the shapes that the batch has. */
+/* With the shapes that the batch has; NULL leaves one out. */
 static falign_status get_f32(falign_batches *batches, uint64_t k, float *x, float *y) {
   size_t rows = batches ? falign_batches_rows(batches, k) : 0;
-  size_t in = batches ? falign_batches_input_width(batches) : 0,
-         out = batches ? falign_batches_target_width(batches) : 0;
-  return falign_batches_get_f32(batches, k, x, rows, in, in, y, rows, out, out);
+  size_t in = batches ? falign_batches_get_shape(batches)->input_width : 0,
+         out = batches ? falign_batches_get_shape(batches)->target_width : 0;
+  return falign_batches_get(batches, k, x ? WRITE_F32(x, rows, in, in) : NULL, y ? WRITE_F32(y, rows, out, out) : NULL);
 }
 
 static falign_status get_f64(falign_batches *batches, uint64_t k, double *x, double *y) {
   size_t rows = falign_batches_rows(batches, k);
-  size_t in = falign_batches_input_width(batches), out = falign_batches_target_width(batches);
-  return falign_batches_get_f64(batches, k, x, rows, in, in, y, rows, out, out);
+  size_t in = falign_batches_get_shape(batches)->input_width, out = falign_batches_get_shape(batches)->target_width;
+  return falign_batches_get(batches, k, x ? WRITE_F64(x, rows, in, in) : NULL, y ? WRITE_F64(y, rows, out, out) : NULL);
 }
 
 static falign_status points_of(falign_batches *batches, uint64_t k, uint32_t *points, uint32_t *labels) {
@@ -30,7 +30,7 @@ static falign_dataset *make_data(void) {
     for (uint32_t j = 0; j < WIDTH; j++) x[i * WIDTH + j] = i + 0.1 * j;
     labels[i] = i % CATEGORIES;
   }
-  ok(falign_dataset_create_f64(x, POINTS, WIDTH, WIDTH, labels, CATEGORIES, &data));
+  ok(falign_dataset_create(READ_F64(x, POINTS, WIDTH, WIDTH), labels, CATEGORIES, &data));
   return data;
 }
 
@@ -78,7 +78,7 @@ static void check_content(falign_batches *batches, uint64_t k, double smoothing)
       ck_assert(x32[i * WIDTH + j] == (float)x[i * WIDTH + j]);
     }
     for (size_t j = 0; j < OUTPUTS; j++) {
-      double one = falign_code_row(falign_batches_code(batches), labels[i])[j];
+      double one = code_row(falign_batches_code(batches), labels[i])[j];
       ck_assert(y[i * OUTPUTS + j] == (one == 1 ? 1 - smoothing : smoothing));
       ck_assert(y32[i * OUTPUTS + j] == (float)y[i * OUTPUTS + j]);
     }
@@ -87,11 +87,11 @@ static void check_content(falign_batches *batches, uint64_t k, double smoothing)
 
 START_TEST(shape) {
   falign_batches *batches = make(FALIGN_ORDER_NONE, 0, 0);
-  ck_assert_uint_eq(falign_batches_count(batches), COUNT);
-  ck_assert_uint_eq(falign_batches_points(batches), POINTS);
-  ck_assert_uint_eq(falign_batches_size(batches), SIZE);
-  ck_assert_uint_eq(falign_batches_input_width(batches), WIDTH);
-  ck_assert_uint_eq(falign_batches_target_width(batches), OUTPUTS);
+  ck_assert_uint_eq(falign_batches_get_shape(batches)->count, COUNT);
+  ck_assert_uint_eq(falign_batches_get_shape(batches)->points, POINTS);
+  ck_assert_uint_eq(falign_batches_get_shape(batches)->size, SIZE);
+  ck_assert_uint_eq(falign_batches_get_shape(batches)->input_width, WIDTH);
+  ck_assert_uint_eq(falign_batches_get_shape(batches)->target_width, OUTPUTS);
   ck_assert_uint_eq(falign_batches_rows(batches, 9), 10);
   ck_assert_uint_eq(falign_batches_rows(batches, 10), 3);
   ck_assert_uint_eq(falign_batches_rows(batches, 11), 10);
@@ -110,7 +110,7 @@ START_TEST(sizes) {
   const size_t last[] = {POINTS, 1, 1, 51, 1};
   for (int i = 0; i < 5; i++) {
     ok(falign_batches_create(data, code, given[i], &batches));
-    ck_assert_uint_eq(falign_batches_count(batches), counts[i]);
+    ck_assert_uint_eq(falign_batches_get_shape(batches)->count, counts[i]);
     ck_assert_uint_eq(falign_batches_rows(batches, counts[i] - 1), last[i]);
     falign_batches_destroy(batches);
   }
@@ -188,6 +188,31 @@ START_TEST(order_epoch) {
 }
 END_TEST
 
+/* Inputs and targets go to matrices of any layout, each in its own precision. */
+START_TEST(any_steps) {
+  falign_batches *batches = make(FALIGN_ORDER_ONCE, 1, 0);
+  static layout_room rooms[2];
+  double x[SIZE * WIDTH], y[SIZE * OUTPUTS];
+  ok(get_f64(batches, 4, x, y));
+  for (int layout = 0; layout < LAYOUTS; layout++) {
+    falign_precision precision = layout & 1 ? FALIGN_F64 : FALIGN_F32, other = layout & 1 ? FALIGN_F32 : FALIGN_F64;
+    falign_matrix to_x = lay_out(&rooms[0], layout, precision, SIZE, WIDTH, -7);
+    falign_matrix to_y = lay_out(&rooms[1], LAYOUTS - 1 - layout, other, SIZE, OUTPUTS, -7);
+    ok(falign_batches_get(batches, 4, &to_x, &to_y));
+    ck_assert(holds(&rooms[0], &to_x, -7, x) && holds(&rooms[1], &to_y, -7, y));
+  }
+  x[0] = y[0] = -7;
+  fails(FALIGN_SHAPE, "x is 10 x 3, got 9 x 3",
+        falign_batches_get(batches, 4, WRITE_F64(x, SIZE - 1, WIDTH, WIDTH), WRITE_F64(y, SIZE, OUTPUTS, OUTPUTS)));
+  fails(FALIGN_SHAPE, "y is 10 x 9, got 10 x 8",
+        falign_batches_get(batches, 4, WRITE_F64(x, SIZE, WIDTH, WIDTH), WRITE_F64(y, SIZE, OUTPUTS - 1, OUTPUTS)));
+  fails(FALIGN_INVALID, "y is 10 x 9 with invalid steps: 8 from row to row, 1 from column to column",
+        falign_batches_get(batches, 4, WRITE_F64(x, SIZE, WIDTH, WIDTH), WRITE_F64(y, SIZE, OUTPUTS, OUTPUTS - 1)));
+  ck_assert(x[0] == -7 && y[0] == -7);
+  falign_batches_destroy(batches);
+}
+END_TEST
+
 START_TEST(smoothing) {
   falign_batches *batches = make(FALIGN_ORDER_ONCE, 1, 0);
   double y[SIZE * OUTPUTS];
@@ -219,11 +244,11 @@ START_TEST(regression) {
   falign_batches *batches;
   double got_x[2], got[4];
   float got32[4];
-  ok(falign_dataset_create_regression_f64(x, 3, 1, 1, y, 2, 2, &data));
+  ok(falign_dataset_create_regression(READ_F64(x, 3, 1, 1), READ_F64(y, 3, 2, 2), &data));
   ok(falign_batches_create(data, NULL, 2, &batches));
   falign_dataset_destroy(data);
   ck_assert_ptr_null(falign_batches_code(batches));
-  ck_assert_uint_eq(falign_batches_target_width(batches), 2);
+  ck_assert_uint_eq(falign_batches_get_shape(batches)->target_width, 2);
   ok(get_f64(batches, 0, got_x, got));
   ck_assert(got_x[1] == 2);
   ck_assert_mem_eq(got, y, sizeof got);
@@ -283,8 +308,8 @@ START_TEST(label_shuffling_counts) {
   falign_dataset *data;
   falign_code *code;
   falign_batches *batches;
-  ok(falign_dataset_create_f64(x, MANY, 1, 1, zeros, KINDS, &data));
-  ok(falign_code_create(rows, KINDS, 1, 1, &code));
+  ok(falign_dataset_create(READ_F64(x, MANY, 1, 1), zeros, KINDS, &data));
+  ok(falign_code_create(READ_F64(rows, KINDS, 1, 1), &code));
   ok(falign_batches_create(data, code, MANY, &batches));
   for (int i = 0; i < 3; i++) {
     uint32_t labels[MANY];
@@ -510,7 +535,7 @@ START_TEST(import_of_regression) {
   const int64_t labels[] = {0, 0, 0};
   falign_dataset *data;
   falign_batches *batches;
-  ok(falign_dataset_create_regression_f64(x, 3, 1, 1, x, 1, 1, &data));
+  ok(falign_dataset_create_regression(READ_F64(x, 3, 1, 1), READ_F64(x, 3, 1, 1), &data));
   ok(falign_batches_create(data, NULL, 2, &batches));
   ok(falign_batches_set_order(batches, FALIGN_ORDER_EPOCH, 0, 0));
   falign_tensors *set = export(batches, 1);
@@ -530,6 +555,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, order_none);
   tcase_add_test(tests, order_once);
   tcase_add_test(tests, order_epoch);
+  tcase_add_test(tests, any_steps);
   tcase_add_test(tests, smoothing);
   tcase_add_test(tests, regression);
   tcase_add_test(tests, label_shuffling);

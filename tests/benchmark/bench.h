@@ -55,13 +55,15 @@ typedef struct {
 
 static inline paper new_paper(const char *rule, uint32_t threads) {
   static const size_t widths[] = {225, 50, 50, 50, 50, 50};
+  static const falign_synthetic points = {
+      .points = 60000, .width = 225, .categories = 10, .within = 0.6, .between = 0.2};
   paper p;
-  OK(falign_dataset_create_synthetic(60000, 225, 10, 0.6, 0.2, FALIGN_TRAIN, 1, &p.data));
+  OK(falign_dataset_create_synthetic(&points, FALIGN_TRAIN, 1, &p.data));
   OK(falign_code_create_n_hot(10, 50, 5, 1, 0, &p.code));
   OK(falign_batches_create(p.data, p.code, 1000, &p.batches));
   OK(falign_network_create(FALIGN_F32, 5, widths, 1, &p.network));
   OK(falign_network_draw(p.network, 0.1, 0.1, 1, 0));
-  OK(falign_rule_create_named(rule, p.network, &p.rule));
+  OK(falign_rule_create(rule, p.network, &p.rule));
   OK(falign_rule_draw(p.rule, 0.1, 1, 0));
   OK(falign_trainer_create(p.network, p.rule, 0.0005, &p.trainer));
   OK(falign_trainer_set_threads(p.trainer, threads));

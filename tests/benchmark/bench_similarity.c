@@ -19,7 +19,8 @@ static float *draw(uint32_t number, size_t width) {
   float *rows = malloc(POINTS * width * sizeof *rows);
   if (rows == NULL) exit(EXIT_FAILURE);
   OK(falign_rng_create(1, FALIGN_RNG_USER, number, 0, &rng));
-  falign_rng_normal_f32(rng, 1 / sqrt((double)width), rows, POINTS * width);
+  falign_matrix matrix = falign_matrix_f32(rows, POINTS, width);
+  OK(falign_rng_normal(rng, 1 / sqrt((double)width), &matrix));
   falign_rng_destroy(rng);
   return rows;
 }
@@ -28,17 +29,19 @@ static void set_side(falign_similarity *similarity, int32_t side) {
   static uint32_t labels[POINTS];
   static double errors[POINTS];
   float *l = draw(2 * (uint32_t)side, L_WIDTH), *delta = draw(2 * (uint32_t)side + 1, DELTA_WIDTH);
+  falign_view l_view = falign_view_f32(l, POINTS, L_WIDTH), delta_view = falign_view_f32(delta, POINTS, DELTA_WIDTH);
   for (uint32_t i = 0; i < POINTS; i++) labels[i] = i * 7919 % CATEGORIES;
-  OK(falign_similarity_set_side_f32(similarity, side, l, L_WIDTH, delta, DELTA_WIDTH, labels, POINTS));
-  OK(falign_row_norms_f32(delta, POINTS, DELTA_WIDTH, DELTA_WIDTH, errors));
+  OK(falign_similarity_set_side(similarity, side, &l_view, &delta_view, labels));
+  OK(falign_row_norms(&delta_view, errors));
   OK(falign_similarity_classify(similarity, side, errors, POINTS, 0.6));
   free(l);
   free(delta);
 }
 
 static void count(bench *b, const char *name, int32_t quantity) {
+  const falign_bins bins = {.low = -1, .high = 1, .count = BINS};
   double began = seconds();
-  OK(falign_similarity_histogram(b->similarity, quantity, -1, 1, BINS, b->threads, b->counts));
+  OK(falign_similarity_histogram(b->similarity, quantity, &bins, b->threads, b->counts));
   printf("%s %.9g\n", name, seconds() - began);
 }
 

@@ -121,8 +121,10 @@ typedef struct {
 } bench;
 
 static falign_dataset *draw_data(size_t points, size_t width) {
+  const falign_synthetic synthetic = {
+      .points = points, .width = width, .categories = CATEGORIES, .within = 0.6, .between = 0.2};
   falign_dataset *data;
-  OK(falign_dataset_create_synthetic(points, width, CATEGORIES, 0.6, 0.2, FALIGN_TRAIN, 1, &data));
+  OK(falign_dataset_create_synthetic(&synthetic, FALIGN_TRAIN, 1, &data));
   return data;
 }
 
@@ -130,7 +132,7 @@ static falign_dataset *draw_data(size_t points, size_t width) {
  * still more than caches hold. */
 static falign_dataset *training_data(size_t width) {
   static falign_dataset *data;
-  if (data == NULL || falign_dataset_width(data) != width) {
+  if (data == NULL || falign_dataset_get_shape(data)->width != width) {
     falign_dataset_destroy(data);
     data = draw_data(width > 225 ? WIDE_POINTS : POINTS, width);
   }
@@ -142,20 +144,19 @@ static void make_network(bench *b, const settings *s) {
   double width = (double)s->widths[1], sd = 0.1 * sqrt(50 / width), gamma = 1;
   OK(falign_network_create(s->precision, s->d, s->widths, 1, &b->network));
   OK(falign_network_draw(b->network, sd, sd, 1, 0));
-  OK(falign_rule_create_named(s->rule, b->network, &b->rule));
+  OK(falign_rule_create(s->rule, b->network, &b->rule));
   OK(falign_rule_draw(b->rule, sd, 1, 0));
   OK(falign_trainer_create(b->network, b->rule, 0.0005 * 50 / width, &b->trainer));
   OK(falign_trainer_set_threads(b->trainer, s->threads));
   if (strcmp(s->norm, "columns") == 0) {
-    OK(falign_norm_create_columns(&gamma, 1, &b->norm));
+    OK(falign_norm_create("columns", &gamma, 1, &b->norm));
     OK(falign_norm_apply(b->norm, b->network, b->rule));
     OK(falign_trainer_set_norm(b->trainer, b->norm));
   }
 }
 
-static falign_status drop(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                          double value) {
-  (void)user, (void)iteration, (void)metric, (void)layer, (void)order, (void)value;
+static falign_status drop(void *user, const falign_value *value) {
+  (void)user, (void)value;
   return FALIGN_OK;
 }
 
@@ -167,7 +168,7 @@ static bench make(const settings *s, falign_dataset *data) {
   OK(falign_code_create_n_hot(CATEGORIES, outputs, outputs / CATEGORIES, 1, 0, &b.code));
   OK(falign_batches_create(data, b.code, s->batch, &b.batches));
   make_network(&b, s);
-  OK(falign_backend_find(s->backend, &backend));
+  OK(falign_backend_create(s->backend, &backend));
   OK(falign_trainer_set_backend(b.trainer, backend));
   for (size_t i = 0; i < 2 && s->log > 0; i++) {
     OK(falign_metric_create(logged[i], &b.metrics[i]));
@@ -252,7 +253,7 @@ static void measure_epoch(const settings *s, double total) {
   falign_dataset *train = read_part(FALIGN_TRAIN), *test = read_part(FALIGN_TEST);
   bench b = make(s, train);
   OK(falign_batches_create(test, b.code, s->batch, &b.test));
-  b.steps = falign_batches_count(b.batches);
+  b.steps = falign_batches_get_shape(b.batches)->count;
   measure(s->name, do_epoch, &b, 1, total);
   destroy(&b);
   falign_dataset_destroy(train);
@@ -271,8 +272,9 @@ static float *draw(size_t count) {
   falign_rng *rng;
   float *numbers = malloc(count * sizeof *numbers);
   if (numbers == NULL) exit(EXIT_FAILURE);
+  falign_matrix row = falign_matrix_f32(numbers, 1, count);
   OK(falign_rng_create(1, FALIGN_RNG_USER, 0, 0, &rng));
-  falign_rng_normal_f32(rng, 0.1, numbers, count);
+  OK(falign_rng_normal(rng, 0.1, &row));
   falign_rng_destroy(rng);
   return numbers;
 }
@@ -281,22 +283,31 @@ static void do_products(void *arg) {
   products *p = arg;
   const size_t *n = p->s->widths, nb = p->s->batch;
   uint32_t d = p->s->d;
-  int32_t bp = strcmp(p->s->rule, "bp") == 0; /* W transposed in place of B */
-  for (uint32_t l = 0; l < d; l++)
-    OK(falign_backend_gemm_f32(p->backend, 0, 0, nb, n[l + 1], n[l], 1, p->l[l], n[l], p->w[l], n[l + 1], 0,
-                               p->l[l + 1], n[l + 1]));
-  for (uint32_t l = d - 1; l >= 1; l--)
-    OK(falign_backend_gemm_f32(p->backend, 0, bp, nb, n[l], n[l + 1], 1, p->delta[l + 1], n[l + 1], p->w[l],
-                               bp ? n[l + 1] : n[l], 0, p->delta[l], n[l]));
-  for (uint32_t l = 0; l < d; l++)
-    OK(falign_backend_gemm_f32(p->backend, 1, 0, n[l], n[l + 1], nb, 1e-6F, p->l[l], n[l], p->delta[l + 1], n[l + 1], 0,
-                               p->dw[l], n[l + 1]));
+  int bp = strcmp(p->s->rule, "bp") == 0; /* W transposed in place of B */
+  for (uint32_t l = 0; l < d; l++) {
+    falign_view output = falign_view_f32(p->l[l], nb, n[l]), w = falign_view_f32(p->w[l], n[l], n[l + 1]);
+    falign_matrix next = falign_matrix_f32(p->l[l + 1], nb, n[l + 1]);
+    OK(falign_backend_gemm(p->backend, 1, &output, &w, 0, &next));
+  }
+  for (uint32_t l = d - 1; l >= 1; l--) {
+    falign_view delta = falign_view_f32(p->delta[l + 1], nb, n[l + 1]);
+    falign_view w = falign_view_f32(p->w[l], n[l], n[l + 1]), b = falign_view_f32(p->w[l], n[l + 1], n[l]);
+    falign_view back = bp ? falign_view_transposed(w) : b;
+    falign_matrix signal = falign_matrix_f32(p->delta[l], nb, n[l]);
+    OK(falign_backend_gemm(p->backend, 1, &delta, &back, 0, &signal));
+  }
+  for (uint32_t l = 0; l < d; l++) {
+    falign_view transposed = falign_view_transposed(falign_view_f32(p->l[l], nb, n[l]));
+    falign_view delta = falign_view_f32(p->delta[l + 1], nb, n[l + 1]);
+    falign_matrix dw = falign_matrix_f32(p->dw[l], n[l], n[l + 1]);
+    OK(falign_backend_gemm(p->backend, (double)1e-6F, &transposed, &delta, 0, &dw));
+  }
 }
 
 static void measure_products(const settings *s, double total) {
   products p = {.s = s};
   falign_backend *backend;
-  OK(falign_backend_find(s->backend, &backend));
+  OK(falign_backend_create(s->backend, &backend));
   p.backend = backend;
   for (uint32_t l = 0; l <= s->d; l++) {
     p.l[l] = draw(s->batch * s->widths[l]);
@@ -323,12 +334,12 @@ static void describe(void) {
   printf("compiler gcc %s\n", __VERSION__);
 #endif
   printf("library falign %s\n", falign_version());
-  for (size_t i = 0; i < falign_backend_count(); i++) {
+  for (size_t i = 0; falign_backend_name_at(i) != NULL; i++) {
     const char *name = falign_backend_name_at(i);
-    OK(falign_backend_find(name, &backend));
+    OK(falign_backend_create(name, &backend));
     printf("%s %s\n", name, falign_backend_detail(backend));
   }
-  OK(falign_backend_find("auto", &backend));
+  OK(falign_backend_create("auto", &backend));
   printf("auto %s\n", falign_backend_detail(backend));
 }
 

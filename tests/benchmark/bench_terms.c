@@ -18,36 +18,46 @@ typedef struct {
 
 static void do_orders(void *arg) {
   bench *b = arg;
-  OK(falign_terms_orders(b->terms, falign_trainer_trace(b->p.trainer), L, 1, b->orders, b->count, b->t));
+  const falign_orders orders = {.list = b->orders, .count = b->count};
+  falign_matrix t = falign_matrix_f64(b->t, b->count * WIDTH, WIDTH);
+  OK(falign_terms_get(b->terms, falign_trainer_trace(b->p.trainer), FALIGN_TERM, L, &orders, &t));
 }
 
 static void do_sum(void *arg) {
   bench *b = arg;
-  OK(falign_terms_sum(b->terms, falign_trainer_trace(b->p.trainer), L, 1, b->orders, b->count, b->t));
+  const falign_orders orders = {.list = b->orders, .count = b->count};
+  falign_matrix t = falign_matrix_f64(b->t, WIDTH, WIDTH);
+  OK(falign_terms_sum(b->terms, falign_trainer_trace(b->p.trainer), FALIGN_TERM, L, &orders, &t));
 }
 
 static void do_remainder(void *arg) {
   bench *b = arg;
-  OK(falign_terms_remainder(b->terms, falign_trainer_trace(b->p.trainer), L, 1, b->t));
+  falign_matrix t = falign_matrix_f64(b->t, WIDTH, WIDTH);
+  OK(falign_terms_remainder(b->terms, falign_trainer_trace(b->p.trainer), L, 1, &t));
 }
 
 static void do_linear(void *arg) {
   bench *b = arg;
-  OK(falign_terms_linear(b->terms, falign_trainer_trace(b->p.trainer), L, b->orders, b->count, b->t));
+  const falign_orders orders = {.list = b->orders, .count = b->count};
+  falign_matrix t = falign_matrix_f64(b->t, b->count * WIDTH, WIDTH);
+  OK(falign_terms_get(b->terms, falign_trainer_trace(b->p.trainer), FALIGN_TERM_LINEAR, L, &orders, &t));
 }
 
 /* The three products of one order, and nothing else: L W, L dW, and a transposed one with delta. */
 static void do_products(void *arg) {
-  static float z[ROWS * WIDTH], p[ROWS * WIDTH], t[NUMBERS];
+  static float z_numbers[ROWS * WIDTH], p_numbers[ROWS * WIDTH], t_numbers[NUMBERS];
+  falign_matrix z = falign_matrix_f32(z_numbers, ROWS, WIDTH), p = falign_matrix_f32(p_numbers, ROWS, WIDTH);
+  falign_matrix t = falign_matrix_f32(t_numbers, WIDTH, WIDTH);
+  falign_view transposed = falign_view_transposed(falign_view_of(z)), l, delta, w;
   bench *b = arg;
   const falign_trace *trace = falign_trainer_trace(b->p.trainer);
-  const falign_backend *backend = falign_trace_backend(trace);
-  const float *l, *delta, *w = falign_network_view_weights_f32(b->p.network, L - 1);
-  OK(falign_trace_view_f32(trace, FALIGN_L, L - 1, &l, NULL, NULL, NULL));
-  OK(falign_trace_view_f32(trace, FALIGN_DELTA, L + 1, &delta, NULL, NULL, NULL));
-  OK(falign_backend_gemm_f32(backend, 0, 0, ROWS, WIDTH, WIDTH, 1, l, WIDTH, w, WIDTH, 0, z, WIDTH));
-  OK(falign_backend_gemm_f32(backend, 0, 0, ROWS, WIDTH, WIDTH, 1, l, WIDTH, w, WIDTH, 0, p, WIDTH));
-  OK(falign_backend_gemm_f32(backend, 1, 0, WIDTH, WIDTH, ROWS, 1, z, WIDTH, delta, WIDTH, 0, t, WIDTH));
+  const falign_backend *backend = falign_trace_step(trace)->backend;
+  OK(falign_network_view(b->p.network, FALIGN_W, L - 1, &w));
+  OK(falign_trace_view(trace, FALIGN_L, L - 1, &l));
+  OK(falign_trace_view(trace, FALIGN_DELTA, L + 1, &delta));
+  OK(falign_backend_gemm(backend, 1, &l, &w, 0, &z));
+  OK(falign_backend_gemm(backend, 1, &l, &w, 0, &p));
+  OK(falign_backend_gemm(backend, 1, &transposed, &delta, 0, &t));
 }
 
 static void measure_orders(bench *b) {

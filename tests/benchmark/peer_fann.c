@@ -18,8 +18,9 @@ static float *draw(uint32_t number, double sd, size_t count) {
   falign_rng *rng;
   float *numbers = malloc(count * sizeof *numbers);
   if (numbers == NULL) exit(EXIT_FAILURE);
+  falign_matrix row = falign_matrix_f32(numbers, 1, count);
   OK(falign_rng_create(1, FALIGN_RNG_USER, number, 0, &rng));
-  falign_rng_normal_f32(rng, sd, numbers, count);
+  OK(falign_rng_normal(rng, sd, &row));
   falign_rng_destroy(rng);
   return numbers;
 }

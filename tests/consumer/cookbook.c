@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Recipes, a function each, which docs/cookbook.md explains. Usage: cookbook [FOLDER OF MNIST]. Writes to the folder
- * that it is started in. */
+/* The recipes of docs/cookbook.md, one function each. Usage: cookbook [FOLDER OF MNIST]. Writes to the current folder.
+ */
 #include <falign/falign.h>
 #include <inttypes.h>
 #include <math.h>
@@ -16,7 +16,7 @@
 
 enum { INPUTS = 40, HIDDEN = 30, OUTPUTS = 20, LAYERS = 3, CATEGORIES = 4, POINTS = 800, BATCH = 80 };
 
-/* What a run is made of; all is given back by release(), whatever was made of it. */
+/* The objects of a run. release() destroys those that were made. */
 typedef struct run {
   falign_dataset *data;
   falign_code *code;
@@ -27,14 +27,16 @@ typedef struct run {
 } run;
 
 static falign_status make(run *r, uint64_t seed, uint32_t number) {
+  const falign_synthetic points = {
+      .points = POINTS, .width = INPUTS, .categories = CATEGORIES, .within = 0.5, .between = 0.1};
   const size_t widths[] = {INPUTS, HIDDEN, HIDDEN, OUTPUTS};
-  TRY(falign_dataset_create_synthetic(POINTS, INPUTS, CATEGORIES, 0.5, 0.1, FALIGN_TRAIN, seed, &r->data));
+  TRY(falign_dataset_create_synthetic(&points, FALIGN_TRAIN, seed, &r->data));
   TRY(falign_code_create_n_hot(CATEGORIES, OUTPUTS, 5, seed, number, &r->code));
   TRY(falign_batches_create(r->data, r->code, BATCH, &r->batches));
   TRY(falign_batches_set_order(r->batches, FALIGN_ORDER_EPOCH, seed, number));
   TRY(falign_network_create(FALIGN_F32, LAYERS, widths, 1, &r->network));
   TRY(falign_network_draw(r->network, 0.1, 0.1, seed, number));
-  TRY(falign_rule_create_fa(r->network, &r->rule));
+  TRY(falign_rule_create("fa", r->network, &r->rule));
   TRY(falign_rule_draw(r->rule, 0.1, seed, number));
   return falign_trainer_create(r->network, r->rule, 0.002, &r->trainer);
 }
@@ -48,23 +50,26 @@ static void release(run *r) {
   falign_dataset_destroy(r->data);
 }
 
+/* The angle of W[1] with B[1]^T, in degrees. */
 static falign_status angle(const run *r, double *degrees) {
-  return falign_angle_f32(falign_network_view_weights_f32(r->network, 1), HIDDEN, HIDDEN, HIDDEN,
-                          falign_rule_view_feedback_f32(r->rule, 1), HIDDEN, 1, degrees, NULL, NULL);
+  falign_view w, b;
+  TRY(falign_network_view(r->network, FALIGN_W, 1, &w));
+  TRY(falign_rule_view(r->rule, FALIGN_FEEDBACK, 1, &b));
+  falign_view transposed = falign_view_transposed(b);
+  return falign_angle(&w, &transposed, degrees, NULL, NULL);
 }
 
 /* ---- What can be measured ---- */
 
 static void list_metrics(void) {
-  for (size_t i = 0; i < falign_metric_count(); i++)
+  for (size_t i = 0; falign_metric_name_at(i) != NULL; i++)
     printf("  %-18s %s\n", falign_metric_name_at(i), falign_metric_description_at(i));
 }
 
 /* ---- A table of measured values ---- */
 
-static falign_status add_row(void *user, uint64_t k, const char *metric, int64_t layer, int64_t order, double value) {
-  return falign_table_add(user, (int64_t)k, NAN, layer, order, metric, value);
-}
+/* Receives each measured value, and adds it to the table without an epoch. */
+static falign_status add_row(void *user, const falign_value *value) { return falign_table_add(user, value, NAN); }
 
 static falign_status log_to_csv(run *r) {
   falign_table *table = NULL;
@@ -77,25 +82,31 @@ static falign_status log_to_csv(run *r) {
   if (status == FALIGN_OK) status = falign_table_write(table, "log.csv");
   printf("  %d rows in log.csv\n", (int)falign_table_rows(table));
   falign_metric_destroy(metric);
-  falign_trainer_destroy(r->trainer); /* which writes to the table no more */
+  falign_trainer_destroy(r->trainer); /* first: it writes to the table */
   r->trainer = NULL;
   falign_table_destroy(table);
   return status;
 }
 
-/* ---- A metric of one's own ---- */
+/* ---- Your own metric ---- */
 
-/* The largest weight of each layer, in magnitude. It needs the weights alone. */
-static falign_status measure_largest(void *user, const falign_trainer *trainer, const falign_trace *trace,
+/* Measures the largest magnitude among the weights of each layer. It needs only the weights. */
+static falign_status measure_largest(void *user, falign_trainer *trainer, const falign_trace *trace,
                                      falign_value_fn emit, void *emit_user) {
   const falign_network *network = falign_trainer_network(trainer);
   (void)user, (void)trace;
   for (uint32_t l = 0; l < falign_network_layers(network); l++) {
-    const float *w = falign_network_view_weights_f32(network, l);
-    size_t count = falign_network_width(network, l) * falign_network_width(network, l + 1);
+    falign_view w;
+    TRY(falign_network_view(network, FALIGN_W, l, &w));
+    const float *numbers = w.data;
     float largest = 0;
-    for (size_t i = 0; i < count; i++) largest = fmaxf(largest, fabsf(w[i]));
-    TRY(emit(emit_user, falign_trainer_iteration(trainer), "largest_w", l, -1, (double)largest));
+    for (size_t i = 0; i < w.rows * w.cols; i++) largest = fmaxf(largest, fabsf(numbers[i]));
+    const falign_value value = {.iteration = (int64_t)falign_trainer_iteration(trainer),
+                                .name = "largest_w",
+                                .layer = l,
+                                .order = -1,
+                                .value = (double)largest};
+    TRY(emit(emit_user, &value));
   }
   return FALIGN_OK;
 }
@@ -103,9 +114,9 @@ static falign_status measure_largest(void *user, const falign_trainer *trainer, 
 static const falign_metric_table largest = {
     .size = sizeof(falign_metric_table), .name = "largest_w", .needs = 0, .measure = measure_largest};
 
-static falign_status print(void *user, uint64_t k, const char *metric, int64_t layer, int64_t order, double value) {
-  (void)user, (void)order;
-  printf("  update %" PRIu64 ": %s, layer %" PRId64 ": %.3f\n", k, metric, layer, value);
+static falign_status print(void *user, const falign_value *v) {
+  (void)user;
+  printf("  update %" PRId64 ": %s, layer %" PRId64 ": %.3f\n", v->iteration, v->name, v->layer, v->value);
   return FALIGN_OK;
 }
 
@@ -120,17 +131,21 @@ static falign_status own_metric(run *r) {
 
 /* ---- Imposed signals ---- */
 
-/* Random inputs and errors, drawn once and held: they are autocorrelated, and the weights align without any task. */
+/* Imposes the same random inputs and errors at each step: autocorrelated signals, which align weights without a task.
+ */
 static falign_status impose_signals(run *r) {
-  static float x[BATCH * INPUTS], delta[BATCH * OUTPUTS];
+  static float x_numbers[BATCH * INPUTS], delta_numbers[BATCH * OUTPUTS];
+  falign_matrix x = falign_matrix_f32(x_numbers, BATCH, INPUTS);
+  falign_matrix delta = falign_matrix_f32(delta_numbers, BATCH, OUTPUTS);
+  falign_view x_view = falign_view_of(x), delta_view = falign_view_of(delta);
   falign_rng *rng;
   double degrees;
   TRY(falign_rng_create(7, FALIGN_RNG_SIGNAL, 0, 0, &rng));
-  falign_rng_normal_f32(rng, 1, x, BATCH * INPUTS);
-  falign_rng_normal_f32(rng, 1, delta, BATCH * OUTPUTS);
+  falign_status status = falign_rng_normal(rng, 1, &x);
+  if (status == FALIGN_OK) status = falign_rng_normal(rng, 1, &delta);
   falign_rng_destroy(rng);
-  for (int k = 0; k < 100; k++)
-    TRY(falign_trainer_impose_f32(r->trainer, x, BATCH, INPUTS, INPUTS, delta, OUTPUTS, OUTPUTS));
+  for (int k = 0; status == FALIGN_OK && k < 100; k++) status = falign_trainer_impose(r->trainer, &x_view, &delta_view);
+  if (status != FALIGN_OK) return status;
   TRY(angle(r, &degrees));
   printf("  after 100 updates W[1] is at %.1f degrees from B[1]^T\n", degrees);
   return FALIGN_OK;
@@ -149,7 +164,7 @@ static falign_status save(const run *r, const char *path) {
   return status;
 }
 
-/* Into a run that was made alike. */
+/* Loads into a run that was made with the same settings. */
 static falign_status resume(run *r, const char *path) {
   falign_tensors *tensors;
   TRY(falign_tensors_read(path, &tensors));
@@ -168,8 +183,10 @@ static falign_status checkpoint(run *r) {
   if (status == FALIGN_OK) status = resume(&other, "run.safetensors");
   if (status == FALIGN_OK) status = falign_trainer_run(other.trainer, other.batches, 100);
   if (status == FALIGN_OK) {
-    int same = memcmp(falign_network_view_weights_f32(r->network, 1), falign_network_view_weights_f32(other.network, 1),
-                      HIDDEN * HIDDEN * sizeof(float)) == 0;
+    falign_view w, resumed;
+    status = falign_network_view(r->network, FALIGN_W, 1, &w);
+    if (status == FALIGN_OK) status = falign_network_view(other.network, FALIGN_W, 1, &resumed);
+    int same = status == FALIGN_OK && memcmp(w.data, resumed.data, w.rows * w.cols * sizeof(float)) == 0;
     printf("  the resumed run has %s\n", same ? "the same bits" : "OTHER BITS");
     if (!same) status = FALIGN_INVALID;
   }
@@ -177,28 +194,36 @@ static falign_status checkpoint(run *r) {
   return status;
 }
 
-/* ---- A backend of one's own ---- */
+/* ---- Your own backend ---- */
 
-/* Counts the products, and leaves the work to the library's own. */
+/* Counts the products and leaves the work to a built-in backend. */
 typedef struct counter {
   falign_backend *inner;
-  unsigned long products; /* of a trainer with one thread; else it must be atomic */
+  unsigned long products; /* must be atomic if the trainer has several threads */
 } counter;
 
 static falign_status count_f32(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n, size_t k,
                                float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
                                float *c, size_t ldc) {
   counter *count = user;
+  const ptrdiff_t a_step = (ptrdiff_t)lda, b_step = (ptrdiff_t)ldb;
+  falign_view a_view = {a, m, k, transpose_a ? 1 : a_step, transpose_a ? a_step : 1, FALIGN_F32}; /* op(A) */
+  falign_view b_view = {b, k, n, transpose_b ? 1 : b_step, transpose_b ? b_step : 1, FALIGN_F32}; /* op(B) */
+  falign_matrix c_matrix = {c, m, n, (ptrdiff_t)ldc, 1, FALIGN_F32};
   count->products++;
-  return falign_backend_gemm_f32(count->inner, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  return falign_backend_gemm(count->inner, (double)alpha, &a_view, &b_view, (double)beta, &c_matrix);
 }
 
 static falign_status count_f64(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n, size_t k,
                                double alpha, const double *a, size_t lda, const double *b, size_t ldb, double beta,
                                double *c, size_t ldc) {
   counter *count = user;
+  const ptrdiff_t a_step = (ptrdiff_t)lda, b_step = (ptrdiff_t)ldb;
+  falign_view a_view = {a, m, k, transpose_a ? 1 : a_step, transpose_a ? a_step : 1, FALIGN_F64};
+  falign_view b_view = {b, k, n, transpose_b ? 1 : b_step, transpose_b ? b_step : 1, FALIGN_F64};
+  falign_matrix c_matrix = {c, m, n, (ptrdiff_t)ldc, 1, FALIGN_F64};
   count->products++;
-  return falign_backend_gemm_f64(count->inner, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  return falign_backend_gemm(count->inner, alpha, &a_view, &b_view, beta, &c_matrix);
 }
 
 static const falign_backend_table counting = {
@@ -207,9 +232,9 @@ static const falign_backend_table counting = {
 static falign_status own_backend(run *r) {
   static counter count; /* outlives the trainer, which keeps the backend */
   falign_backend *backend;
-  TRY(falign_backend_find("builtin", &count.inner));
-  TRY(falign_backend_create(&counting, &count, &backend));
-  count.products = 0; /* the backend was tested when it was made */
+  TRY(falign_backend_create("builtin", &count.inner));
+  TRY(falign_backend_create_custom(&counting, &count, &backend));
+  count.products = 0; /* creating the backend tested it */
   falign_status status = falign_trainer_set_backend(r->trainer, backend);
   falign_backend_destroy(backend); /* the trainer keeps a reference */
   if (status == FALIGN_OK) status = falign_trainer_run(r->trainer, r->batches, 1);
@@ -222,7 +247,7 @@ static falign_status own_backend(run *r) {
 enum { RUNS = 6 };
 
 static falign_status one_run(void *user, uint32_t number) {
-  double *angles = user; /* each run writes to its own place */
+  double *angles = user; /* each run writes its own element */
   run r = {0};
   falign_status status = make(&r, 7, number);
   if (status == FALIGN_OK) status = falign_trainer_run(r.trainer, r.batches, 300);
@@ -251,8 +276,8 @@ static void on_signal(int number) {
 static int32_t show_progress(void *user, uint64_t iteration, uint64_t until) {
   (void)user;
   if (iteration % 100 == 0) printf("  %" PRIu64 " of %" PRIu64 "\n", iteration, until);
-  if (iteration == 250) raise(SIGINT); /* as if somebody had pressed Ctrl-C */
-  return 0;                            /* anything else stops the run, too */
+  if (iteration == 250) raise(SIGINT); /* as if Ctrl-C had been pressed */
+  return 0;                            /* any other value stops the run, too */
 }
 
 static falign_status stop(run *r) {
@@ -262,7 +287,7 @@ static falign_status stop(run *r) {
   falign_status status = falign_trainer_run(r->trainer, r->batches, 1000);
   signal(SIGINT, before);
   if (status != FALIGN_CANCELLED) return status == FALIGN_OK ? FALIGN_INVALID : status;
-  printf("  stopped: %s\n", falign_last_error()); /* between two updates: save, or go on */
+  printf("  stopped: %s\n", falign_last_error()); /* between two updates: save, or resume */
   return falign_trainer_run(r->trainer, r->batches, 300);
 }
 
@@ -273,8 +298,8 @@ static falign_status read_mnist(const char *folder) {
   falign_status status = falign_dataset_read_mnist(folder, FALIGN_TRAIN, 15, &train); /* resized to 15 x 15 */
   if (status == FALIGN_OK) status = falign_dataset_read_mnist(folder, FALIGN_TEST, 15, &test);
   if (status == FALIGN_OK) {
-    printf("  %zu and %zu points of %zu pixels\n", falign_dataset_points(train), falign_dataset_points(test),
-           falign_dataset_width(train));
+    const falign_dataset_shape *shape = falign_dataset_get_shape(train);
+    printf("  %zu and %zu points of %zu pixels\n", shape->points, falign_dataset_get_shape(test)->points, shape->width);
   }
   falign_dataset_destroy(test);
   falign_dataset_destroy(train);
@@ -308,7 +333,7 @@ static falign_status export_weights(run *r) {
 
 /* ---- All of them ---- */
 
-/* A recipe on a run of its own. */
+/* Runs a recipe with a new run. */
 static int cook(const char *name, falign_status (*recipe)(run *r)) {
   run r = {0};
   printf("%s\n", name);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-
-/* A rule, a metric, a normalization and a backend of the caller's own, which docs/extending.md explains. */
+/* Your own rule, metric, normalization and backend, as docs/extending.md explains them. */
 
 #include <falign/falign.h>
 #include <stdio.h>
@@ -12,17 +11,20 @@
 
 /* Sign symmetry: the error travels back through the signs of the forward weights, delta[l+1] sign(W[l])^T. */
 static falign_status send_through_signs(void *user, const falign_rule *rule, const falign_network *network,
-                                        const falign_trace *trace, uint32_t l, float *out) {
-  const float *delta, *w = falign_network_view_weights_f32(network, l);
-  size_t rows, above, stride, width = falign_network_width(network, l);
-  falign_status status = falign_trace_view_f32(trace, FALIGN_DELTA, l + 1, &delta, &rows, &above, &stride);
+                                        const falign_trace *trace, uint32_t l, const falign_matrix *out) {
+  falign_view delta, w; /* delta[l+1]: rows x n[l+1]; W[l]: n[l] x n[l+1] */
+  falign_status status = falign_trace_view(trace, FALIGN_DELTA, l + 1, &delta);
+  if (status == FALIGN_OK) status = falign_network_view(network, FALIGN_W, l, &w);
   (void)user, (void)rule;
   if (status != FALIGN_OK) return status;
-  for (size_t i = 0; i < rows; i++) {
-    for (size_t j = 0; j < width; j++) {
+  for (size_t i = 0; i < delta.rows; i++) {
+    const float *error = (const float *)delta.data + (ptrdiff_t)i * delta.row_step;
+    float *signal = (float *)out->data + i * out->cols;
+    for (size_t j = 0; j < w.rows; j++) {
+      const float *weights = (const float *)w.data + j * w.cols;
       float sum = 0;
-      for (size_t m = 0; m < above; m++) sum += w[j * above + m] > 0 ? delta[i * stride + m] : -delta[i * stride + m];
-      out[i * width + j] = 0.1f * sum;
+      for (size_t m = 0; m < w.cols; m++) sum += weights[m] > 0 ? error[m] : -error[m];
+      signal[j] = 0.1f * sum;
     }
   }
   return FALIGN_OK;
@@ -33,25 +35,31 @@ static const falign_rule_table sign_symmetry = {
     .name = "sign-symmetry",
     .feedback = FALIGN_FEEDBACK_NONE,
     .concurrent = 1,
-    .signal_f32 = send_through_signs,
+    .signal = send_through_signs,
 };
 
-/* The share of the units of each layer that are silent for the whole batch. */
-static falign_status measure_silent(void *user, const falign_trainer *trainer, const falign_trace *trace,
+/* Measures the share of the units of each layer that are silent for the whole batch. */
+static falign_status measure_silent(void *user, falign_trainer *trainer, const falign_trace *trace,
                                     falign_value_fn emit, void *emit_user) {
   uint32_t d = falign_network_layers(falign_trainer_network(trainer));
   (void)user;
   for (uint32_t l = 1; l <= d; l++) {
-    const float *y;
-    size_t rows, cols, stride, silent = 0;
-    falign_status status = falign_trace_view_f32(trace, FALIGN_L, l, &y, &rows, &cols, &stride);
+    falign_view y;
+    falign_status status = falign_trace_view(trace, FALIGN_L, l, &y);
     if (status != FALIGN_OK) return status;
-    for (size_t j = 0; j < cols; j++) {
+    size_t silent = 0;
+    for (size_t j = 0; j < y.cols; j++) {
+      const float *output = (const float *)y.data + j;
       size_t i = 0;
-      while (i < rows && y[i * stride + j] == 0) i++;
-      silent += i == rows;
+      while (i < y.rows && output[(ptrdiff_t)i * y.row_step] == 0) i++;
+      silent += i == y.rows;
     }
-    status = emit(emit_user, falign_trace_iteration(trace), "silent", l, -1, (double)silent / (double)cols);
+    const falign_value value = {.iteration = (int64_t)falign_trace_step(trace)->iteration,
+                                .name = "silent",
+                                .layer = l,
+                                .order = -1,
+                                .value = (double)silent / (double)y.cols};
+    status = emit(emit_user, &value);
     if (status != FALIGN_OK) return status;
   }
   return FALIGN_OK;
@@ -67,10 +75,11 @@ static const falign_metric_table silent = {
 /* Keeps each weight within [-limit, limit]; `user` is the limit. */
 static falign_status clip(void *user, falign_network *network, uint32_t l) {
   const float limit = *(const float *)user;
-  float *w = falign_network_weights_f32(network, l);
-  size_t count = falign_network_width(network, l) * falign_network_width(network, l + 1);
-  if (w == NULL) return FALIGN_UNSUPPORTED;
-  for (size_t i = 0; i < count; i++) w[i] = w[i] > limit ? limit : w[i] < -limit ? -limit : w[i];
+  falign_matrix matrix;
+  falign_status status = falign_network_edit(network, FALIGN_W, l, &matrix);
+  if (status != FALIGN_OK) return status;
+  float *w = matrix.data;
+  for (size_t i = 0; i < matrix.rows * matrix.cols; i++) w[i] = w[i] > limit ? limit : w[i] < -limit ? -limit : w[i];
   return FALIGN_OK;
 }
 
@@ -80,7 +89,7 @@ static const falign_norm_table clipped = {
     .apply = clip,
 };
 
-/* C = alpha op(A) op(B) + beta C; with beta = 0 whatever C holds is overwritten unread. */
+/* Computes C = alpha op(A) op(B) + beta C. With beta = 0, C is written without being read. */
 static falign_status multiply_f32(void *user, int32_t transpose_a, int32_t transpose_b, size_t m, size_t n, size_t k,
                                   float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
                                   float *c, size_t ldc) {
@@ -118,14 +127,14 @@ static const falign_backend_table plain_loops = {
     .dgemm = multiply_f64,
 };
 
-static falign_status print(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                           double value) {
-  (void)user, (void)order;
-  printf("update %d: %s, layer %d: %.2f\n", (int)iteration, metric, (int)layer, value);
+static falign_status print(void *user, const falign_value *v) {
+  (void)user;
+  printf("update %d: %s, layer %d: %.2f\n", (int)v->iteration, v->name, (int)v->layer, v->value);
   return FALIGN_OK;
 }
 
 int main(void) {
+  const falign_synthetic points = {.points = 800, .width = 40, .categories = 4, .within = 0.5, .between = 0.1};
   const size_t widths[] = {40, 30, 30, 20};
   float limit = 0.5f;
   double before, after;
@@ -139,7 +148,7 @@ int main(void) {
   falign_backend *backend;
   falign_trainer *trainer;
 
-  TRY(falign_dataset_create_synthetic(800, 40, 4, 0.5, 0.1, FALIGN_TRAIN, 7, &data));
+  TRY(falign_dataset_create_synthetic(&points, FALIGN_TRAIN, 7, &data));
   TRY(falign_code_create_n_hot(4, 20, 5, 7, 0, &code));
   TRY(falign_batches_create(data, code, 80, &batches));
   TRY(falign_network_create(FALIGN_F32, 3, widths, 1, &network));
@@ -148,7 +157,7 @@ int main(void) {
   TRY(falign_rule_create_custom(&sign_symmetry, NULL, network, &rule));
   TRY(falign_metric_create_custom(&silent, NULL, &metric));
   TRY(falign_norm_create_custom(&clipped, &limit, &norm));
-  TRY(falign_backend_create(&plain_loops, NULL, &backend));
+  TRY(falign_backend_create_custom(&plain_loops, NULL, &backend));
 
   TRY(falign_trainer_create(network, rule, 0.002, &trainer));
   TRY(falign_trainer_set_norm(trainer, norm));

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-
-/* A program from outside: it knows the installed library and nothing else. It trains a small network by feedback
- * alignment, watches it with a metric of its own, and fails unless the error falls and the weights align. */
-
+/* An outside program, which uses only the installed library. It trains a small network by feedback alignment, observes
+ * it with its own metric, and fails unless the error falls and the weights align. */
 #include <falign/falign.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,33 +23,37 @@ typedef struct objects {
   falign_trainer *trainer;
 } objects;
 
-/* What was measured first and last. */
+/* The first and the last measured value. */
 typedef struct seen {
   int32_t count;
   double first, last;
 } seen;
 
-/* The angle of W[1] with B[1]^T, out of the matrices themselves. */
-static falign_status measure_angle(void *user, const falign_trainer *trainer, const falign_trace *trace,
-                                   falign_value_fn emit, void *emit_user) {
-  double angle;
+/* Measures the angle of W[1] with B[1]^T, from the matrices themselves. */
+static falign_status measure_angle(void *user, falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+                                   void *emit_user) {
+  falign_view w, b;
+  falign_value value = {
+      .iteration = (int64_t)falign_trainer_iteration(trainer), .name = "own_angle", .layer = 1, .order = -1};
   (void)user, (void)trace;
-  TRY(falign_angle_f64(falign_network_weights_f64(falign_trainer_network(trainer), 1), HIDDEN, HIDDEN, HIDDEN,
-                       falign_rule_feedback_f64(falign_trainer_rule(trainer), 1), HIDDEN, 1, &angle, NULL, NULL));
-  return emit(emit_user, falign_trainer_iteration(trainer), "own_angle", 1, -1, angle);
+  TRY(falign_network_view(falign_trainer_network(trainer), FALIGN_W, 1, &w));
+  TRY(falign_rule_view(falign_trainer_rule(trainer), FALIGN_FEEDBACK, 1, &b));
+  falign_view transposed = falign_view_transposed(b);
+  TRY(falign_angle(&w, &transposed, &value.value, NULL, NULL));
+  return emit(emit_user, &value);
 }
 
-static falign_status take(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                          double value) {
+static falign_status take(void *user, const falign_value *value) {
   seen *s = user;
-  (void)iteration, (void)metric, (void)layer, (void)order;
-  if (s->count++ == 0) s->first = value;
-  s->last = value;
+  if (s->count++ == 0) s->first = value->value;
+  s->last = value->value;
   return FALIGN_OK;
 }
 
 static falign_status make_data(objects *o) {
-  TRY(falign_dataset_create_synthetic(POINTS, INPUTS, CATEGORIES, 0.5, 0.1, FALIGN_TRAIN, 7, &o->data));
+  const falign_synthetic points = {
+      .points = POINTS, .width = INPUTS, .categories = CATEGORIES, .within = 0.5, .between = 0.1};
+  TRY(falign_dataset_create_synthetic(&points, FALIGN_TRAIN, 7, &o->data));
   TRY(falign_code_create_n_hot(CATEGORIES, OUTPUTS, OUTPUTS / CATEGORIES, 7, 0, &o->code));
   TRY(falign_batches_create(o->data, o->code, BATCH, &o->batches));
   return falign_batches_set_order(o->batches, FALIGN_ORDER_EPOCH, 7, 0);
@@ -61,7 +63,7 @@ static falign_status make_trainer(objects *o) {
   const size_t widths[LAYERS + 1] = {INPUTS, HIDDEN, HIDDEN, OUTPUTS};
   TRY(falign_network_create(FALIGN_F64, LAYERS, widths, 1, &o->network));
   TRY(falign_network_draw(o->network, 0.1, 0.1, 7, 0));
-  TRY(falign_rule_create_fa(o->network, &o->rule));
+  TRY(falign_rule_create("fa", o->network, &o->rule));
   TRY(falign_rule_draw(o->rule, 0.1, 7, 0));
   return falign_trainer_create(o->network, o->rule, 0.002, &o->trainer);
 }

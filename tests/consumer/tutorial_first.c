@@ -9,13 +9,16 @@
   } while (0)
 
 /* Receives each measured value. */
-static falign_status print(void *user, uint64_t k, const char *metric, int64_t layer, int64_t order, double value) {
-  (void)user, (void)order;
-  printf("update %4d: %s of layer %d is %.1f\n", (int)k, metric, (int)layer, value);
+static falign_status print(void *user, const falign_value *v) {
+  (void)user;
+  printf("update %4d: %s of layer %d is %.1f\n", (int)v->iteration, v->name, (int)v->layer, v->value);
   return FALIGN_OK;
 }
 
 int main(void) {
+  const falign_synthetic points = {.points = 2000, .width = 100, .categories = 10, .within = 0.35, .between = 0.2};
+  const falign_synthetic other_points = {
+      .points = 1000, .width = 100, .categories = 10, .within = 0.35, .between = 0.2};
   const size_t widths[] = {100, 50, 50, 50}; /* n[0] to n[3] */
   falign_dataset *data, *unseen;
   falign_code *code;
@@ -27,8 +30,8 @@ int main(void) {
   double before, after;
 
   /* Data: points of ten categories, and ten mutually exclusive codes of five ones among 50 outputs. */
-  TRY(falign_dataset_create_synthetic(2000, 100, 10, 0.35, 0.2, FALIGN_TRAIN, 1, &data));
-  TRY(falign_dataset_create_synthetic(1000, 100, 10, 0.35, 0.2, FALIGN_TEST, 1, &unseen));
+  TRY(falign_dataset_create_synthetic(&points, FALIGN_TRAIN, 1, &data));
+  TRY(falign_dataset_create_synthetic(&other_points, FALIGN_TEST, 1, &unseen));
   TRY(falign_code_create_n_hot(10, 50, 5, 1, 0, &code));
   TRY(falign_batches_create(data, code, 100, &batches));
   TRY(falign_batches_create(unseen, code, 1000, &test));
@@ -36,7 +39,7 @@ int main(void) {
   /* A network, its rule, and the loop that joins them. */
   TRY(falign_network_create(FALIGN_F32, 3, widths, 1, &network));
   TRY(falign_network_draw(network, 0.1, 0.1, 1, 0));
-  TRY(falign_rule_create_fa(network, &rule));
+  TRY(falign_rule_create("fa", network, &rule));
   TRY(falign_rule_draw(rule, 0.1, 1, 0));
   TRY(falign_trainer_create(network, rule, 0.001, &trainer));
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same network by BP, FA, normalized FA and DFA, with all values in one table: tutorial.csv. */
+/* Trains the same network by BP, FA, normalized FA and DFA, and writes all values to one table: tutorial.csv. */
 #include <falign/falign.h>
 #include <math.h>
 #include <stdio.h>
@@ -30,10 +30,8 @@ typedef struct experiment {
   falign_table *table;
 } experiment;
 
-/* Receives each measured value, and adds a row. */
-static falign_status keep(void *user, uint64_t k, const char *metric, int64_t layer, int64_t order, double value) {
-  return falign_table_add(user, (int64_t)k, NAN, layer, order, metric, value);
-}
+/* Receives each measured value, and adds a row without an epoch. */
+static falign_status keep(void *user, const falign_value *value) { return falign_table_add(user, value, NAN); }
 
 static falign_status observe(falign_trainer *trainer, const char *name, falign_table *table) {
   falign_metric *metric;
@@ -45,7 +43,7 @@ static falign_status observe(falign_trainer *trainer, const char *name, falign_t
 
 static falign_status normalize(falign_trainer *trainer, double gamma) {
   falign_norm *norm;
-  TRY(falign_norm_create_columns(&gamma, 1, &norm));
+  TRY(falign_norm_create("columns", &gamma, 1, &norm));
   falign_status status = falign_norm_apply(norm, falign_trainer_network(trainer), NULL); /* W at the start, */
   if (status == FALIGN_OK) status = falign_rule_normalize_columns(falign_trainer_rule(trainer), gamma); /* B as well, */
   if (status == FALIGN_OK) status = falign_trainer_set_norm(trainer, norm); /* and W after each update */
@@ -64,7 +62,7 @@ static falign_status train(const experiment *e, const condition *c, falign_train
   return falign_trainer_evaluate(trainer, test, NULL, error);
 }
 
-/* Makes a condition's objects, trains, and gives them back whatever came of it. */
+/* Makes a condition's objects, trains, and destroys them, whether it failed or not. */
 static falign_status try_condition(const experiment *e, const condition *c, double *error) {
   const size_t widths[] = {100, 50, 50, 50};
   falign_network *network = NULL;
@@ -75,7 +73,7 @@ static falign_status try_condition(const experiment *e, const condition *c, doub
   if (status == FALIGN_OK) status = falign_batches_create(e->unseen, e->code, 1000, &test);
   if (status == FALIGN_OK) status = falign_network_create(FALIGN_F32, 3, widths, 1, &network);
   if (status == FALIGN_OK) status = falign_network_draw(network, 0.1, 0.1, 1, 0);
-  if (status == FALIGN_OK) status = falign_rule_create_named(c->rule, network, &rule);
+  if (status == FALIGN_OK) status = falign_rule_create(c->rule, network, &rule);
   if (status == FALIGN_OK) status = falign_rule_draw(rule, 0.1, 1, 0);
   if (status == FALIGN_OK) status = falign_trainer_create(network, rule, 0.001, &trainer);
   if (status == FALIGN_OK) status = train(e, c, trainer, batches, test, error);
@@ -88,9 +86,12 @@ static falign_status try_condition(const experiment *e, const condition *c, doub
 }
 
 static falign_status run(experiment *e) {
+  const falign_synthetic points = {.points = 2000, .width = 100, .categories = 10, .within = 0.35, .between = 0.2};
+  const falign_synthetic other_points = {
+      .points = 1000, .width = 100, .categories = 10, .within = 0.35, .between = 0.2};
   double errors[CONDITIONS];
-  TRY(falign_dataset_create_synthetic(2000, 100, 10, 0.35, 0.2, FALIGN_TRAIN, 1, &e->data));
-  TRY(falign_dataset_create_synthetic(1000, 100, 10, 0.35, 0.2, FALIGN_TEST, 1, &e->unseen));
+  TRY(falign_dataset_create_synthetic(&points, FALIGN_TRAIN, 1, &e->data));
+  TRY(falign_dataset_create_synthetic(&other_points, FALIGN_TEST, 1, &e->unseen));
   TRY(falign_code_create_n_hot(10, 50, 5, 1, 0, &e->code));
   TRY(falign_table_create(FALIGN_F32, "condition", &e->table));
   for (int i = 0; i < CONDITIONS; i++) {

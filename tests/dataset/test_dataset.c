@@ -13,26 +13,29 @@ START_TEST(arrays) {
   falign_dataset *data;
   double got[6];
   float got32[8];
-  ok(falign_dataset_create_f64(x, 3, 2, 3, labels, 3, &data));
-  ck_assert_uint_eq(falign_dataset_points(data), 3);
-  ck_assert_uint_eq(falign_dataset_width(data), 2);
-  ck_assert_uint_eq(falign_dataset_categories(data), 3);
-  ck_assert_uint_eq(falign_dataset_target_width(data), 0);
-  ck_assert_mem_eq(falign_dataset_labels(data), labels, sizeof labels);
-  ok(falign_dataset_get_f64(data, 1, 2, got, 2, 2));
+  ok(falign_dataset_create(READ_F64(x, 3, 2, 3), labels, 3, &data));
+  ck_assert_uint_eq(falign_dataset_get_shape(data)->points, 3);
+  ck_assert_uint_eq(falign_dataset_get_shape(data)->width, 2);
+  ck_assert_uint_eq(falign_dataset_get_shape(data)->categories, 3);
+  ck_assert_uint_eq(falign_dataset_get_shape(data)->target_width, 0);
+  ck_assert_mem_eq(falign_dataset_get_shape(data)->labels, labels, sizeof labels);
+  ok(falign_dataset_get(data, 1, WRITE_F64(got, 2, 2, 2)));
   ck_assert(got[0] == 0.3 && got[1] == 0.4 && got[2] == 1e300 && got[3] == -0.5);
   got32[2] = 7;
-  ok(falign_dataset_get_f32(data, 0, 2, got32, 2, 3));
+  ok(falign_dataset_get(data, 0, WRITE_F32(got32, 2, 2, 3)));
   ck_assert(got32[0] == 0.1f && got32[1] == 0.2f && got32[2] == 7 && got32[3] == 0.3f && got32[4] == 0.4f);
-  ok(falign_dataset_get_f64(data, 3, 0, got, 2, 2));
+  ok(falign_dataset_get(data, 3, WRITE_F64(got, 0, 2, 2)));
   fails(FALIGN_INVALID, "2 points from point 2 on were asked for, but there are 3",
-        falign_dataset_get_f64(data, 2, 2, got, 2, 2));
-  fails(FALIGN_INVALID, "points from point 4", falign_dataset_get_f64(data, 4, 0, got, 2, 2));
-  fails(FALIGN_INVALID, "points from point 1", falign_dataset_get_f64(data, 1, SIZE_MAX, got, 2, 2));
-  fails(FALIGN_SHAPE, "x is 1 x 2, got 1 x 3", falign_dataset_get_f64(data, 0, 1, got, 3, 3));
-  fails(FALIGN_SHAPE, "stride is 1", falign_dataset_get_f32(data, 0, 1, got32, 2, 1));
-  fails(FALIGN_INVALID, "x is NULL", falign_dataset_get_f32(data, 0, 1, NULL, 2, 2));
-  fails(FALIGN_INVALID, "dataset is NULL", falign_dataset_get_f32(NULL, 0, 1, got32, 2, 2));
+        falign_dataset_get(data, 2, WRITE_F64(got, 2, 2, 2)));
+  fails(FALIGN_INVALID, "points from point 4", falign_dataset_get(data, 4, WRITE_F64(got, 0, 2, 2)));
+  fails(FALIGN_INVALID, "points from point 1", falign_dataset_get(data, 1, WRITE_F64(got, SIZE_MAX / 64, 2, 2)));
+  fails(FALIGN_INVALID, "x is 18446744073709551615 x 2 with invalid steps: 2 from row to row, 1 from column to column",
+        falign_dataset_get(data, 1, WRITE_F64(got, SIZE_MAX, 2, 2)));
+  fails(FALIGN_SHAPE, "x is 1 x 2, got 1 x 3", falign_dataset_get(data, 0, WRITE_F64(got, 1, 3, 3)));
+  fails(FALIGN_INVALID, "x is 2 x 2 with invalid steps: 1 from row to row, 1 from column to column",
+        falign_dataset_get(data, 0, WRITE_F32(got32, 2, 2, 1)));
+  fails(FALIGN_INVALID, "x is NULL", falign_dataset_get(data, 0, WRITE_F32(NULL, 1, 2, 2)));
+  fails(FALIGN_INVALID, "dataset is NULL", falign_dataset_get(NULL, 0, WRITE_F32(got32, 1, 2, 2)));
   falign_dataset_destroy(data);
   falign_dataset_destroy(NULL);
 }
@@ -43,12 +46,12 @@ START_TEST(single_arrays) {
   falign_dataset *data;
   double got[2];
   float same[4];
-  ok(falign_dataset_create_f32(x, 2, 2, 2, NULL, 0, &data));
-  ck_assert_ptr_null(falign_dataset_labels(data));
-  ck_assert_uint_eq(falign_dataset_categories(data), 0);
-  ok(falign_dataset_get_f64(data, 1, 1, got, 2, 2));
+  ok(falign_dataset_create(READ_F32(x, 2, 2, 2), NULL, 0, &data));
+  ck_assert_ptr_null(falign_dataset_get_shape(data)->labels);
+  ck_assert_uint_eq(falign_dataset_get_shape(data)->categories, 0);
+  ok(falign_dataset_get(data, 1, WRITE_F64(got, 1, 2, 2)));
   ck_assert(got[0] == (double)0.3f && got[1] == (double)0.4f);
-  ok(falign_dataset_get_f32(data, 0, 2, same, 2, 2));
+  ok(falign_dataset_get(data, 0, WRITE_F32(same, 2, 2, 2)));
   ck_assert(memcmp(same, x, sizeof x) == 0);
   falign_dataset_destroy(data);
 }
@@ -59,23 +62,31 @@ START_TEST(bad_arrays) {
   float single[] = {1, 2, NAN, 4};
   uint32_t labels[] = {0, 5};
   falign_dataset *data = NULL;
-  fails(FALIGN_INVALID, "x has inf in row 1, column 1", falign_dataset_create_f64(bad, 2, 2, 2, NULL, 0, &data));
-  fails(FALIGN_INVALID, "row 1, column 0", falign_dataset_create_f32(single, 2, 2, 2, NULL, 0, &data));
-  fails(FALIGN_INVALID, "label 1 is 5, but there are 5", falign_dataset_create_f64(x, 2, 2, 2, labels, 5, &data));
-  fails(FALIGN_INVALID, "no points", falign_dataset_create_f64(x, 0, 2, 2, NULL, 0, &data));
-  fails(FALIGN_INVALID, "x has no columns", falign_dataset_create_f64(x, 2, 0, 2, NULL, 0, &data));
+  fails(FALIGN_INVALID, "x has inf in row 1, column 1", falign_dataset_create(READ_F64(bad, 2, 2, 2), NULL, 0, &data));
+  fails(FALIGN_INVALID, "row 1, column 0", falign_dataset_create(READ_F32(single, 2, 2, 2), NULL, 0, &data));
+  fails(FALIGN_INVALID, "label 1 is 5, but there are 5", falign_dataset_create(READ_F64(x, 2, 2, 2), labels, 5, &data));
+  fails(FALIGN_INVALID, "no points", falign_dataset_create(READ_F64(x, 0, 2, 2), NULL, 0, &data));
+  fails(FALIGN_INVALID, "x has no columns", falign_dataset_create(READ_F64(x, 2, 0, 2), NULL, 0, &data));
   if (SIZE_MAX > UINT32_MAX) {
     size_t many = (size_t)UINT32_MAX + 1;
-    fails(FALIGN_INVALID, "4294967296 points", falign_dataset_create_f64(x, many, 2, 2, NULL, 0, &data));
+    fails(FALIGN_INVALID, "4294967296 points", falign_dataset_create(READ_F64(x, many, 2, 2), NULL, 0, &data));
   }
-  fails(FALIGN_SHAPE, "stride is 1", falign_dataset_create_f64(x, 2, 2, 1, NULL, 0, &data));
-  fails(FALIGN_INVALID, "x is NULL", falign_dataset_create_f64(NULL, 2, 2, 2, NULL, 0, &data));
-  fails(FALIGN_INVALID, "out is NULL", falign_dataset_create_f64(x, 2, 2, 2, NULL, 0, NULL));
-  fails(FALIGN_INVALID, "y has inf in row 1", falign_dataset_create_regression_f64(x, 2, 2, 2, bad + 2, 1, 1, &data));
-  fails(FALIGN_INVALID, "y is NULL", falign_dataset_create_regression_f64(x, 2, 2, 2, NULL, 1, 1, &data));
-  fails(FALIGN_INVALID, "y has no columns", falign_dataset_create_regression_f32(single, 1, 2, 2, single, 0, 0, &data));
-  fails(FALIGN_SHAPE, "y has 2 columns", falign_dataset_create_regression_f64(x, 2, 2, 2, x, 2, 1, &data));
-  fails(FALIGN_INVALID, "out is NULL", falign_dataset_create_regression_f64(x, 2, 2, 2, x, 2, 2, NULL));
+  fails(FALIGN_INVALID, "x is 2 x 2 with invalid steps: 1 from row to row, 1 from column to column",
+        falign_dataset_create(READ_F64(x, 2, 2, 1), NULL, 0, &data));
+  fails(FALIGN_INVALID, "x is NULL", falign_dataset_create(READ_F64(NULL, 2, 2, 2), NULL, 0, &data));
+  fails(FALIGN_INVALID, "out is NULL", falign_dataset_create(READ_F64(x, 2, 2, 2), NULL, 0, NULL));
+  fails(FALIGN_INVALID, "y has inf in row 1",
+        falign_dataset_create_regression(READ_F64(x, 2, 2, 2), READ_F64(bad + 2, 2, 1, 1), &data));
+  fails(FALIGN_INVALID, "y is NULL",
+        falign_dataset_create_regression(READ_F64(x, 2, 2, 2), READ_F64(NULL, 2, 1, 1), &data));
+  fails(FALIGN_INVALID, "y has no columns",
+        falign_dataset_create_regression(READ_F32(single, 1, 2, 2), READ_F32(single, 1, 0, 0), &data));
+  fails(FALIGN_INVALID, "y is 2 x 2 with invalid steps: 1 from row to row, 1 from column to column",
+        falign_dataset_create_regression(READ_F64(x, 2, 2, 2), READ_F64(x, 2, 2, 1), &data));
+  fails(FALIGN_SHAPE, "y is 2 x 1, got 3 x 1",
+        falign_dataset_create_regression(READ_F64(x, 2, 2, 2), READ_F64(x, 3, 1, 1), &data));
+  fails(FALIGN_INVALID, "out is NULL",
+        falign_dataset_create_regression(READ_F64(x, 2, 2, 2), READ_F64(x, 2, 2, 2), NULL));
   ck_assert_ptr_null(data);
 }
 END_TEST
@@ -83,16 +94,41 @@ END_TEST
 START_TEST(regression) {
   const double x[] = {1, 2, 3, 4};
   falign_dataset *data;
-  ok(falign_dataset_create_regression_f64(x, 2, 2, 2, x, 1, 2, &data));
-  ck_assert_uint_eq(falign_dataset_target_width(data), 1);
-  ck_assert_ptr_null(falign_dataset_labels(data));
+  ok(falign_dataset_create_regression(READ_F64(x, 2, 2, 2), READ_F64(x, 2, 1, 2), &data));
+  ck_assert_uint_eq(falign_dataset_get_shape(data)->target_width, 1);
+  ck_assert_ptr_null(falign_dataset_get_shape(data)->labels);
   falign_dataset_destroy(data);
+}
+END_TEST
+
+/* Inputs and targets of any layout make the same dataset, and it gives its inputs to any layout. */
+START_TEST(any_steps) {
+  enum { POINTS = 7, INPUTS = 5, TARGETS = 2 };
+  static layout_room rooms[2];
+  double x[POINTS * INPUTS], y[POINTS * TARGETS];
+  for (int i = 0; i < POINTS * INPUTS; i++) x[i] = rounded_f32(0.1 * i - 1);
+  for (int i = 0; i < POINTS * TARGETS; i++) y[i] = rounded_f32(0.3 * i - 2);
+  falign_dataset *plain, *data;
+  ok(falign_dataset_create_regression(READ_F64(x, POINTS, INPUTS, INPUTS), READ_F64(y, POINTS, TARGETS, TARGETS),
+                                      &plain));
+  for (int layout = 0; layout < LAYOUTS; layout++) {
+    falign_precision precision = layout & 1 ? FALIGN_F64 : FALIGN_F32, other = layout & 1 ? FALIGN_F32 : FALIGN_F64;
+    falign_view from_x = lay_out_copy(&rooms[0], layout, precision, POINTS, INPUTS, x);
+    falign_view from_y = lay_out_copy(&rooms[1], LAYOUTS - 1 - layout, other, POINTS, TARGETS, y);
+    ok(falign_dataset_create_regression(&from_x, &from_y, &data));
+    ck_assert(falign_dataset_fingerprint(data) == falign_dataset_fingerprint(plain));
+    falign_dataset_destroy(data);
+    falign_matrix to = lay_out(&rooms[0], layout, precision, POINTS - 2, INPUTS, -7);
+    ok(falign_dataset_get(plain, 2, &to));
+    ck_assert(holds(&rooms[0], &to, -7, x + 2 * INPUTS));
+  }
+  falign_dataset_destroy(plain);
 }
 END_TEST
 
 static uint64_t print_of(const double *x, size_t rows, size_t cols, const uint32_t *labels, uint32_t categories) {
   falign_dataset *data;
-  ok(falign_dataset_create_f64(x, rows, cols, cols, labels, categories, &data));
+  ok(falign_dataset_create(READ_F64(x, rows, cols, cols), labels, categories, &data));
   uint64_t print = falign_dataset_fingerprint(data);
   falign_dataset_destroy(data);
   return print;
@@ -110,10 +146,10 @@ START_TEST(fingerprints) {
   ck_assert(print != print_of(x, 2, 2, NULL, 0));
   ck_assert(print_of(x, 1, 4, NULL, 0) != print_of(x, 4, 1, NULL, 0));
   falign_dataset *data;
-  ok(falign_dataset_create_f32(single, 2, 2, 2, labels, 2, &data));
+  ok(falign_dataset_create(READ_F32(single, 2, 2, 2), labels, 2, &data));
   ck_assert(print == falign_dataset_fingerprint(data));
   falign_dataset_destroy(data);
-  ok(falign_dataset_create_regression_f64(x, 2, 2, 2, x, 1, 1, &data));
+  ok(falign_dataset_create_regression(READ_F64(x, 2, 2, 2), READ_F64(x, 2, 1, 1), &data));
   ck_assert(falign_dataset_fingerprint(data) != print_of(x, 2, 2, NULL, 0));
   falign_dataset_destroy(data);
 }
@@ -125,9 +161,10 @@ static double *synthetic(size_t points, size_t width, uint32_t categories, doubl
                          falign_part part, uint64_t seed) {
   falign_dataset *data;
   double *x = malloc(points * width * sizeof *x);
-  ok(falign_dataset_create_synthetic(points, width, categories, within, between, part, seed, &data));
-  for (size_t i = 0; i < points; i++) ck_assert_uint_eq(falign_dataset_labels(data)[i], i % categories);
-  ok(falign_dataset_get_f64(data, 0, points, x, width, width));
+  ok(falign_dataset_create_synthetic(&(falign_synthetic){points, width, categories, within, between}, part, seed,
+                                     &data));
+  for (size_t i = 0; i < points; i++) ck_assert_uint_eq(falign_dataset_get_shape(data)->labels[i], i % categories);
+  ok(falign_dataset_get(data, 0, WRITE_F64(x, points, width, width)));
   falign_dataset_destroy(data);
   return x;
 }
@@ -178,20 +215,26 @@ END_TEST
 
 START_TEST(bad_synthetic) {
   falign_dataset *data = NULL;
-  fails(FALIGN_INVALID, "no points", falign_dataset_create_synthetic(0, 2, 2, 0.5, 0.1, FALIGN_TRAIN, 0, &data));
-  fails(FALIGN_INVALID, "width is 0", falign_dataset_create_synthetic(2, 0, 2, 0.5, 0.1, FALIGN_TRAIN, 0, &data));
+  fails(FALIGN_INVALID, "no points",
+        falign_dataset_create_synthetic(&(falign_synthetic){0, 2, 2, 0.5, 0.1}, FALIGN_TRAIN, 0, &data));
+  fails(FALIGN_INVALID, "width is 0",
+        falign_dataset_create_synthetic(&(falign_synthetic){2, 0, 2, 0.5, 0.1}, FALIGN_TRAIN, 0, &data));
   fails(FALIGN_INVALID, "categories go from 1 to 2^31 - 1, got 0",
-        falign_dataset_create_synthetic(2, 2, 0, 0.5, 0.1, FALIGN_TRAIN, 0, &data));
+        falign_dataset_create_synthetic(&(falign_synthetic){2, 2, 0, 0.5, 0.1}, FALIGN_TRAIN, 0, &data));
   fails(FALIGN_INVALID, "between 0.6, within 0.5",
-        falign_dataset_create_synthetic(2, 2, 2, 0.5, 0.6, FALIGN_TRAIN, 0, &data));
-  fails(FALIGN_INVALID, "within 1.5", falign_dataset_create_synthetic(2, 2, 2, 1.5, 0.6, FALIGN_TRAIN, 0, &data));
-  fails(FALIGN_INVALID, "between -1", falign_dataset_create_synthetic(2, 2, 2, 0.5, -1, FALIGN_TRAIN, 0, &data));
+        falign_dataset_create_synthetic(&(falign_synthetic){2, 2, 2, 0.5, 0.6}, FALIGN_TRAIN, 0, &data));
+  fails(FALIGN_INVALID, "within 1.5",
+        falign_dataset_create_synthetic(&(falign_synthetic){2, 2, 2, 1.5, 0.6}, FALIGN_TRAIN, 0, &data));
+  fails(FALIGN_INVALID, "between -1",
+        falign_dataset_create_synthetic(&(falign_synthetic){2, 2, 2, 0.5, -1}, FALIGN_TRAIN, 0, &data));
   fails(FALIGN_INVALID, "between 0, within nan",
-        falign_dataset_create_synthetic(2, 2, 2, NAN, 0, FALIGN_TRAIN, 0, &data));
-  fails(FALIGN_INVALID, "FALIGN_TEST, got 3", falign_dataset_create_synthetic(2, 2, 2, 0.5, 0.1, 3, 0, &data));
+        falign_dataset_create_synthetic(&(falign_synthetic){2, 2, 2, NAN, 0}, FALIGN_TRAIN, 0, &data));
+  fails(FALIGN_INVALID, "FALIGN_TEST, got 3",
+        falign_dataset_create_synthetic(&(falign_synthetic){2, 2, 2, 0.5, 0.1}, 3, 0, &data));
   fails(FALIGN_MEMORY, "synthetic",
-        falign_dataset_create_synthetic(2, SIZE_MAX / 2, 2, 0.5, 0.1, FALIGN_TRAIN, 0, &data));
-  fails(FALIGN_INVALID, "out is NULL", falign_dataset_create_synthetic(2, 2, 2, 0.5, 0.1, FALIGN_TRAIN, 0, NULL));
+        falign_dataset_create_synthetic(&(falign_synthetic){2, SIZE_MAX / 2, 2, 0.5, 0.1}, FALIGN_TRAIN, 0, &data));
+  fails(FALIGN_INVALID, "out is NULL",
+        falign_dataset_create_synthetic(&(falign_synthetic){2, 2, 2, 0.5, 0.1}, FALIGN_TRAIN, 0, NULL));
   ck_assert_ptr_null(data);
 }
 END_TEST
@@ -263,21 +306,21 @@ static falign_dataset *read_files(size_t size) {
 static void check_content(const falign_dataset *data) {
   static double x[PIXELS];
   static float single[PIXELS];
-  ck_assert_uint_eq(falign_dataset_points(data), IMAGES);
-  ck_assert_uint_eq(falign_dataset_width(data), HEIGHT * WIDTH);
-  ok(falign_dataset_get_f64(data, 0, IMAGES, x, HEIGHT * WIDTH, HEIGHT * WIDTH));
-  ok(falign_dataset_get_f32(data, 0, IMAGES, single, HEIGHT * WIDTH, HEIGHT * WIDTH));
+  ck_assert_uint_eq(falign_dataset_get_shape(data)->points, IMAGES);
+  ck_assert_uint_eq(falign_dataset_get_shape(data)->width, HEIGHT * WIDTH);
+  ok(falign_dataset_get(data, 0, WRITE_F64(x, IMAGES, HEIGHT * WIDTH, HEIGHT * WIDTH)));
+  ok(falign_dataset_get(data, 0, WRITE_F32(single, IMAGES, HEIGHT * WIDTH, HEIGHT * WIDTH)));
   for (size_t i = 0; i < PIXELS; i++) {
     ck_assert(x[i] == image_bytes[16 + i] / 255.0);
     ck_assert(single[i] == (float)(image_bytes[16 + i] / 255.0));
   }
-  for (size_t i = 0; i < IMAGES; i++) ck_assert_uint_eq(falign_dataset_labels(data)[i], label_bytes[8 + i]);
+  for (size_t i = 0; i < IMAGES; i++) ck_assert_uint_eq(falign_dataset_get_shape(data)->labels[i], label_bytes[8 + i]);
 }
 
 START_TEST(plain_files) {
   falign_dataset *data = read_files(0);
   check_content(data);
-  ck_assert_uint_eq(falign_dataset_categories(data), 10);
+  ck_assert_uint_eq(falign_dataset_get_shape(data)->categories, 10);
   falign_dataset_destroy(data);
 }
 END_TEST
@@ -321,9 +364,9 @@ START_TEST(resized) {
     falign_dataset *data = read_files(size);
     double *x = malloc(IMAGES * pixels * sizeof *x);
     float *single = malloc(IMAGES * pixels * sizeof *single);
-    ck_assert_uint_eq(falign_dataset_width(data), pixels);
-    ok(falign_dataset_get_f64(data, 0, IMAGES, x, pixels, pixels));
-    ok(falign_dataset_get_f32(data, 0, IMAGES, single, pixels, pixels));
+    ck_assert_uint_eq(falign_dataset_get_shape(data)->width, pixels);
+    ok(falign_dataset_get(data, 0, WRITE_F64(x, IMAGES, pixels, pixels)));
+    ok(falign_dataset_get(data, 0, WRITE_F32(single, IMAGES, pixels, pixels)));
     for (size_t p = 0; p < IMAGES * pixels; p++) {
       const uint8_t *image = image_bytes + 16 + p / pixels * HEIGHT * WIDTH;
       near(x[p], bilinear(image, HEIGHT, WIDTH, size, p % pixels / size, p % size), 1e-14);
@@ -344,7 +387,7 @@ START_TEST(resized_to_its_own_size) {
   write_plain(images_path, image_bytes, image_size);
   write_plain(labels_path, label_bytes, label_size);
   falign_dataset *data = read_files(5);
-  ok(falign_dataset_get_f64(data, 0, 4, x, 25, 25));
+  ok(falign_dataset_get(data, 0, WRITE_F64(x, 4, 25, 25)));
   for (size_t i = 0; i < 100; i++) ck_assert(x[i] == image_bytes[16 + i] / 255.0);
   falign_dataset_destroy(data);
 }
@@ -406,7 +449,7 @@ START_TEST(cut_files) {
   size_t gz_size = compress_gz(gz_bytes, sizeof gz_bytes, image_bytes, image_size);
   for (size_t size = 2; size < gz_size; size += size + 20 < gz_size && size > 40 ? 17 : 1) {
     write_plain(images_path, gz_bytes, size);
-    refused(FALIGN_FORMAT, "is a gz file that ends too soon");
+    refused(FALIGN_FORMAT, "is a truncated gz file");
   }
 }
 END_TEST
@@ -423,7 +466,7 @@ START_TEST(flipped_gz_bytes) {
   }
   gz_bytes[gz_size - 8] ^= 1;
   write_plain(images_path, gz_bytes, gz_size);
-  refused(FALIGN_FORMAT, "not a sound gz file: incorrect data check");
+  refused(FALIGN_FORMAT, "is a corrupt gz file: incorrect data check");
 }
 END_TEST
 
@@ -436,7 +479,7 @@ START_TEST(bytes_behind_the_data) {
   size_t gz_size = compress_gz(gz_bytes, sizeof gz_bytes, image_bytes, image_size);
   memcpy(gz_bytes + gz_size, "rubbish", 7);
   write_plain(images_path, gz_bytes, gz_size + 7);
-  refused(FALIGN_FORMAT, "not a sound gz file: incorrect header check");
+  refused(FALIGN_FORMAT, "is a corrupt gz file: incorrect header check");
 }
 END_TEST
 
@@ -486,7 +529,7 @@ START_TEST(largest_image_size) {
   write_plain(labels_path, label_bytes, make_idx(label_bytes, (uint32_t[]){1}, 1, 10));
   falign_dataset *data = read_files(1450);
   double *x = malloc(1450 * 1450 * sizeof *x);
-  ok(falign_dataset_get_f64(data, 0, 1, x, 1450 * 1450, 1450 * 1450));
+  ok(falign_dataset_get(data, 0, WRITE_F64(x, 1, 1450 * 1450, 1450 * 1450)));
   for (size_t p = 0; p < 1450 * 1450; p += 997)
     near(x[p], bilinear(image_bytes + 16, 2, 2, 1450, p / 1450, p % 1450), 1e-14);
   free(x);
@@ -536,17 +579,17 @@ static void mnist_sums(const char *directory, falign_part part, size_t points, d
   static double x[1000 * 225];
   falign_dataset *data = NULL;
   ok(falign_dataset_read_mnist(directory, part, 15, &data));
-  ck_assert_uint_eq(falign_dataset_points(data), points);
-  ck_assert_uint_eq(falign_dataset_width(data), 225);
+  ck_assert_uint_eq(falign_dataset_get_shape(data)->points, points);
+  ck_assert_uint_eq(falign_dataset_get_shape(data)->width, 225);
   *sum = *squares = 0;
   for (size_t first = 0; first < points; first += 1000) {
-    ok(falign_dataset_get_f64(data, first, 1000, x, 225, 225));
+    ok(falign_dataset_get(data, first, WRITE_F64(x, 1000, 225, 225)));
     for (size_t i = 0; i < 1000 * 225; i++) {
       *sum += x[i];
       *squares += x[i] * x[i];
     }
     if (part != FALIGN_TRAIN || first > 0) continue;
-    ck_assert_uint_eq(falign_dataset_labels(data)[0], 5);
+    ck_assert_uint_eq(falign_dataset_get_shape(data)->labels[0], 5);
     near(x[37], 0.011764705882353, 1e-15);
     near(x[82], 0.234117647058823, 1e-15);
     near(x[112], 0.77156862745098, 1e-15);
@@ -573,6 +616,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, single_arrays);
   tcase_add_test(tests, bad_arrays);
   tcase_add_test(tests, regression);
+  tcase_add_test(tests, any_steps);
   tcase_add_test(tests, fingerprints);
   tcase_add_test(tests, synthetic_similarity);
   tcase_add_test(tests, synthetic_extremes);

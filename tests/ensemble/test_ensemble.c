@@ -20,9 +20,10 @@ typedef struct {
 static void gather(crowd *c, const char *rule) {
   falign_dataset *dataset;
   draw_task();
-  ok(falign_dataset_create_regression_f64(task.x, TASK_POINTS, 7, 7, task.y, 4, 4, &dataset));
+  ok(falign_dataset_create_regression(READ_F64(task.x, TASK_POINTS, 7, 7), READ_F64(task.y, TASK_POINTS, 4, 4),
+                                      &dataset));
   for (uint32_t i = 0; i < MEMBERS; i++) {
-    falign_network *network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, FALIGN_TANH);
+    falign_network *network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, TANH);
     c->by[i] = new_learner(network, rule, 0.5, i + 1, 0.001 * (i + 1));
     c->trainers[i] = c->by[i].trainer;
     ok(falign_batches_create(dataset, NULL, TASK_BATCH, &c->batches[i]));

@@ -26,21 +26,26 @@ typedef struct {
 static run new_run(uint8_t kind, uint32_t number) {
   static const char *const rules[] = {"bp", "fa", "dfa"};
   static const size_t widths[LAYERS + 1] = {2, 3, 3, OUTPUTS};
+  const falign_synthetic points = {
+      .points = POINTS, .width = widths[0], .categories = CATEGORIES, .within = 0.6, .between = 0.2};
   run r;
-  must(falign_dataset_create_synthetic(POINTS, widths[0], CATEGORIES, 0.6, 0.2, FALIGN_TRAIN, 1, &r.data) == FALIGN_OK);
+  must(falign_dataset_create_synthetic(&points, FALIGN_TRAIN, 1, &r.data) == FALIGN_OK);
   must(falign_code_create_n_hot(CATEGORIES, OUTPUTS, 2, 1, number, &r.code) == FALIGN_OK);
   must(falign_batches_create(r.data, r.code, BATCH, &r.batches) == FALIGN_OK);
   must(falign_batches_set_order(r.batches, kind / 3 % 3, 1, number) == FALIGN_OK);
   if (kind / 9 % 2) must(falign_batches_shuffle_labels(r.batches, 0.5, 1, number) == FALIGN_OK);
   must(falign_network_create(kind / 18 % 2 ? FALIGN_F64 : FALIGN_F32, LAYERS, widths, 1, &r.network) == FALIGN_OK);
   must(falign_network_draw(r.network, 0.5, 0.1, 1, number) == FALIGN_OK);
-  must(falign_rule_create_named(rules[kind % 3], r.network, &r.rule) == FALIGN_OK);
+  must(falign_rule_create(rules[kind % 3], r.network, &r.rule) == FALIGN_OK);
   must(falign_rule_draw(r.rule, 0.5, 1, number) == FALIGN_OK);
   must(falign_trainer_create(r.network, r.rule, 0.1, &r.trainer) == FALIGN_OK);
-  must(falign_backend_find("builtin", &r.backend) == FALIGN_OK); /* others take long to begin */
+  must(falign_backend_create("builtin", &r.backend) == FALIGN_OK); /* others take long to start */
   must(falign_trainer_set_backend(r.trainer, r.backend) == FALIGN_OK);
   must(falign_table_create(FALIGN_F32, kind / 36 % 2 ? "condition" : NULL, &r.table) == FALIGN_OK);
-  for (uint32_t i = 0; i <= number; i++) must(falign_table_add(r.table, i, 0.5, 1, -1, "loss", i) == FALIGN_OK);
+  for (uint32_t i = 0; i <= number; i++) {
+    const falign_value value = {.iteration = i, .name = "loss", .layer = 1, .order = -1, .value = i};
+    must(falign_table_add(r.table, &value, 0.5) == FALIGN_OK);
+  }
   return r;
 }
 
@@ -81,12 +86,13 @@ static size_t size_of(const tensor *t) {
 
 static tensor tensor_at(const falign_tensors *set, size_t i) {
   tensor t = {0};
-  const size_t *dims;
-  const void *data;
-  must(falign_tensors_view(set, falign_tensors_name_at(set, i), &t.dtype, &dims, &t.rank, &data) == FALIGN_OK);
-  if (t.rank > 0) memcpy(t.dims, dims, t.rank * sizeof *dims);
+  falign_tensor view;
+  must(falign_tensors_view(set, falign_tensors_name_at(set, i), &view) == FALIGN_OK);
+  t.dtype = view.dtype;
+  t.rank = view.rank;
+  if (t.rank > 0) memcpy(t.dims, view.dims, t.rank * sizeof *view.dims);
   must(size_of(&t) <= sizeof t.bytes);
-  memcpy(t.bytes, data, size_of(&t));
+  memcpy(t.bytes, view.data, size_of(&t));
   return t;
 }
 
@@ -164,8 +170,8 @@ static void go_on(const run *r) {
   must(status == FALIGN_OK || falign_last_error()[0] != 0);
   must(falign_trainer_iteration(r->trainer) - iteration <= 2);
   for (size_t i = 0; i < falign_table_rows(r->table); i++) {
-    const char *metric;
-    must(falign_table_row(r->table, i, NULL, NULL, NULL, NULL, NULL, NULL, &metric, NULL) == FALIGN_OK && *metric);
+    falign_row row;
+    must(falign_table_row(r->table, i, &row) == FALIGN_OK && *row.value.name);
   }
 }
 

@@ -18,11 +18,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_failure(status, dataset);
     return 0;
   }
-  size_t points = falign_dataset_points(dataset), width = falign_dataset_width(dataset);
-  double *row = malloc(width * sizeof *row);
-  must(row && falign_dataset_get_f64(dataset, points - 1, 1, row, width, width) == FALIGN_OK);
-  for (size_t i = 0; i < width; i++) must(row[i] >= 0 && row[i] <= 1);
-  must(falign_dataset_labels(dataset)[points - 1] < 10);
+  const falign_dataset_shape *shape = falign_dataset_get_shape(dataset);
+  double *row = malloc(shape->width * sizeof *row);
+  falign_matrix last = falign_matrix_f64(row, 1, shape->width);
+  must(row && falign_dataset_get(dataset, shape->points - 1, &last) == FALIGN_OK);
+  for (size_t i = 0; i < shape->width; i++) must(row[i] >= 0 && row[i] <= 1);
+  must(shape->labels[shape->points - 1] < 10);
   free(row);
   falign_dataset_destroy(dataset);
   return 0;

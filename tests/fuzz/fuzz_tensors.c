@@ -8,12 +8,10 @@ static void check_same(const falign_tensors *a, const falign_tensors *b) {
   must(falign_tensors_count(a) == falign_tensors_count(b));
   for (size_t i = 0; i < falign_tensors_count(a); i++) {
     const char *name = falign_tensors_name_at(a, i);
-    falign_dtype x, y;
-    size_t rank_x, rank_y;
-    const size_t *dims_x, *dims_y;
-    must(falign_tensors_view(a, name, &x, &dims_x, &rank_x, NULL) == FALIGN_OK);
-    must(falign_tensors_view(b, name, &y, &dims_y, &rank_y, NULL) == FALIGN_OK);
-    must(x == y && rank_x == rank_y && (rank_x == 0 || memcmp(dims_x, dims_y, rank_x * sizeof *dims_x) == 0));
+    falign_tensor x, y;
+    must(falign_tensors_view(a, name, &x) == FALIGN_OK && falign_tensors_view(b, name, &y) == FALIGN_OK);
+    must(x.dtype == y.dtype && x.rank == y.rank);
+    must(x.rank == 0 || memcmp(x.dims, y.dims, x.rank * sizeof *x.dims) == 0);
   }
 }
 

@@ -6,19 +6,20 @@
 
 #include "past.h"
 
-enum { RECORDS = 5, KEEP_ALL = FALIGN_KEEP_C | FALIGN_KEEP_DIRECT };
+enum { KEEP_ALL = FALIGN_KEEP_C | FALIGN_KEEP_DIRECT };
+static const falign_quantity quantities[] = {FALIGN_W, FALIGN_BIAS, FALIGN_DW, FALIGN_C, FALIGN_DIRECT};
 
-/* The shape of a record; false where layer l has none. */
-static inline bool record_shape(const falign_network *network, falign_record record, uint32_t l, size_t *rows,
-                                size_t *cols) {
+/* The shape of a quantity; false where layer l has none. */
+static inline bool quantity_shape(const falign_network *network, falign_quantity quantity, uint32_t l, size_t *rows,
+                                  size_t *cols) {
   uint32_t d = falign_network_layers(network);
-  bool of_weights = record == FALIGN_RECORD_W || record == FALIGN_RECORD_DW;
+  bool of_weights = quantity == FALIGN_W || quantity == FALIGN_DW;
   if (of_weights ? l + 1 >= d : l == 0 || l >= d) return false;
-  if (record == FALIGN_RECORD_BIAS && !falign_network_has_biases(network)) return false;
+  if (quantity == FALIGN_BIAS && !falign_network_has_biases(network)) return false;
   *rows = falign_network_width(network, of_weights ? l : l - 1);
-  *cols = falign_network_width(network, record == FALIGN_RECORD_C ? l + 1 : d);
+  *cols = falign_network_width(network, quantity == FALIGN_C ? l + 1 : d);
   if (of_weights) *cols = falign_network_width(network, l + 1);
-  if (record == FALIGN_RECORD_BIAS) *rows = 1, *cols = falign_network_width(network, l);
+  if (quantity == FALIGN_BIAS) *rows = 1, *cols = falign_network_width(network, l);
   return true;
 }
 
@@ -27,13 +28,14 @@ static inline void same_step(const falign_network *network, const falign_history
                              uint64_t k) {
   double of_a[MAX_WIDTH * MAX_WIDTH], of_b[MAX_WIDTH * MAX_WIDTH];
   size_t rows, cols, compared = 0;
-  for (falign_record record = 1; record <= RECORDS; record++) {
+  for (size_t i = 0; i < sizeof quantities / sizeof *quantities; i++) {
     for (uint32_t l = 0; l < falign_network_layers(network); l++) {
-      if (!record_shape(network, record, l, &rows, &cols)) continue;
-      ok(falign_history_get(a, k, record, l, of_a, rows, cols, cols));
-      ok(falign_history_get(b, k, record, l, of_b, rows, cols, cols));
-      ck_assert_msg(memcmp(of_a, of_b, rows * cols * sizeof *of_a) == 0, "record %d of layer %u differs at %u", record,
-                    l, (unsigned)k);
+      falign_quantity quantity = quantities[i];
+      if (!quantity_shape(network, quantity, l, &rows, &cols)) continue;
+      ok(falign_history_get(a, k, quantity, l, WRITE_F64(of_a, rows, cols, cols)));
+      ok(falign_history_get(b, k, quantity, l, WRITE_F64(of_b, rows, cols, cols)));
+      ck_assert_msg(memcmp(of_a, of_b, rows * cols * sizeof *of_a) == 0, "quantity %d of layer %u differs at %u",
+                    quantity, l, (unsigned)k);
       compared++;
     }
   }

@@ -5,11 +5,11 @@
 
 /* L[l-1]^T delta[above] in plain loops. Both sum up `rows` products, in orders of their own: each errs by at most
  * rows + 1 roundings of the sum of magnitudes. */
-static void check_correlation(const past *p, uint64_t k, falign_record record, uint32_t l, uint32_t above) {
+static void check_correlation(const past *p, uint64_t k, falign_quantity quantity, uint32_t l, uint32_t above) {
   const past_step *s = &p->step[k];
   double got[PAST_WIDTH * PAST_WIDTH];
   size_t rows = p->n[l - 1], cols = p->n[above];
-  ok(falign_history_get(p->history, k, record, l, got, rows, cols, cols));
+  ok(falign_history_get(p->history, k, quantity, l, WRITE_F64(got, rows, cols, cols)));
   for (size_t i = 0; i < rows; i++) {
     for (size_t j = 0; j < cols; j++) {
       double sum = 0, magnitude = 0;
@@ -24,13 +24,13 @@ static void check_correlation(const past *p, uint64_t k, falign_record record, u
 }
 
 /* A matrix of the history, bit for bit. */
-static void check_kept(const past *p, uint64_t k, falign_record record, uint32_t l, const double *want, size_t rows,
+static void check_kept(const past *p, uint64_t k, falign_quantity quantity, uint32_t l, const double *want, size_t rows,
                        size_t cols) {
   double got[PAST_WIDTH * PAST_WIDTH];
-  ok(falign_history_get(p->history, k, record, l, got, rows, cols, cols));
+  ok(falign_history_get(p->history, k, quantity, l, WRITE_F64(got, rows, cols, cols)));
   for (size_t i = 0; i < rows; i++) {
     ck_assert_msg(memcmp(got + i * cols, want + i * PAST_WIDTH, cols * sizeof *got) == 0,
-                  "record %d of layer %u at %u, row %zu", record, l, (unsigned)k, i);
+                  "quantity %d of layer %u at %u, row %zu", quantity, l, (unsigned)k, i);
   }
 }
 
@@ -39,11 +39,11 @@ static void check_past(const past *p) {
   for (uint64_t k = 0; k < p->steps; k++) {
     const past_step *s = &p->step[k];
     for (uint32_t l = 1; l < p->d; l++) {
-      check_kept(p, k, FALIGN_RECORD_W, l - 1, s->w[l - 1][0], p->n[l - 1], p->n[l]);
-      check_kept(p, k, FALIGN_RECORD_DW, l - 1, s->dw[l - 1][0], p->n[l - 1], p->n[l]);
-      if (falign_network_has_biases(p->by.network)) check_kept(p, k, FALIGN_RECORD_BIAS, l, s->b[l], 1, p->n[l]);
-      check_correlation(p, k, FALIGN_RECORD_C, l, l + 1);
-      check_correlation(p, k, FALIGN_RECORD_DIRECT, l, p->d);
+      check_kept(p, k, FALIGN_W, l - 1, s->w[l - 1][0], p->n[l - 1], p->n[l]);
+      check_kept(p, k, FALIGN_DW, l - 1, s->dw[l - 1][0], p->n[l - 1], p->n[l]);
+      if (falign_network_has_biases(p->by.network)) check_kept(p, k, FALIGN_BIAS, l, s->b[l], 1, p->n[l]);
+      check_correlation(p, k, FALIGN_C, l, l + 1);
+      check_correlation(p, k, FALIGN_DIRECT, l, p->d);
     }
   }
 }
@@ -53,7 +53,7 @@ START_TEST(records_are_what_the_run_used) {
   for (int i = 0; i < 24; i++) {
     past_plan plan = {.precision = i & 1 ? FALIGN_F32 : FALIGN_F64,
                       .rule = rules[i / 8],
-                      .f = FALIGN_TANH,
+                      .f = TANH,
                       .biases = i & 2,
                       .normalized = i & 4,
                       .shuffled = true,
@@ -69,16 +69,16 @@ END_TEST
  * rounds the sum, the norm of at most 9 terms and the product; so does this. */
 START_TEST(updates_are_those_before_normalization) {
   past_plan plan = {
-      .precision = FALIGN_F64, .rule = "fa", .f = FALIGN_TANH, .normalized = true, .steps = PAST_STEPS, .eta = 0.05};
+      .precision = FALIGN_F64, .rule = "fa", .f = TANH, .normalized = true, .steps = PAST_STEPS, .eta = 0.05};
   past *p = past_run(&plan);
   double w[9 * 8], dw[9 * 8], next[9 * 8], scaled = 0;
   for (uint64_t k = 0; k + 1 < p->steps; k++) {
-    ok(falign_history_get(p->history, k, FALIGN_RECORD_W, 1, w, 9, 8, 8));
-    ok(falign_history_get(p->history, k, FALIGN_RECORD_DW, 1, dw, 9, 8, 8));
-    ok(falign_history_get(p->history, k + 1, FALIGN_RECORD_W, 1, next, 9, 8, 8));
+    ok(falign_history_get(p->history, k, FALIGN_W, 1, WRITE_F64(w, 9, 8, 8)));
+    ok(falign_history_get(p->history, k, FALIGN_DW, 1, WRITE_F64(dw, 9, 8, 8)));
+    ok(falign_history_get(p->history, k + 1, FALIGN_W, 1, WRITE_F64(next, 9, 8, 8)));
     for (size_t i = 0; i < 9 * 8; i++) w[i] += dw[i];
     for (size_t j = 0; j < 8; j++) {
-      double norm = falign_frobenius_f64(w + j, 9, 1, 8);
+      double norm = falign_frobenius(READ_F64(w + j, 9, 1, 8));
       for (size_t i = 0; i < 9; i++) near(next[i * 8 + j], w[i * 8 + j] * 1.2 / norm, 20 * epsilon(FALIGN_F64));
       scaled = fmax(scaled, fabs(norm - 1.2));
     }
@@ -96,10 +96,10 @@ START_TEST(imposed_steps) {
   ok(falign_trainer_keep(r.by.trainer, FALIGN_NEEDS_ACTIVITY));
   for (uint64_t k = 0; k < 3; k++) {
     const double *x = task.x + k * 70, *y = task.y + k * 40;
-    ok(falign_trainer_impose_f64(r.by.trainer, x, TASK_BATCH, 7, 7, y, 4, 4));
+    ok(falign_trainer_impose(r.by.trainer, READ_F64(x, TASK_BATCH, 7, 7), READ_F64(y, TASK_BATCH, 4, 4)));
     memcpy(delta, seen(&r.by, FALIGN_DELTA, 1, TASK_BATCH, 9), sizeof delta);
-    ok(falign_history_get(r.history, k, FALIGN_RECORD_DIRECT, 1, direct, 7, 4, 4));
-    ok(falign_history_get(r.history, k, FALIGN_RECORD_DW, 0, dw, 7, 9, 9));
+    ok(falign_history_get(r.history, k, FALIGN_DIRECT, 1, WRITE_F64(direct, 7, 4, 4)));
+    ok(falign_history_get(r.history, k, FALIGN_DW, 0, WRITE_F64(dw, 7, 9, 9)));
     for (size_t i = 0; i < 7; i++) { /* sums of 10 products of a few units */
       double sum[9] = {0};
       for (size_t m = 0; m < TASK_BATCH; m++) {
@@ -132,7 +132,7 @@ START_TEST(smaller_last_batch) {
   plain_forward(&model, task.x + first * 7, rows);
   plain_deltas(&model, "fa", rows, task.y + first * 4);
   double c[7 * 6];
-  ok(falign_history_get(r.history, 10, FALIGN_RECORD_C, 1, c, 7, 6, 6));
+  ok(falign_history_get(r.history, 10, FALIGN_C, 1, WRITE_F64(c, 7, 6, 6)));
   for (size_t i = 0; i < 7; i++) {
     for (size_t j = 0; j < 6; j++) {
       double sum = 0;
@@ -170,7 +170,7 @@ END_TEST
 /* The sums of all lanes: L[l-1]^T delta of 3000 rows, by their activity. */
 START_TEST(many_rows) {
   static double c[9 * 6], sum[9 * 6], magnitude[9 * 6];
-  const falign_record records[] = {FALIGN_RECORD_C, FALIGN_RECORD_DIRECT};
+  const falign_quantity kept[] = {FALIGN_C, FALIGN_DIRECT};
   draw_task();
   recorder r = new_recorder(FALIGN_F64, "fa");
   ok(falign_trainer_keep(r.by.trainer, FALIGN_NEEDS_ACTIVITY));
@@ -180,7 +180,7 @@ START_TEST(many_rows) {
     size_t rows = task_widths[l - 1], cols = task_widths[above];
     const double *out = seen(&r.by, FALIGN_L, l - 1, TASK_ROWS, rows);
     const double *delta = seen(&r.by, FALIGN_DELTA, above, TASK_ROWS, cols);
-    ok(falign_history_get(r.history, 0, records[i & 1], l, c, rows, cols, cols));
+    ok(falign_history_get(r.history, 0, kept[i & 1], l, WRITE_F64(c, rows, cols, cols)));
     for (size_t j = 0; j < rows * cols; j++) {
       sum[j] = magnitude[j] = 0;
       for (size_t m = 0; m < TASK_ROWS; m++) {
@@ -226,9 +226,9 @@ START_TEST(a_window_keeps_the_last_steps) {
       double w[7 * 9];
       char words[64];
       snprintf(words, sizeof words, "not in the history, which holds %u to %u", (unsigned)first, (unsigned)k);
-      fails(FALIGN_INVALID, words, falign_history_get(r.history, k + 1, FALIGN_RECORD_W, 0, w, 7, 9, 9));
+      fails(FALIGN_INVALID, words, falign_history_get(r.history, k + 1, FALIGN_W, 0, WRITE_F64(w, 7, 9, 9)));
       if (first == 0) continue;
-      fails(FALIGN_INVALID, words, falign_history_get(r.history, first - 1, FALIGN_RECORD_W, 0, w, 7, 9, 9));
+      fails(FALIGN_INVALID, words, falign_history_get(r.history, first - 1, FALIGN_W, 0, WRITE_F64(w, 7, 9, 9)));
     }
     free_recorder(&r);
   }
@@ -239,7 +239,7 @@ END_TEST
 /* Orders 1..window can be asked for; the first weights and the sum of all linear terms outlast it. */
 START_TEST(orders_at_the_edge_of_a_window) {
   enum { WINDOW = 4 };
-  past_plan plan = {.precision = FALIGN_F64, .rule = "fa", .f = FALIGN_TANH, .biases = true, .shuffled = true};
+  past_plan plan = {.precision = FALIGN_F64, .rule = "fa", .f = TANH, .biases = true, .shuffled = true};
   past *p = past_new(&plan, PAST_LAYERS, past_widths), *whole = past_new(&plan, PAST_LAYERS, past_widths);
   double t[9 * 8], want[9 * 8];
   ok(falign_history_set_window(p->history, WINDOW));
@@ -248,17 +248,17 @@ START_TEST(orders_at_the_edge_of_a_window) {
     past_go(whole, true);
     uint64_t k = p->steps - 1, edge = k < WINDOW ? k : WINDOW, beyond = edge + 1;
     if (k == 0) continue;
-    ok(falign_terms_orders(p->terms, past_trace(p), 1, 1, &edge, 1, t));
-    ok(falign_terms_orders(whole->terms, past_trace(whole), 1, 1, &edge, 1, want));
+    ok(terms_get(p->terms, past_trace(p), FALIGN_TERM, 1, &(falign_orders){&edge, 1, 1}, t));
+    ok(terms_get(whole->terms, past_trace(whole), FALIGN_TERM, 1, &(falign_orders){&edge, 1, 1}, want));
     ck_assert_mem_eq(t, want, sizeof t);
-    ok(falign_terms_zero(p->terms, past_trace(p), 1, k, t));
-    ok(falign_terms_zero(whole->terms, past_trace(whole), 1, k, want));
+    ok(terms_zero(p->terms, past_trace(p), 1, k, t));
+    ok(terms_zero(whole->terms, past_trace(whole), 1, k, want));
     ck_assert_mem_eq(t, want, sizeof t);
-    ok(falign_terms_linear_sum(p->terms, past_trace(p), 1, NULL, 0, t));
-    ok(falign_terms_linear_sum(whole->terms, past_trace(whole), 1, NULL, 0, want));
+    ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM_LINEAR, 1, &(falign_orders){NULL, 0, 1}, t));
+    ok(terms_sum(whole->terms, past_trace(whole), FALIGN_TERM_LINEAR, 1, &(falign_orders){NULL, 0, 1}, want));
     ck_assert_mem_eq(t, want, sizeof t);
     fails(FALIGN_INVALID, k <= WINDOW ? "there is no term of order" : "but the history holds",
-          falign_terms_orders(p->terms, past_trace(p), 1, 1, &beyond, 1, t));
+          terms_get(p->terms, past_trace(p), FALIGN_TERM, 1, &(falign_orders){&beyond, 1, 1}, t));
   }
   past_free(p);
   past_free(whole);
@@ -310,7 +310,7 @@ START_TEST(bytes_are_known_beforehand) {
 END_TEST
 
 START_TEST(bytes_that_overflow) {
-  falign_network *network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, FALIGN_TANH);
+  falign_network *network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, TANH);
   falign_history *history;
   uint64_t bytes = 7;
   ok(falign_history_create(network, &history));
@@ -399,47 +399,62 @@ START_TEST(reading_what_is_not_there) {
   ok(falign_history_create(r.by.network, &r.history));
   ok(falign_trainer_set_history(r.by.trainer, r.history));
   fails(FALIGN_INVALID, "the history holds no steps",
-        falign_history_get(r.history, 0, FALIGN_RECORD_W, 0, out, 7, 9, 9));
+        falign_history_get(r.history, 0, FALIGN_W, 0, WRITE_F64(out, 7, 9, 9)));
   go_to(&r.by, 2);
   fails(FALIGN_INVALID, "iteration 2 is not in the history, which holds 0 to 1",
-        falign_history_get(r.history, 2, FALIGN_RECORD_W, 0, out, 7, 9, 9));
-  fails(FALIGN_INVALID, "0 is no record", falign_history_get(r.history, 0, 0, 0, out, 7, 9, 9));
-  fails(FALIGN_INVALID, "6 is no record", falign_history_get(r.history, 0, 6, 0, out, 7, 9, 9));
+        falign_history_get(r.history, 2, FALIGN_W, 0, WRITE_F64(out, 7, 9, 9)));
+  fails(FALIGN_INVALID,
+        "a history has no quantity 0: want FALIGN_W (1), FALIGN_BIAS (2), FALIGN_DW (9), FALIGN_DW_APPLIED (11), "
+        "FALIGN_C (15) or FALIGN_DIRECT (16)",
+        falign_history_get(r.history, 0, 0, 0, WRITE_F64(out, 7, 9, 9)));
+  fails(FALIGN_INVALID, "a history has no quantity 5",
+        falign_history_get(r.history, 0, FALIGN_L, 0, WRITE_F64(out, 7, 9, 9)));
+  fails(FALIGN_INVALID, "a history has no quantity 23",
+        falign_history_get(r.history, 0, 23, 0, WRITE_F64(out, 7, 9, 9)));
   fails(FALIGN_INVALID, "no W[2] in a history: l goes from 0 to 1",
-        falign_history_get(r.history, 0, FALIGN_RECORD_W, 2, out, 6, 4, 4));
-  fails(FALIGN_INVALID, "no dW[2] in a history", falign_history_get(r.history, 0, FALIGN_RECORD_DW, 2, out, 6, 4, 4));
+        falign_history_get(r.history, 0, FALIGN_W, 2, WRITE_F64(out, 6, 4, 4)));
+  fails(FALIGN_INVALID, "no dW[2] in a history",
+        falign_history_get(r.history, 0, FALIGN_DW, 2, WRITE_F64(out, 6, 4, 4)));
   fails(FALIGN_INVALID, "no b[0] in a history: l goes from 1 to 2",
-        falign_history_get(r.history, 0, FALIGN_RECORD_BIAS, 0, out, 1, 7, 7));
-  fails(FALIGN_INVALID, "no b[3]", falign_history_get(r.history, 0, FALIGN_RECORD_BIAS, 3, out, 1, 4, 4));
-  fails(FALIGN_UNSUPPORTED, "C[1] is not kept", falign_history_get(r.history, 0, FALIGN_RECORD_C, 1, out, 7, 6, 6));
+        falign_history_get(r.history, 0, FALIGN_BIAS, 0, WRITE_F64(out, 1, 7, 7)));
+  fails(FALIGN_INVALID, "no b[3]", falign_history_get(r.history, 0, FALIGN_BIAS, 3, WRITE_F64(out, 1, 4, 4)));
+  fails(FALIGN_UNSUPPORTED, "C[1] is not kept", falign_history_get(r.history, 0, FALIGN_C, 1, WRITE_F64(out, 7, 6, 6)));
   fails(FALIGN_UNSUPPORTED, "L^T delta[d][1] is not kept",
-        falign_history_get(r.history, 0, FALIGN_RECORD_DIRECT, 1, out, 7, 4, 4));
-  fails(FALIGN_SHAPE, "W[0] is 7 x 9, got 9 x 7", falign_history_get(r.history, 0, FALIGN_RECORD_W, 0, out, 9, 7, 9));
-  fails(FALIGN_SHAPE, "its stride is 8", falign_history_get(r.history, 0, FALIGN_RECORD_W, 0, out, 7, 9, 8));
-  fails(FALIGN_INVALID, "W[0] is NULL", falign_history_get(r.history, 0, FALIGN_RECORD_W, 0, NULL, 7, 9, 9));
-  fails(FALIGN_INVALID, "history is NULL", falign_history_get(NULL, 0, FALIGN_RECORD_W, 0, out, 7, 9, 9));
+        falign_history_get(r.history, 0, FALIGN_DIRECT, 1, WRITE_F64(out, 7, 4, 4)));
+  fails(FALIGN_SHAPE, "W[0] is 7 x 9, got 9 x 7",
+        falign_history_get(r.history, 0, FALIGN_W, 0, WRITE_F64(out, 9, 7, 9)));
+  fails(FALIGN_INVALID, "W[0] is 7 x 9 with invalid steps: 8 from row to row, 1 from column to column",
+        falign_history_get(r.history, 0, FALIGN_W, 0, WRITE_F64(out, 7, 9, 8)));
+  fails(FALIGN_INVALID, "W[0] is NULL", falign_history_get(r.history, 0, FALIGN_W, 0, WRITE_F64(NULL, 7, 9, 9)));
+  fails(FALIGN_INVALID, "history is NULL", falign_history_get(NULL, 0, FALIGN_W, 0, WRITE_F64(out, 7, 9, 9)));
   for (size_t i = 0; i < 81; i++) ck_assert_double_eq(out[i], 7);
   free_recorder(&r);
 }
 END_TEST
 
-START_TEST(reading_with_a_stride) {
+START_TEST(reading_with_any_steps) {
   draw_task();
   recorder r = new_recorder(FALIGN_F32, "fa");
   double wide[7 * 12], tight[7 * 9];
   for (size_t i = 0; i < 7 * 12; i++) wide[i] = -1;
   go_to(&r.by, 2);
-  ok(falign_history_get(r.history, 1, FALIGN_RECORD_W, 0, wide, 7, 9, 12));
-  ok(falign_history_get(r.history, 1, FALIGN_RECORD_W, 0, tight, 7, 9, 9));
+  ok(falign_history_get(r.history, 1, FALIGN_W, 0, WRITE_F64(wide, 7, 9, 12)));
+  ok(falign_history_get(r.history, 1, FALIGN_W, 0, WRITE_F64(tight, 7, 9, 9)));
   for (size_t i = 0; i < 7; i++) {
     for (size_t j = 0; j < 12; j++) ck_assert_double_eq(wide[i * 12 + j], j < 9 ? tight[i * 9 + j] : -1);
+  }
+  static layout_room room;
+  for (int i = 0; i < LAYOUTS * 2; i++) {
+    falign_matrix to = lay_out(&room, i / 2, i & 1 ? FALIGN_F64 : FALIGN_F32, 7, 9, -1);
+    ok(falign_history_get(r.history, 1, FALIGN_W, 0, &to));
+    ck_assert(holds(&room, &to, -1, tight));
   }
   free_recorder(&r);
 }
 END_TEST
 
 START_TEST(bad_arguments) {
-  falign_network *network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, false, FALIGN_TANH);
+  falign_network *network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, false, TANH);
   falign_history *history, *untouched = NULL;
   uint64_t number;
   double b[9];
@@ -447,7 +462,7 @@ START_TEST(bad_arguments) {
   fails(FALIGN_INVALID, "network is NULL", falign_history_create(NULL, &untouched));
   fails(FALIGN_INVALID, "out is NULL", falign_history_create(network, NULL));
   ck_assert_ptr_null(untouched);
-  fails(FALIGN_INVALID, "quantities of 4 are unknown", falign_history_keep(history, 4));
+  fails(FALIGN_INVALID, "quantities of 8 are unknown", falign_history_keep(history, 8));
   fails(FALIGN_INVALID, "quantities of -1 are unknown", falign_history_keep(history, -1));
   fails(FALIGN_INVALID, "history is NULL", falign_history_keep(NULL, 1));
   fails(FALIGN_INVALID, "history is NULL", falign_history_set_window(NULL, 1));
@@ -458,7 +473,7 @@ START_TEST(bad_arguments) {
   fails(FALIGN_INVALID, "history is NULL", falign_history_used(NULL, &number, &number));
   ok(falign_history_range(history, NULL, NULL));
   ok(falign_history_used(history, NULL, NULL));
-  fails(FALIGN_UNSUPPORTED, "b[1] is not kept", falign_history_get(history, 0, FALIGN_RECORD_BIAS, 1, b, 1, 9, 9));
+  fails(FALIGN_UNSUPPORTED, "b[1] is not kept", falign_history_get(history, 0, FALIGN_BIAS, 1, WRITE_F64(b, 1, 9, 9)));
   falign_history_clear(history);
   falign_history_destroy(history);
   falign_network_destroy(network);
@@ -469,7 +484,7 @@ END_TEST
 START_TEST(one_layer_of_weights) {
   const size_t n[] = {7, 4};
   draw_task();
-  learner by = new_learner(new_network(FALIGN_F32, 1, n, true, FALIGN_TANH), "fa", 0.5, 1, 0.001);
+  learner by = new_learner(new_network(FALIGN_F32, 1, n, true, TANH), "fa", 0.5, 1, 0.001);
   falign_history *history;
   double w[7 * 4];
   ok(falign_history_create(by.network, &history));
@@ -481,9 +496,9 @@ START_TEST(one_layer_of_weights) {
   check_range(history, 3, 6);
   check_used(history, 6);
   fails(FALIGN_INVALID, "there is no W[0]: the network has no hidden layer",
-        falign_history_get(history, 5, FALIGN_RECORD_W, 0, w, 7, 4, 4));
+        falign_history_get(history, 5, FALIGN_W, 0, WRITE_F64(w, 7, 4, 4)));
   fails(FALIGN_INVALID, "there is no C[1]: the network has no hidden layer",
-        falign_history_get(history, 5, FALIGN_RECORD_C, 1, w, 7, 4, 4));
+        falign_history_get(history, 5, FALIGN_C, 1, WRITE_F64(w, 7, 4, 4)));
   falign_history_destroy(history);
   free_learner(&by);
 }
@@ -505,7 +520,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, a_limit_for_a_window);
   tcase_add_test(tests, no_memory_at_all);
   tcase_add_test(tests, reading_what_is_not_there);
-  tcase_add_test(tests, reading_with_a_stride);
+  tcase_add_test(tests, reading_with_any_steps);
   tcase_add_test(tests, bad_arguments);
   tcase_add_test(tests, one_layer_of_weights);
 }

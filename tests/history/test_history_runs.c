@@ -6,8 +6,8 @@
 /* ---- Steps that are not made ---- */
 
 /* A metric that fails as long as it is told to. */
-static falign_status fail_if_told(void *user, const falign_trainer *trainer, const falign_trace *trace,
-                                  falign_value_fn emit, void *emit_user) {
+static falign_status fail_if_told(void *user, falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+                                  void *emit_user) {
   (void)trainer, (void)trace, (void)emit, (void)emit_user;
   if (!*(bool *)user) return FALIGN_OK;
   falign_set_last_error("told to fail");
@@ -53,7 +53,7 @@ END_TEST
 START_TEST(the_running_sum_counts_each_step_once) {
   const char *const rules[] = {"fa", "dfa"};
   for (int i = 0; i < 8; i++) {
-    past_plan plan = {.precision = i & 1 ? FALIGN_F32 : FALIGN_F64, .rule = rules[i / 4], .f = FALIGN_TANH};
+    past_plan plan = {.precision = i & 1 ? FALIGN_F32 : FALIGN_F64, .rule = rules[i / 4], .f = TANH};
     past *p = past_new(&plan, PAST_LAYERS, past_widths), *whole = past_new(&plan, PAST_LAYERS, past_widths);
     bool failing = false;
     double x[PAST_ROWS * 7] = {1}, y[PAST_ROWS * 5] = {2}, sum[9 * 8], single[PAST_STEPS * 9 * 8];
@@ -67,8 +67,9 @@ START_TEST(the_running_sum_counts_each_step_once) {
       past_go(p, true);
       past_go(whole, true);
       for (uint64_t o = 1; o <= k; o++) orders[o - 1] = o;
-      ok(falign_terms_linear_sum(p->terms, past_trace(p), 1, NULL, 0, sum));
-      ok(falign_terms_linear(whole->terms, past_trace(whole), 1, orders, (size_t)k, single));
+      ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM_LINEAR, 1, &(falign_orders){NULL, 0, 1}, sum));
+      ok(terms_get(whole->terms, past_trace(whole), FALIGN_TERM_LINEAR, 1, &(falign_orders){orders, (size_t)k, 1},
+                   single));
       double most = largest(single, (size_t)k * 72);
       for (size_t j = 0; j < 72; j++) {
         double want = 0;
@@ -158,7 +159,8 @@ START_TEST(clearing) {
   falign_history_clear(r.history);
   ok(falign_history_used(r.history, &memory, NULL));
   ck_assert_uint_eq(memory, 0);
-  fails(FALIGN_INVALID, "the history holds no steps", falign_history_get(r.history, 4, FALIGN_RECORD_W, 0, w, 7, 9, 9));
+  fails(FALIGN_INVALID, "the history holds no steps",
+        falign_history_get(r.history, 4, FALIGN_W, 0, WRITE_F64(w, 7, 9, 9)));
   go_to(&r.by, 6);
   check_range(r.history, 5, 6); /* it begins where it was cleared */
   falign_history_clear(r.history);
@@ -185,7 +187,7 @@ START_TEST(a_gap_in_the_iterations) {
   go_to(&r.by, 5);
   ok(falign_trainer_set_history(r.by.trainer, r.history));
   ck_assert_ptr_eq(falign_trainer_history(r.by.trainer), r.history);
-  fails(FALIGN_INVALID, "the history ends with iteration 2 and cannot go on with 5: clear it", go(&r.by));
+  fails(FALIGN_INVALID, "the history ends with iteration 2 and cannot continue with 5: clear it", go(&r.by));
   ck_assert_uint_eq(falign_trainer_iteration(r.by.trainer), 5);
   check_range(r.history, 0, 3);
   falign_history_clear(r.history);
@@ -209,7 +211,7 @@ START_TEST(a_step_that_was_refused_is_not_taken_back) {
   ok(falign_trainer_import(r.by.trainer, tensors));
   ok(falign_trainer_set_history(r.by.trainer, r.history));
   for (int i = 0; i < 2; i++) {
-    fails(FALIGN_INVALID, "ends with iteration 4 and cannot go on with 4", go(&r.by));
+    fails(FALIGN_INVALID, "ends with iteration 4 and cannot continue with 4: clear it", go(&r.by));
     check_range(r.history, 0, 5);
   }
   falign_tensors_destroy(tensors);
@@ -241,7 +243,7 @@ END_TEST
 
 START_TEST(a_history_of_another_network) {
   recorder r = new_recorder(FALIGN_F64, "fa");
-  falign_network *other = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, FALIGN_TANH);
+  falign_network *other = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, TANH);
   falign_history *history;
   ok(falign_history_create(other, &history));
   fails(FALIGN_SHAPE, "made for another network", falign_trainer_set_history(r.by.trainer, history));
@@ -265,7 +267,7 @@ START_TEST(lifetimes) {
   go_to(&r.by, 5);
   free_learner(&r.by);
   check_range(r.history, 3, 5);
-  ok(falign_history_get(r.history, 4, FALIGN_RECORD_W, 0, w, 7, 9, 9));
+  ok(falign_history_get(r.history, 4, FALIGN_W, 0, WRITE_F64(w, 7, 9, 9)));
   falign_history_destroy(r.history);
   falign_history_destroy(NULL);
 }

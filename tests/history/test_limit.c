@@ -10,7 +10,7 @@
 
 /* A build without files refuses a directory, and has nothing else to test here. */
 static bool have_files(void) {
-  falign_network *network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, FALIGN_TANH);
+  falign_network *network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, TANH);
   falign_history *history;
   uint64_t bytes;
   ok(falign_history_create(network, &history));
@@ -110,20 +110,20 @@ static void check_terms(const past_plan *plan, uint64_t in_memory) {
   const uint64_t orders[] = {1, PAST_STEPS - 1};
   for (uint32_t l = 1; l < PAST_LAYERS; l++) {
     size_t one = past_numbers(p, l) * sizeof *t;
-    ok(falign_terms_orders(p->terms, past_trace(p), l, 1, orders, 2, t));
-    ok(falign_terms_orders(whole->terms, past_trace(whole), l, 1, orders, 2, want));
+    ok(terms_get(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){orders, 2, 1}, t));
+    ok(terms_get(whole->terms, past_trace(whole), FALIGN_TERM, l, &(falign_orders){orders, 2, 1}, want));
     ck_assert_mem_eq(t, want, 2 * one);
-    ok(falign_terms_linear(p->terms, past_trace(p), l, orders, 2, t));
-    ok(falign_terms_linear(whole->terms, past_trace(whole), l, orders, 2, want));
+    ok(terms_get(p->terms, past_trace(p), FALIGN_TERM_LINEAR, l, &(falign_orders){orders, 2, 1}, t));
+    ok(terms_get(whole->terms, past_trace(whole), FALIGN_TERM_LINEAR, l, &(falign_orders){orders, 2, 1}, want));
     ck_assert_mem_eq(t, want, 2 * one);
-    ok(falign_terms_linear_sum(p->terms, past_trace(p), l, NULL, 0, t));
-    ok(falign_terms_linear_sum(whole->terms, past_trace(whole), l, NULL, 0, want));
+    ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM_LINEAR, l, &(falign_orders){NULL, 0, 1}, t));
+    ok(terms_sum(whole->terms, past_trace(whole), FALIGN_TERM_LINEAR, l, &(falign_orders){NULL, 0, 1}, want));
     ck_assert_mem_eq(t, want, one);
-    ok(falign_terms_remainder(p->terms, past_trace(p), l, 1, t));
-    ok(falign_terms_remainder(whole->terms, past_trace(whole), l, 1, want));
+    ok(terms_remainder(p->terms, past_trace(p), l, 1, t));
+    ok(terms_remainder(whole->terms, past_trace(whole), l, 1, want));
     ck_assert_mem_eq(t, want, one);
-    ok(falign_terms_zero(p->terms, past_trace(p), l, PAST_STEPS - 1, t));
-    ok(falign_terms_zero(whole->terms, past_trace(whole), l, PAST_STEPS - 1, want));
+    ok(terms_zero(p->terms, past_trace(p), l, PAST_STEPS - 1, t));
+    ok(terms_zero(whole->terms, past_trace(whole), l, PAST_STEPS - 1, want));
     ck_assert_mem_eq(t, want, one);
   }
   past_free(p);
@@ -135,7 +135,7 @@ START_TEST(terms_from_the_file) {
   for (int i = 0; i < 8; i++) {
     past_plan plan = {.precision = i & 1 ? FALIGN_F32 : FALIGN_F64,
                       .rule = i & 2 ? "dfa" : "fa",
-                      .f = FALIGN_TANH,
+                      .f = TANH,
                       .biases = true,
                       .shuffled = true};
     check_terms(&plan, i & 4 ? 5 : 0);
@@ -286,11 +286,11 @@ END_TEST
 /* ---- Steps that are not made ---- */
 
 /* Fails at every third iteration k the first time; `user` keeps the last such k + 1. */
-static falign_status fail_at_times(void *user, const falign_trainer *trainer, const falign_trace *trace,
-                                   falign_value_fn emit, void *emit_user) {
+static falign_status fail_at_times(void *user, falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+                                   void *emit_user) {
   uint64_t *failed = user;
   (void)trainer, (void)emit, (void)emit_user;
-  uint64_t k = falign_trace_iteration(trace);
+  uint64_t k = falign_trace_step(trace)->iteration;
   if (k % 3 != 0 || *failed == k + 1) return FALIGN_OK;
   *failed = k + 1;
   return FALIGN_CALLBACK;

@@ -101,6 +101,7 @@ typedef struct {
   falign_tensors *tensors, *read_tensors;
   falign_table *table, *other_table;
   falign_backend *backend;
+  falign_activation *activation;
   falign_rng *rng;
   falign_similarity *similarity;
   falign_product_angle *product_angle;
@@ -135,6 +136,7 @@ static void destroy(objects *o) {
   falign_table_destroy(o->table);
   falign_table_destroy(o->other_table);
   falign_backend_destroy(o->backend);
+  falign_activation_destroy(o->activation);
   falign_rng_destroy(o->rng);
   falign_similarity_destroy(o->similarity);
   falign_product_angle_destroy(o->product_angle);
@@ -148,9 +150,8 @@ static void destroy(objects *o) {
     if (try_status != FALIGN_OK) return try_status; \
   } while (0)
 
-static falign_status ignore(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                            double value) {
-  (void)user, (void)iteration, (void)metric, (void)layer, (void)order, (void)value;
+static falign_status ignore(void *user, const falign_value *value) {
+  (void)user, (void)value;
   return FALIGN_OK;
 }
 

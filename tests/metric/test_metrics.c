@@ -4,7 +4,7 @@
 /* Every value is compared with plain loops over weights and traces as the public interface gives them. */
 
 static void observe_all(lab *b) {
-  for (size_t i = 0; i < falign_metric_count(); i++) observe(b, falign_metric_name_at(i));
+  for (size_t i = 0; falign_metric_name_at(i); i++) observe(b, falign_metric_name_at(i));
 }
 
 static matrix transposed(const matrix *a) {
@@ -17,25 +17,16 @@ static matrix transposed(const matrix *a) {
 /* B[l]^T or F[l]^T */
 static matrix feedback(const lab *b, uint32_t l) {
   matrix f = {falign_rule_feedback(b->rule) == FALIGN_FEEDBACK_DIRECT ? n[D] : n[l + 1], n[l], {0}};
-  ok(falign_rule_get_feedback_f64(b->rule, l, f.at, f.rows, f.cols, f.cols));
+  ok(falign_rule_get(b->rule, FALIGN_FEEDBACK, l, WRITE_F64(f.at, f.rows, f.cols, f.cols)));
   return transposed(&f);
 }
 
 static matrix kept(const lab *b, falign_quantity quantity, uint32_t l) {
-  const falign_trace *trace = falign_trainer_trace(b->trainer);
-  matrix out = {0};
-  size_t stride;
-  const float *f32 = NULL;
-  const double *f64 = NULL;
-  if (b->precision == FALIGN_F32) {
-    ok(falign_trace_view_f32(trace, quantity, l, &f32, &out.rows, &out.cols, &stride));
-  } else {
-    ok(falign_trace_view_f64(trace, quantity, l, &f64, &out.rows, &out.cols, &stride));
-  }
-  ck_assert(out.rows * out.cols <= MOST);
-  for (size_t i = 0; i < out.rows; i++)
-    for (size_t j = 0; j < out.cols; j++)
-      out.at[i * out.cols + j] = f32 ? (double)f32[i * stride + j] : f64[i * stride + j];
+  falign_view view;
+  ok(falign_trace_view(falign_trainer_trace(b->trainer), quantity, l, &view));
+  ck_assert(view.rows * view.cols <= MOST && view.precision == b->precision);
+  matrix out = {view.rows, view.cols, {0}};
+  copy_elements(&view, out.at, view.cols);
   return out;
 }
 
@@ -126,7 +117,7 @@ static void check_decomposition(const lab *b, const matrix *w) {
   for (uint32_t l = 1; l < D; l++) {
     double q[MOST];
     matrix back = {w[l].rows, w[l].cols, {0}};
-    ok(falign_decomposition_get(parts, FALIGN_FACTOR_Q, l, q, back.cols, back.rows, back.rows));
+    ok(falign_decomposition_get(parts, FALIGN_Q, l, WRITE_F64(q, back.cols, back.rows, back.rows)));
     for (size_t i = 0; i < back.rows; i++)
       for (size_t j = 0; j < back.cols; j++) back.at[i * back.cols + j] = q[j * back.rows + i];
     check_pair(b, "w_q", l, &w[l], &back);
@@ -168,12 +159,12 @@ static void check_updates(const lab *b, const matrix *w) {
   ck_assert(entries_of(&b->log, "norm_w_ratio") == D);
 }
 
-static double derivative(falign_activation activation, double z) {
-  switch (activation) {
-    case FALIGN_TANH_RELU: return z > 0 ? 1 - tanh(z) * tanh(z) : 0;
-    case FALIGN_RELU: return z > 0;
-    case FALIGN_TANH: return 1 - tanh(z) * tanh(z);
-    case FALIGN_LOGISTIC: return 1 / (1 + exp(-z)) / (1 + exp(z));
+static double derivative(activation f, double z) {
+  switch (f) {
+    case TANH_RELU: return z > 0 ? 1 - tanh(z) * tanh(z) : 0;
+    case RELU: return z > 0;
+    case TANH: return 1 - tanh(z) * tanh(z);
+    case LOGISTIC: return 1 / (1 + exp(-z)) / (1 + exp(z));
     default: return 1;
   }
 }
@@ -273,7 +264,7 @@ START_TEST(undefined_angle_is_nan) {
   lab b;
   open_lab(&b, FALIGN_F32, "fa", D, 1);
   const double zeros[MOST] = {0};
-  ok(falign_rule_set_feedback_f64(b.rule, 2, zeros, n[3], n[2], n[2]));
+  ok(falign_rule_set(b.rule, FALIGN_FEEDBACK, 2, READ_F64(zeros, n[3], n[2], n[2])));
   observe(&b, "angle_w_b");
   observe(&b, "cos_w_b");
   observe(&b, "inner_w_b");
@@ -288,7 +279,7 @@ START_TEST(no_loss_with_imposed_signals) {
   lab b;
   open_lab(&b, FALIGN_F64, "fa", D, 1);
   observe_all(&b);
-  ok(falign_trainer_impose_f64(b.trainer, b.x, ROWS, n[0], n[0], b.y, n[D], n[D]));
+  ok(falign_trainer_impose(b.trainer, READ_F64(b.x, ROWS, n[0], n[0]), READ_F64(b.y, ROWS, n[D], n[D])));
   ck_assert(isnan(value_of(&b.log, "loss", -1, -1)));
   check_count(&b, "dw_bp", D);
   close_lab(&b);
@@ -308,8 +299,8 @@ static void square_derivative(void *user, const double *z, double *out, size_t c
 START_TEST(saturated_with_a_custom_activation) {
   lab b;
   open_lab(&b, precisions[_i], "fa", D, 1);
-  ok(falign_network_set_custom_activation(b.network, 2, square, square_derivative, NULL));
-  ok(falign_network_set_activation(b.network, 4, FALIGN_LINEAR));
+  ok(activate_custom(b.network, 2, square, square_derivative, NULL));
+  ok(activate(b.network, 4, LINEAR));
   ok(falign_trainer_keep(b.trainer, FALIGN_NEEDS_ACTIVITY));
   observe(&b, "saturated");
   ok(step(&b));
@@ -330,7 +321,7 @@ START_TEST(measurement_without_a_step) {
   b.log.count = 0;
   ok(falign_trainer_measure(b.trainer));
   size_t seen = 0;
-  for (size_t i = 0; i < falign_metric_count(); i++) {
+  for (size_t i = 0; falign_metric_name_at(i); i++) {
     falign_metric *metric;
     ok(falign_metric_create(falign_metric_name_at(i), &metric));
     size_t count = entries_of(&b.log, falign_metric_name(metric));
@@ -353,9 +344,9 @@ END_TEST
 static uint32_t decode(const falign_code *code, const double *y) {
   uint32_t best = 0;
   double most = -INFINITY;
-  for (uint32_t c = 0; c < falign_code_categories(code); c++) {
+  for (uint32_t c = 0; c < code_categories(code); c++) {
     double sum = 0;
-    for (size_t j = 0; j < falign_code_width(code); j++) sum += falign_code_row(code, c)[j] * y[j];
+    for (size_t j = 0; j < code_width(code); j++) sum += code_row(code, c)[j] * y[j];
     if (sum > most) {
       most = sum;
       best = c;
@@ -371,7 +362,8 @@ START_TEST(test_error_by_own_decoding) {
   falign_code *code;
   falign_batches *train, *test;
   for (falign_part part = FALIGN_TRAIN; part <= FALIGN_TEST; part++)
-    ok(falign_dataset_create_synthetic(POINTS, WIDTH, CATEGORIES, 0.5, 0, part, 3, &parts[part - FALIGN_TRAIN]));
+    ok(falign_dataset_create_synthetic(&(falign_synthetic){POINTS, WIDTH, CATEGORIES, 0.5, 0}, part, 3,
+                                       &parts[part - FALIGN_TRAIN]));
   ok(falign_code_create_n_hot(CATEGORIES, OUTPUTS, 2, 3, 0, &code));
   ok(falign_batches_create(parts[0], code, 20, &train));
   ok(falign_batches_create(parts[1], code, 20, &test));
@@ -380,7 +372,7 @@ START_TEST(test_error_by_own_decoding) {
   falign_trainer *trainer;
   ok(falign_network_create(FALIGN_F64, 2, widths, 1, &network));
   ok(falign_network_draw(network, 0.3, 0.1, 3, 0));
-  ok(falign_rule_create_bp(network, &rule));
+  ok(falign_rule_create("bp", network, &rule));
   ok(falign_trainer_create(network, rule, 0.01, &trainer));
   static journal log;
   falign_metric *metric;
@@ -392,12 +384,12 @@ START_TEST(test_error_by_own_decoding) {
   falign_batches_destroy(test); /* the metric keeps it */
 
   static double x[POINTS * WIDTH], y[POINTS * OUTPUTS];
-  ok(falign_dataset_get_f64(parts[1], 0, POINTS, x, WIDTH, WIDTH));
-  const uint32_t *labels = falign_dataset_labels(parts[1]);
+  ok(falign_dataset_get(parts[1], 0, WRITE_F64(x, POINTS, WIDTH, WIDTH)));
+  const uint32_t *labels = falign_dataset_get_shape(parts[1])->labels;
   double wrong[3] = {0};
   for (uint64_t i = 0; i < 3; i++) {
     if (i > 0) ok(falign_trainer_run(trainer, train, 30 * i));
-    ok(falign_trainer_forward_f64(trainer, x, POINTS, WIDTH, WIDTH, y, OUTPUTS, OUTPUTS));
+    ok(falign_trainer_forward(trainer, READ_F64(x, POINTS, WIDTH, WIDTH), WRITE_F64(y, POINTS, OUTPUTS, OUTPUTS)));
     for (size_t p = 0; p < POINTS; p++) wrong[i] += decode(code, y + p * OUTPUTS) != labels[p];
   }
   ok(falign_trainer_measure(trainer));
@@ -419,8 +411,10 @@ START_TEST(test_error_by_own_decoding) {
 END_TEST
 
 START_TEST(listing) {
-  ck_assert(falign_metric_count() == 7 * 3 + 8 + (have_lapack() ? 4 : 0));
-  for (size_t i = 0; i < falign_metric_count(); i++) {
+  size_t count = 0;
+  while (falign_metric_name_at(count)) count++;
+  ck_assert_uint_eq(count, 7 * 3 + 8 + (have_lapack() ? 4 : 0));
+  for (size_t i = 0; i < count; i++) {
     const char *name = falign_metric_name_at(i), *description = falign_metric_description_at(i);
     ck_assert(name && description && strlen(description) > 0 && strchr(description, '\n') == NULL);
     ck_assert_str_ne(name, "test_error");
@@ -428,7 +422,8 @@ START_TEST(listing) {
   }
   ck_assert_str_eq(falign_metric_name_at(0), "angle_w_b");
   ck_assert_str_eq(falign_metric_description_at(0), "angle of W[l] with B[l]^T, degrees");
-  ck_assert(!falign_metric_name_at(falign_metric_count()) && !falign_metric_description_at(SIZE_MAX));
+  ck_assert(!falign_metric_description_at(count) && !falign_metric_name_at(SIZE_MAX) &&
+            !falign_metric_description_at(SIZE_MAX));
 
   falign_metric *metric = NULL;
   fails(FALIGN_UNSUPPORTED, "there is no metric \"angle_w_c\"", falign_metric_create("angle_w_c", &metric));

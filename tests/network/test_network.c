@@ -6,7 +6,7 @@
 static const size_t widths[] = {3, 5, 4, 2};
 
 static falign_network *drawn(falign_precision precision, bool biases, uint64_t seed, uint32_t run) {
-  falign_network *network = new_network(precision, 3, widths, biases, FALIGN_TANH);
+  falign_network *network = new_network(precision, 3, widths, biases, TANH);
   ok(falign_network_draw(network, 1, 1, seed, run));
   return network;
 }
@@ -26,9 +26,9 @@ START_TEST(shape_of_a_network) {
     ck_assert_uint_eq(falign_network_width(network, UINT32_MAX), 0);
     ck_assert_int_ne(falign_network_has_biases(network), 0);
     ck_assert_uint_eq(falign_network_parameters(network), 15 + 20 + 8 + 5 + 4 + 2);
-    for (uint32_t l = 1; l <= 3; l++) ck_assert_int_eq(falign_network_activation(network, l), FALIGN_TANH_RELU);
-    ck_assert_int_eq(falign_network_activation(network, 0), 0);
-    ck_assert_int_eq(falign_network_activation(network, 4), 0);
+    for (uint32_t l = 1; l <= 3; l++) ck_assert_int_eq(activation_of(network, l), TANH_RELU);
+    ck_assert_ptr_null(falign_network_activation(network, 0));
+    ck_assert_ptr_null(falign_network_activation(network, 4));
     double *all = parameters(network);
     ck_assert(largest(all, falign_network_parameters(network)) == 0);
     free(all);
@@ -112,44 +112,159 @@ END_TEST
 
 /* ---- Activations ---- */
 
-START_TEST(activation_names) {
-  const char *const names[] = {"tanh-relu", "relu", "tanh", "logistic", "linear", "custom"};
-  for (falign_activation f = FALIGN_TANH_RELU; f <= FALIGN_CUSTOM; f++) {
-    ck_assert_str_eq(falign_activation_name(f), names[f - 1]);
-    ck_assert_int_eq(falign_activation_find(names[f - 1]), f);
+START_TEST(built_in_activations) {
+  falign_activation *made = NULL, *again;
+  for (activation f = TANH_RELU; f < CUSTOM; f++) {
+    ok(falign_activation_create(activation_names[f], &made));
+    ck_assert_str_eq(falign_activation_name(made), activation_names[f]);
+    falign_activation_destroy(made); /* permanent */
+    ok(falign_activation_create(activation_names[f], &again));
+    ck_assert_ptr_eq(made, again);
+    ck_assert_str_eq(falign_activation_name(made), activation_names[f]);
   }
-  ck_assert_ptr_null(falign_activation_name(0));
-  ck_assert_ptr_null(falign_activation_name(7));
-  ck_assert_ptr_null(falign_activation_name(-1));
-  ck_assert_int_eq(falign_activation_find("tanhrelu"), 0);
-  ck_assert_int_eq(falign_activation_find(""), 0);
-  ck_assert_int_eq(falign_activation_find("TANH"), 0);
-  ck_assert_int_eq(falign_activation_find(NULL), 0);
+  made = NULL;
+  const char *const unknown[] = {"tanhrelu", "", "TANH", "custom"};
+  for (size_t i = 0; i < 4; i++) {
+    char text[120];
+    snprintf(text, sizeof text,
+             "there is no activation \"%s\": the library has tanh-relu, relu, tanh, logistic and linear", unknown[i]);
+    fails(FALIGN_UNSUPPORTED, text, falign_activation_create(unknown[i], &made));
+  }
+  fails(FALIGN_INVALID, "name is NULL", falign_activation_create(NULL, &made));
+  fails(FALIGN_INVALID, "out is NULL", falign_activation_create("tanh", NULL));
+  ck_assert_ptr_null(made);
+  falign_activation_destroy(NULL);
 }
 END_TEST
 
-static void identity(void *user, const double *z, double *out, size_t count) {
-  (void)user;
-  memcpy(out, z, count * sizeof *out);
+/* An activation of the test's own, f(z) = slope z, which counts its calls and its end. */
+typedef struct {
+  double slope;
+  int calls, destroyed;
+} line;
+
+static void line_f(void *user, const double *z, double *out, size_t count) {
+  line *of = user;
+  of->calls++;
+  for (size_t i = 0; i < count; i++) out[i] = of->slope * z[i];
 }
 
+static void line_df(void *user, const double *z, double *out, size_t count) {
+  (void)z;
+  for (size_t i = 0; i < count; i++) out[i] = ((line *)user)->slope;
+}
+
+static void line_destroy(void *user) { ((line *)user)->destroyed++; }
+
+static const falign_activation_table line_table = {
+    .size = sizeof line_table, .name = "line", .f = line_f, .df = line_df, .destroy = line_destroy};
+
 START_TEST(activations_by_layer) {
-  falign_network *network = new_network(FALIGN_F64, 3, widths, true, FALIGN_LINEAR);
-  ok(falign_network_set_activation(network, 2, FALIGN_LOGISTIC));
-  ok(falign_network_set_custom_activation(network, 3, identity, identity, NULL));
-  ck_assert_int_eq(falign_network_activation(network, 1), FALIGN_LINEAR);
-  ck_assert_int_eq(falign_network_activation(network, 2), FALIGN_LOGISTIC);
-  ck_assert_int_eq(falign_network_activation(network, 3), FALIGN_CUSTOM);
-  fails(FALIGN_INVALID, "activation[0]", falign_network_set_activation(network, 0, FALIGN_TANH));
-  fails(FALIGN_INVALID, "activation[4]", falign_network_set_activation(network, 4, FALIGN_TANH));
-  fails(FALIGN_INVALID, "6 is no activation", falign_network_set_activation(network, 1, FALIGN_CUSTOM));
-  fails(FALIGN_INVALID, "0 is no activation", falign_network_set_activation(network, 1, 0));
-  fails(FALIGN_INVALID, "99 is no activation", falign_network_set_activation(network, 1, 99));
-  fails(FALIGN_INVALID, "activation[0]", falign_network_set_custom_activation(network, 0, identity, identity, NULL));
-  fails(FALIGN_INVALID, "derivative", falign_network_set_custom_activation(network, 1, identity, NULL, NULL));
-  fails(FALIGN_INVALID, "derivative", falign_network_set_custom_activation(network, 1, NULL, identity, NULL));
-  ck_assert_int_eq(falign_network_activation(network, 1), FALIGN_LINEAR);
+  falign_network *network = new_network(FALIGN_F64, 3, widths, true, LINEAR);
+  falign_activation *tanh_relu;
+  line of = {.slope = 2};
+  ok(falign_activation_create("tanh-relu", &tanh_relu));
+  ok(activate(network, 2, LOGISTIC));
+  ok(activate_custom(network, 3, line_f, line_df, &of));
+  ck_assert_int_eq(activation_of(network, 1), LINEAR);
+  ck_assert_int_eq(activation_of(network, 2), LOGISTIC);
+  ck_assert_int_eq(activation_of(network, 3), CUSTOM);
+  ck_assert_ptr_null(falign_network_activation(network, 0));
+  ck_assert_ptr_null(falign_network_activation(network, 4));
+  ck_assert_ptr_null(falign_network_activation(network, UINT32_MAX));
+  fails(FALIGN_INVALID, "there is no activation[0]: l goes from 1 to 3",
+        falign_network_set_activation(network, 0, tanh_relu));
+  fails(FALIGN_INVALID, "there is no activation[4]: l goes from 1 to 3",
+        falign_network_set_activation(network, 4, tanh_relu));
+  fails(FALIGN_INVALID, "activation is NULL", falign_network_set_activation(network, 1, NULL));
+  fails(FALIGN_INVALID, "network is NULL", falign_network_set_activation(NULL, 1, tanh_relu));
+  ck_assert_int_eq(activation_of(network, 1), LINEAR);
+  ok(falign_network_set_activation(network, 1, tanh_relu));
+  ck_assert_ptr_eq(falign_network_activation(network, 1), tanh_relu);
   falign_network_destroy(network);
+}
+END_TEST
+
+/* One activation serves layers and networks, and ends once, with the last reference. */
+START_TEST(custom_activations_are_shared) {
+  line of = {.slope = 3};
+  char name[] = "line";
+  falign_activation_table table = line_table;
+  falign_activation *made = NULL;
+  table.name = name;
+  ok(falign_activation_create_custom(&table, &of, &made));
+  name[0] = '?'; /* the name was copied */
+  ck_assert_str_eq(falign_activation_name(made), "line");
+  falign_network *first = drawn(FALIGN_F64, false, 1, 0), *second = drawn(FALIGN_F32, false, 1, 0);
+  for (uint32_t l = 1; l <= 3; l++) ok(falign_network_set_activation(first, l, made));
+  ok(falign_network_set_activation(second, 2, made));
+  ok(falign_network_set_activation(first, 1, made)); /* once more */
+  falign_activation_destroy(made);
+  ck_assert_ptr_eq(falign_network_activation(first, 3), made);
+  ck_assert_ptr_eq(falign_network_activation(second, 2), made);
+
+  falign_rule *rule;
+  falign_trainer *trainer;
+  const double x[] = {1, -2, 0.5};
+  double y[2], want[2] = {0};
+  ok(falign_rule_create("bp", first, &rule));
+  ok(falign_trainer_create(first, rule, 0, &trainer));
+  ok(falign_trainer_forward(trainer, READ_F64(x, 1, 3, 3), WRITE_F64(y, 1, 2, 2)));
+  ck_assert_int_gt(of.calls, 0);
+  const double *w0 = network_f64(first, FALIGN_W, 0), *w1 = network_f64(first, FALIGN_W, 1);
+  const double *w2 = network_f64(first, FALIGN_W, 2);
+  for (int i = 0; i < 3; i++)
+    for (int j = 0; j < 5; j++)
+      for (int k = 0; k < 4; k++)
+        for (int q = 0; q < 2; q++) want[q] += 27 * x[i] * w0[i * 5 + j] * w1[j * 4 + k] * w2[k * 2 + q];
+  for (int q = 0; q < 2; q++) near(y[q], want[q], 1e-12 * (1 + fabs(want[q])));
+  falign_trainer_destroy(trainer);
+  falign_rule_destroy(rule);
+
+  falign_network_destroy(first);
+  ck_assert_int_eq(of.destroyed, 0);
+  ok(activate(second, 2, RELU));
+  ck_assert_int_eq(of.destroyed, 1);
+  falign_network_destroy(second);
+  ck_assert_int_eq(of.destroyed, 1);
+
+  table.name = "line";
+  table.destroy = NULL; /* optional */
+  ok(falign_activation_create_custom(&table, NULL, &made));
+  falign_activation_destroy(made);
+}
+END_TEST
+
+START_TEST(incomplete_activations_are_refused) {
+  line of = {0};
+  falign_activation *made = NULL;
+  falign_activation_table table = line_table;
+  table.f = NULL;
+  fails(FALIGN_INVALID, "activation line has no f", falign_activation_create_custom(&table, &of, &made));
+  table = line_table;
+  table.df = NULL;
+  fails(FALIGN_INVALID, "activation line has no df", falign_activation_create_custom(&table, &of, &made));
+  table = line_table;
+  table.name = NULL;
+  fails(FALIGN_INVALID, "the activation table has no name", falign_activation_create_custom(&table, &of, &made));
+  table = line_table;
+  table.size--;
+  fails(FALIGN_INVALID, "the activation table's size is ", falign_activation_create_custom(&table, &of, &made));
+  table.size = 0;
+  fails(FALIGN_INVALID, "the activation table's size is 0", falign_activation_create_custom(&table, &of, &made));
+  struct {
+    falign_activation_table table;
+    void *later;
+  } newer = {.table = line_table, .later = &of}; /* with an entry of a later version */
+  newer.table.size = sizeof newer;
+  fails(FALIGN_UNSUPPORTED, "does not know", falign_activation_create_custom(&newer.table, &of, &made));
+  fails(FALIGN_INVALID, "table is NULL", falign_activation_create_custom(NULL, &of, &made));
+  fails(FALIGN_INVALID, "out is NULL", falign_activation_create_custom(&line_table, &of, NULL));
+  ck_assert(made == NULL && of.destroyed == 0);
+  newer.later = NULL;
+  ok(falign_activation_create_custom(&newer.table, &of, &made));
+  falign_activation_destroy(made);
+  ck_assert_int_eq(of.destroyed, 1);
 }
 END_TEST
 
@@ -162,7 +277,7 @@ START_TEST(weights_round_trip) {
   enum { STRIDE = 9 };
   double in[5 * STRIDE], out[5 * STRIDE];
   float in_f32[5 * STRIDE], out_f32[5 * STRIDE];
-  falign_network *network = new_network(precision, 3, widths, true, FALIGN_TANH);
+  falign_network *network = new_network(precision, 3, widths, true, TANH);
   gaussian(in, 5 * STRIDE, 1, 1);
   to_f32(in, 5 * STRIDE, in_f32);
   for (uint32_t l = 0; l < 3; l++) {
@@ -173,12 +288,12 @@ START_TEST(weights_round_trip) {
         out_f32[i] = 42;
       }
       if (from_f32) {
-        ok(falign_network_set_weights_f32(network, l, in_f32, rows, cols, STRIDE));
+        ok(falign_network_set(network, FALIGN_W, l, READ_F32(in_f32, rows, cols, STRIDE)));
       } else {
-        ok(falign_network_set_weights_f64(network, l, in, rows, cols, STRIDE));
+        ok(falign_network_set(network, FALIGN_W, l, READ_F64(in, rows, cols, STRIDE)));
       }
-      ok(falign_network_get_weights_f64(network, l, out, rows, cols, STRIDE));
-      ok(falign_network_get_weights_f32(network, l, out_f32, rows, cols, STRIDE));
+      ok(falign_network_get(network, FALIGN_W, l, WRITE_F64(out, rows, cols, STRIDE)));
+      ok(falign_network_get(network, FALIGN_W, l, WRITE_F32(out_f32, rows, cols, STRIDE)));
       bool rounded = from_f32 || precision == FALIGN_F32;
       for (size_t i = 0; i < 5 * STRIDE; i++) {
         bool inside = i / STRIDE < rows && i % STRIDE < cols;
@@ -194,21 +309,21 @@ END_TEST
 
 START_TEST(biases_round_trip) {
   falign_precision precision = _i ? FALIGN_F64 : FALIGN_F32;
-  falign_network *network = new_network(precision, 3, widths, true, FALIGN_TANH);
+  falign_network *network = new_network(precision, 3, widths, true, TANH);
   for (uint32_t l = 1; l <= 3; l++) {
     double in[6] = {0}, out[6] = {42, 42, 42, 42, 42, 42};
     float in_f32[6] = {0}, out_f32[6] = {42, 42, 42, 42, 42, 42};
     gaussian(in, 5, 1, l);
     to_f32(in, 5, in_f32);
-    ok(falign_network_set_bias_f64(network, l, in, widths[l]));
-    ok(falign_network_get_bias_f64(network, l, out, widths[l]));
-    ok(falign_network_get_bias_f32(network, l, out_f32, widths[l]));
+    ok(falign_network_set(network, FALIGN_BIAS, l, READ_F64(in, 1, widths[l], widths[l])));
+    ok(falign_network_get(network, FALIGN_BIAS, l, WRITE_F64(out, 1, widths[l], widths[l])));
+    ok(falign_network_get(network, FALIGN_BIAS, l, WRITE_F32(out_f32, 1, widths[l], widths[l])));
     for (size_t i = 0; i < 6; i++) {
       ck_assert(out[i] == (i < widths[l] ? precision == FALIGN_F32 ? (double)in_f32[i] : in[i] : 42));
       ck_assert(out_f32[i] == (i < widths[l] ? in_f32[i] : 42));
     }
-    ok(falign_network_set_bias_f32(network, l, in_f32, widths[l]));
-    ok(falign_network_get_bias_f64(network, l, out, widths[l]));
+    ok(falign_network_set(network, FALIGN_BIAS, l, READ_F32(in_f32, 1, widths[l], widths[l])));
+    ok(falign_network_get(network, FALIGN_BIAS, l, WRITE_F64(out, 1, widths[l], widths[l])));
     for (size_t i = 0; i < widths[l]; i++) ck_assert(out[i] == (double)in_f32[i]);
   }
   falign_network_destroy(network);
@@ -218,12 +333,12 @@ END_TEST
 /* One layer's numbers lie apart from all others. */
 START_TEST(layers_do_not_overlap) {
   for (int biases = 0; biases < 2; biases++) {
-    falign_network *network = new_network(FALIGN_F64, 3, widths, biases, FALIGN_TANH);
+    falign_network *network = new_network(FALIGN_F64, 3, widths, biases, TANH);
     size_t count = 0;
     for (uint32_t l = 0; l < 3; l++) {
-      double *w = falign_network_weights_f64(network, l);
+      double *w = network_f64(network, FALIGN_W, l);
       for (size_t i = 0; i < widths[l] * widths[l + 1]; i++) w[i] = (double)++count;
-      double *b = biases ? falign_network_bias_f64(network, l + 1) : NULL;
+      double *b = biases ? network_f64(network, FALIGN_BIAS, l + 1) : NULL;
       for (size_t i = 0; b && i < widths[l + 1]; i++) b[i] = (double)++count;
     }
     ck_assert_uint_eq(count, falign_network_parameters(network));
@@ -245,16 +360,16 @@ START_TEST(numbers_that_are_not_finite) {
     float w_f32[20] = {0};
     w[3 * 4 + 2] = bad[i];
     w_f32[3 * 4 + 2] = (float)bad[i];
-    fails(FALIGN_INVALID, "W[1] has", falign_network_set_weights_f64(network, 1, w, 5, 4, 4));
+    fails(FALIGN_INVALID, "W[1] has", falign_network_set(network, FALIGN_W, 1, READ_F64(w, 5, 4, 4)));
     ck_assert_ptr_nonnull(strstr(falign_last_error(), "row 3, column 2"));
-    fails(FALIGN_INVALID, "row 3, column 2", falign_network_set_weights_f32(network, 1, w_f32, 5, 4, 4));
-    fails(FALIGN_INVALID, "b[1] has", falign_network_set_bias_f64(network, 1, w + 10, 5));
+    fails(FALIGN_INVALID, "row 3, column 2", falign_network_set(network, FALIGN_W, 1, READ_F32(w_f32, 5, 4, 4)));
+    fails(FALIGN_INVALID, "b[1] has", falign_network_set(network, FALIGN_BIAS, 1, READ_F64(w + 10, 1, 5, 5)));
     ck_assert_ptr_nonnull(strstr(falign_last_error(), "column 4"));
-    fails(FALIGN_INVALID, "column 4", falign_network_set_bias_f32(network, 1, w_f32 + 10, 5));
+    fails(FALIGN_INVALID, "column 4", falign_network_set(network, FALIGN_BIAS, 1, READ_F32(w_f32 + 10, 1, 5, 5)));
     double beside[4 * 5] = {0};
-    ok(falign_network_get_weights_f64(same, 2, beside, 4, 2, 5));
+    ok(falign_network_get(same, FALIGN_W, 2, WRITE_F64(beside, 4, 2, 5)));
     beside[2 * 5 + 2] = bad[i]; /* not among the columns */
-    ok(falign_network_set_weights_f64(network, 2, beside, 4, 2, 5));
+    ok(falign_network_set(network, FALIGN_W, 2, READ_F64(beside, 4, 2, 5)));
   }
   ck_assert(same_parameters(network, same));
   falign_network_destroy(network);
@@ -269,13 +384,13 @@ START_TEST(doubles_too_large_for_f32) {
   double w[15] = {0}, b[5] = {0};
   w[1 * 5 + 4] = 1e39;
   b[2] = -1e300;
-  fails(FALIGN_INVALID, "row 1, column 4", falign_network_set_weights_f64(network, 0, w, 3, 5, 5));
-  fails(FALIGN_INVALID, "column 2", falign_network_set_bias_f64(network, 1, b, 5));
+  fails(FALIGN_INVALID, "row 1, column 4", falign_network_set(network, FALIGN_W, 0, READ_F64(w, 3, 5, 5)));
+  fails(FALIGN_INVALID, "column 2", falign_network_set(network, FALIGN_BIAS, 1, READ_F64(b, 1, 5, 5)));
   ck_assert(same_parameters(network, same));
-  ok(falign_network_set_weights_f64(wide, 0, w, 3, 5, 5));
+  ok(falign_network_set(wide, FALIGN_W, 0, READ_F64(w, 3, 5, 5)));
   w[1 * 5 + 4] = (double)FLT_MAX;
-  ok(falign_network_set_weights_f64(network, 0, w, 3, 5, 5));
-  ck_assert(falign_network_weights_f32(network, 0)[9] == FLT_MAX);
+  ok(falign_network_set(network, FALIGN_W, 0, READ_F64(w, 3, 5, 5)));
+  ck_assert(network_f32(network, FALIGN_W, 0)[9] == FLT_MAX);
   falign_network_destroy(network);
   falign_network_destroy(same);
   falign_network_destroy(wide);
@@ -284,41 +399,118 @@ END_TEST
 
 START_TEST(wrong_shapes) {
   const size_t square[] = {50, 50, 50, 50, 10};
-  falign_network *network = new_network(FALIGN_F64, 4, square, true, FALIGN_TANH);
+  falign_network *network = new_network(FALIGN_F64, 4, square, true, TANH);
   static double w[50 * 50];
   static float w_f32[50 * 50];
-  fails(FALIGN_SHAPE, "W[2] is 50 x 50, got 49 x 50", falign_network_set_weights_f64(network, 2, w, 49, 50, 50));
+  fails(FALIGN_SHAPE, "W[2] is 50 x 50, got 49 x 50",
+        falign_network_set(network, FALIGN_W, 2, READ_F64(w, 49, 50, 50)));
   ck_assert_str_eq(falign_last_error(), "W[2] is 50 x 50, got 49 x 50");
-  fails(FALIGN_SHAPE, "W[3] is 50 x 10, got 10 x 50", falign_network_set_weights_f32(network, 3, w_f32, 10, 50, 50));
-  fails(FALIGN_SHAPE, "W[0] is 50 x 50, got 50 x 51", falign_network_get_weights_f64(network, 0, w, 50, 51, 51));
-  fails(FALIGN_SHAPE, "W[0] is 50 x 50, got 0 x 0", falign_network_get_weights_f32(network, 0, w_f32, 0, 0, 0));
-  fails(FALIGN_SHAPE, "stride", falign_network_set_weights_f64(network, 0, w, 50, 50, 49));
-  fails(FALIGN_SHAPE, "stride", falign_network_get_weights_f64(network, 0, w, 50, 50, 0));
-  fails(FALIGN_SHAPE, "b[4] has length 10, got 11", falign_network_set_bias_f64(network, 4, w, 11));
-  fails(FALIGN_SHAPE, "b[1] has length 50, got 0", falign_network_set_bias_f32(network, 1, w_f32, 0));
-  fails(FALIGN_SHAPE, "b[4] has length 10, got 9", falign_network_get_bias_f64(network, 4, w, 9));
-  fails(FALIGN_SHAPE, "b[4] has length 10, got 9", falign_network_get_bias_f32(network, 4, w_f32, 9));
-  fails(FALIGN_INVALID, "W[0] is NULL", falign_network_set_weights_f64(network, 0, NULL, 50, 50, 50));
-  fails(FALIGN_INVALID, "W[0] is NULL", falign_network_get_weights_f32(network, 0, NULL, 50, 50, 50));
-  fails(FALIGN_INVALID, "b[1] is NULL", falign_network_set_bias_f64(network, 1, NULL, 50));
+  fails(FALIGN_SHAPE, "W[3] is 50 x 10, got 10 x 50",
+        falign_network_set(network, FALIGN_W, 3, READ_F32(w_f32, 10, 50, 50)));
+  fails(FALIGN_SHAPE, "W[0] is 50 x 50, got 50 x 51",
+        falign_network_get(network, FALIGN_W, 0, WRITE_F64(w, 50, 51, 51)));
+  fails(FALIGN_SHAPE, "W[0] is 50 x 50, got 0 x 0",
+        falign_network_get(network, FALIGN_W, 0, WRITE_F32(w_f32, 0, 0, 0)));
+  fails(FALIGN_INVALID, "W[0] is 50 x 50 with invalid steps: 49 from row to row, 1 from column to column",
+        falign_network_set(network, FALIGN_W, 0, READ_F64(w, 50, 50, 49)));
+  fails(FALIGN_INVALID, "W[0] is 50 x 50 with invalid steps: 0 from row to row, 1 from column to column",
+        falign_network_get(network, FALIGN_W, 0, WRITE_F64(w, 50, 50, 0)));
+  fails(FALIGN_INVALID, "W[0] is 50 x 50 with invalid steps: 9223372036854775807 from row to row",
+        falign_network_set(network, FALIGN_W, 0, READ_F64(w, 50, 50, PTRDIFF_MAX)));
+  fails(FALIGN_SHAPE, "b[4] is 1 x 10, got 1 x 11",
+        falign_network_set(network, FALIGN_BIAS, 4, READ_F64(w, 1, 11, 11)));
+  fails(FALIGN_SHAPE, "b[1] is 1 x 50, got 1 x 0",
+        falign_network_set(network, FALIGN_BIAS, 1, READ_F32(w_f32, 1, 0, 0)));
+  fails(FALIGN_SHAPE, "b[4] is 1 x 10, got 1 x 9", falign_network_get(network, FALIGN_BIAS, 4, WRITE_F64(w, 1, 9, 9)));
+  fails(FALIGN_SHAPE, "b[4] is 1 x 10, got 1 x 9",
+        falign_network_get(network, FALIGN_BIAS, 4, WRITE_F32(w_f32, 1, 9, 9)));
+  fails(FALIGN_SHAPE, "b[4] is 1 x 10, got 10 x 1", falign_network_set(network, FALIGN_BIAS, 4, READ_F64(w, 10, 1, 1)));
+  fails(FALIGN_SHAPE, "parameters is 1 x 8160, got 1 x 8161",
+        falign_network_set(network, FALIGN_PARAMETERS, 0, READ_F64(w, 1, 8161, 8161)));
+  fails(FALIGN_INVALID, "W[0] has the unknown precision 7",
+        falign_network_set(network, FALIGN_W, 0, &(falign_view){w, 50, 50, 50, 1, 7}));
+  fails(FALIGN_INVALID, "W[0] is NULL", falign_network_set(network, FALIGN_W, 0, NULL));
+  fails(FALIGN_INVALID, "W[0] is NULL", falign_network_get(network, FALIGN_W, 0, NULL));
+  fails(FALIGN_INVALID, "W[0] is NULL", falign_network_set(network, FALIGN_W, 0, READ_F64(NULL, 50, 50, 50)));
+  fails(FALIGN_INVALID, "W[0] is NULL", falign_network_get(network, FALIGN_W, 0, WRITE_F32(NULL, 50, 50, 50)));
+  fails(FALIGN_INVALID, "b[1] is NULL", falign_network_set(network, FALIGN_BIAS, 1, READ_F64(NULL, 1, 50, 50)));
   falign_network_destroy(network);
 }
 END_TEST
 
 START_TEST(layers_out_of_range) {
-  falign_network *network = new_network(FALIGN_F64, 3, widths, true, FALIGN_TANH);
+  falign_network *network = new_network(FALIGN_F64, 3, widths, true, TANH);
   double w[20];
   float w_f32[20];
-  fails(FALIGN_INVALID, "W[3]", falign_network_set_weights_f64(network, 3, w, 2, 2, 2));
-  fails(FALIGN_INVALID, "W[4294967295]", falign_network_set_weights_f32(network, UINT32_MAX, w_f32, 2, 2, 2));
-  fails(FALIGN_INVALID, "0 to 2", falign_network_get_weights_f64(network, 3, w, 2, 2, 2));
-  fails(FALIGN_INVALID, "W[3]", falign_network_get_weights_f32(network, 3, w_f32, 2, 2, 2));
-  fails(FALIGN_INVALID, "b[0]", falign_network_set_bias_f64(network, 0, w, 3));
-  fails(FALIGN_INVALID, "b[4]", falign_network_set_bias_f32(network, 4, w_f32, 2));
-  fails(FALIGN_INVALID, "1 to 3", falign_network_get_bias_f64(network, 0, w, 3));
-  fails(FALIGN_INVALID, "b[4]", falign_network_get_bias_f32(network, 4, w_f32, 2));
-  fails(FALIGN_INVALID, "network is NULL", falign_network_set_weights_f64(NULL, 0, w, 3, 5, 5));
-  fails(FALIGN_INVALID, "network is NULL", falign_network_get_bias_f64(NULL, 1, w, 5));
+  fails(FALIGN_INVALID, "W[3]", falign_network_set(network, FALIGN_W, 3, READ_F64(w, 2, 2, 2)));
+  fails(FALIGN_INVALID, "W[4294967295]", falign_network_set(network, FALIGN_W, UINT32_MAX, READ_F32(w_f32, 2, 2, 2)));
+  fails(FALIGN_INVALID, "0 to 2", falign_network_get(network, FALIGN_W, 3, WRITE_F64(w, 2, 2, 2)));
+  fails(FALIGN_INVALID, "W[3]", falign_network_get(network, FALIGN_W, 3, WRITE_F32(w_f32, 2, 2, 2)));
+  fails(FALIGN_INVALID, "b[0]", falign_network_set(network, FALIGN_BIAS, 0, READ_F64(w, 1, 3, 3)));
+  fails(FALIGN_INVALID, "b[4]", falign_network_set(network, FALIGN_BIAS, 4, READ_F32(w_f32, 1, 2, 2)));
+  fails(FALIGN_INVALID, "1 to 3", falign_network_get(network, FALIGN_BIAS, 0, WRITE_F64(w, 1, 3, 3)));
+  fails(FALIGN_INVALID, "b[4]", falign_network_get(network, FALIGN_BIAS, 4, WRITE_F32(w_f32, 1, 2, 2)));
+  fails(FALIGN_INVALID, "network is NULL", falign_network_set(NULL, FALIGN_W, 0, READ_F64(w, 3, 5, 5)));
+  fails(FALIGN_INVALID, "network is NULL", falign_network_get(NULL, FALIGN_BIAS, 1, WRITE_F64(w, 1, 5, 5)));
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* Quantities that a network does not have. */
+START_TEST(other_quantities) {
+  falign_network *network = new_network(FALIGN_F64, 3, widths, true, TANH);
+  double w[54];
+  falign_view view = {.rows = 7};
+  falign_matrix matrix = {.rows = 7};
+  const falign_quantity others[] = {0, -1, FALIGN_FEEDBACK, FALIGN_L, FALIGN_DW, FALIGN_M, FALIGN_M_SKEW, 23, 99};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    char text[150];
+    snprintf(text, sizeof text,
+             "a network has no quantity %d: want FALIGN_W (1), FALIGN_BIAS (2) or FALIGN_PARAMETERS (3)", others[i]);
+    fails(FALIGN_INVALID, text, falign_network_set(network, others[i], 0, READ_F64(w, 3, 5, 5)));
+    fails(FALIGN_INVALID, text, falign_network_get(network, others[i], 0, WRITE_F64(w, 3, 5, 5)));
+    fails(FALIGN_INVALID, text, falign_network_view(network, others[i], 0, &view));
+    fails(FALIGN_INVALID, text, falign_network_edit(network, others[i], 0, &matrix));
+  }
+  fails(FALIGN_INVALID, "the parameters are of all layers: l is 0, got 1",
+        falign_network_get(network, FALIGN_PARAMETERS, 1, WRITE_F64(w, 1, 54, 54)));
+  fails(FALIGN_INVALID, "out is NULL", falign_network_view(network, FALIGN_W, 0, NULL));
+  fails(FALIGN_INVALID, "out is NULL", falign_network_edit(network, FALIGN_W, 0, NULL));
+  ck_assert(view.rows == 7 && matrix.rows == 7);
+  falign_network_destroy(network);
+}
+END_TEST
+
+/* All quantities come from and go to matrices of any layout and precision. */
+START_TEST(any_steps) {
+  falign_precision own = _i ? FALIGN_F64 : FALIGN_F32;
+  enum { PARAMETERS = 15 + 20 + 8 + 5 + 4 + 2 };
+  static const struct {
+    falign_quantity what;
+    uint32_t l;
+    size_t rows, cols;
+  } all[] = {{FALIGN_W, 1, 5, 4}, {FALIGN_W, 2, 4, 2}, {FALIGN_BIAS, 1, 1, 5}, {FALIGN_PARAMETERS, 0, 1, PARAMETERS}};
+  static layout_room room;
+  double in[PARAMETERS];
+  gaussian(in, PARAMETERS, 1, 1);
+  round_as(FALIGN_F32, in, PARAMETERS);
+  falign_network *whole = drawn(own, true, 1, 0), *network = drawn(own, true, 1, 0);
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    ok(falign_network_set(whole, all[i].what, all[i].l, READ_F64(in, all[i].rows, all[i].cols, all[i].cols)));
+    for (int choice = 0; choice < LAYOUTS * 2; choice++) {
+      falign_precision precision = choice & 1 ? FALIGN_F64 : FALIGN_F32;
+      ok(falign_network_draw(network, 1, 1, 1, 0));
+      for (size_t j = 0; j < i; j++)
+        ok(falign_network_set(network, all[j].what, all[j].l, READ_F64(in, all[j].rows, all[j].cols, all[j].cols)));
+      falign_view from = lay_out_copy(&room, choice / 2, precision, all[i].rows, all[i].cols, in);
+      ok(falign_network_set(network, all[i].what, all[i].l, &from));
+      ck_assert(same_parameters(network, whole));
+      falign_matrix to = lay_out(&room, choice / 2, precision, all[i].rows, all[i].cols, 42);
+      ok(falign_network_get(network, all[i].what, all[i].l, &to));
+      ck_assert(holds(&room, &to, 42, in));
+    }
+  }
+  falign_network_destroy(whole);
   falign_network_destroy(network);
 }
 END_TEST
@@ -328,14 +520,16 @@ START_TEST(network_without_biases) {
   double b[5], w[20], v[20];
   ck_assert_int_eq(falign_network_has_biases(network), 0);
   ck_assert_uint_eq(falign_network_parameters(network), 15 + 20 + 8);
-  fails(FALIGN_UNSUPPORTED, "no biases", falign_network_set_bias_f64(network, 1, b, 5));
-  fails(FALIGN_UNSUPPORTED, "no biases", falign_network_get_bias_f64(network, 1, b, 5));
-  ck_assert_ptr_null(falign_network_bias_f64(network, 1));
-  ck_assert_ptr_nonnull(strstr(falign_last_error(), "no biases"));
+  fails(FALIGN_UNSUPPORTED, "no biases", falign_network_set(network, FALIGN_BIAS, 1, READ_F64(b, 1, 5, 5)));
+  fails(FALIGN_UNSUPPORTED, "no biases", falign_network_get(network, FALIGN_BIAS, 1, WRITE_F64(b, 1, 5, 5)));
+  falign_view view;
+  falign_matrix matrix;
+  fails(FALIGN_UNSUPPORTED, "no biases", falign_network_view(network, FALIGN_BIAS, 1, &view));
+  fails(FALIGN_UNSUPPORTED, "no biases", falign_network_edit(network, FALIGN_BIAS, 1, &matrix));
   for (uint32_t l = 0; l < 3; l++) { /* leaving out b shifts no stream of W */
     size_t rows = widths[l], cols = widths[l + 1];
-    ok(falign_network_get_weights_f64(network, l, w, rows, cols, cols));
-    ok(falign_network_get_weights_f64(with, l, v, rows, cols, cols));
+    ok(falign_network_get(network, FALIGN_W, l, WRITE_F64(w, rows, cols, cols)));
+    ok(falign_network_get(with, FALIGN_W, l, WRITE_F64(v, rows, cols, cols)));
     ck_assert_mem_eq(w, v, rows * cols * sizeof *w);
   }
   falign_network_destroy(network);
@@ -343,32 +537,43 @@ START_TEST(network_without_biases) {
 }
 END_TEST
 
+/* A view, and what can be edited, is the network's own storage: contiguous, in its precision. */
+static void check_own_storage(falign_network *network, falign_quantity what, uint32_t l, size_t rows, size_t cols) {
+  falign_view view;
+  falign_matrix matrix;
+  ok(falign_network_view(network, what, l, &view));
+  ok(falign_network_edit(network, what, l, &matrix));
+  ck_assert_ptr_eq(view.data, matrix.data);
+  ck_assert_int_eq(view.precision, falign_network_precision(network));
+  ck_assert_int_eq(matrix.precision, falign_network_precision(network));
+  ck_assert(view.rows == rows && view.cols == cols && matrix.rows == rows && matrix.cols == cols);
+  ck_assert(view.row_step == (ptrdiff_t)cols && view.col_step == 1);
+  ck_assert(matrix.row_step == (ptrdiff_t)cols && matrix.col_step == 1);
+  double numbers[64];
+  set_element(&matrix, rows - 1, cols / 2, 42);
+  ok(falign_network_get(network, what, l, WRITE_F64(numbers, rows, cols, cols)));
+  ck_assert(numbers[(rows - 1) * cols + cols / 2] == 42 && element(&view, rows - 1, cols / 2) == 42);
+}
+
 START_TEST(in_place) {
-  falign_network *wide = drawn(FALIGN_F64, true, 1, 0), *narrow = drawn(FALIGN_F32, true, 1, 0);
-  double w[20];
-  falign_network_weights_f64(wide, 1)[7] = 42;
-  ok(falign_network_get_weights_f64(wide, 1, w, 5, 4, 4));
-  ck_assert(w[7] == 42);
-  falign_network_bias_f32(narrow, 2)[3] = 43;
-  ok(falign_network_get_bias_f64(narrow, 2, w, 4));
-  ck_assert(w[3] == 43);
-  ck_assert_ptr_eq(falign_network_view_weights_f64(wide, 1), falign_network_weights_f64(wide, 1));
-  ck_assert_ptr_eq(falign_network_view_weights_f32(narrow, 1), falign_network_weights_f32(narrow, 1));
-  ck_assert_ptr_eq(falign_network_view_bias_f64(wide, 2), falign_network_bias_f64(wide, 2));
-  ck_assert_ptr_eq(falign_network_view_bias_f32(narrow, 2), falign_network_bias_f32(narrow, 2));
-  falign_set_last_error(NULL);
-  ck_assert_ptr_null(falign_network_weights_f32(wide, 1));
-  ck_assert_ptr_nonnull(strstr(falign_last_error(), "the network is in f64"));
-  ck_assert_ptr_null(falign_network_weights_f64(narrow, 1));
-  ck_assert_ptr_nonnull(strstr(falign_last_error(), "the network is in f32"));
-  ck_assert_ptr_null(falign_network_bias_f32(wide, 1));
-  ck_assert_ptr_null(falign_network_bias_f64(narrow, 1));
-  ck_assert_ptr_null(falign_network_weights_f64(wide, 3));
-  ck_assert_ptr_nonnull(strstr(falign_last_error(), "W[3]"));
-  ck_assert_ptr_null(falign_network_bias_f64(wide, 0));
-  ck_assert_ptr_nonnull(strstr(falign_last_error(), "b[0]"));
-  falign_network_destroy(wide);
-  falign_network_destroy(narrow);
+  falign_network *network = drawn(_i ? FALIGN_F64 : FALIGN_F32, true, 1, 0);
+  for (uint32_t l = 0; l < 3; l++) {
+    check_own_storage(network, FALIGN_W, l, widths[l], widths[l + 1]);
+    check_own_storage(network, FALIGN_BIAS, l + 1, 1, widths[l + 1]);
+  }
+  check_own_storage(network, FALIGN_PARAMETERS, 0, 1, falign_network_parameters(network));
+  falign_view view, all;
+  falign_matrix matrix;
+  ok(falign_network_view(network, FALIGN_PARAMETERS, 0, &all));
+  ok(falign_network_view(network, FALIGN_W, 0, &view));
+  ck_assert_ptr_eq(view.data, all.data); /* W[0] comes first */
+  fails(FALIGN_INVALID, "there is no W[3]: l goes from 0 to 2", falign_network_view(network, FALIGN_W, 3, &view));
+  fails(FALIGN_INVALID, "there is no W[3]: l goes from 0 to 2", falign_network_edit(network, FALIGN_W, 3, &matrix));
+  fails(FALIGN_INVALID, "there is no b[0]: l goes from 1 to 3", falign_network_view(network, FALIGN_BIAS, 0, &view));
+  fails(FALIGN_INVALID, "there is no b[4]: l goes from 1 to 3", falign_network_edit(network, FALIGN_BIAS, 4, &matrix));
+  fails(FALIGN_INVALID, "network is NULL", falign_network_view(NULL, FALIGN_W, 0, &view));
+  fails(FALIGN_INVALID, "network is NULL", falign_network_edit(NULL, FALIGN_W, 0, &matrix));
+  falign_network_destroy(network);
 }
 END_TEST
 
@@ -385,12 +590,12 @@ static void check_moments(const double *sample, size_t count, double sd) {
 
 START_TEST(standard_deviations) {
   const size_t big[] = {200, 150, 180};
-  falign_network *network = new_network(FALIGN_F64, 2, big, true, FALIGN_TANH);
+  falign_network *network = new_network(FALIGN_F64, 2, big, true, TANH);
   ok(falign_network_draw(network, 0.1, 3, 5, 0)); /* a standard deviation of 0.1, not a variance */
-  check_moments(falign_network_weights_f64(network, 0), 200 * 150, 0.1);
-  check_moments(falign_network_weights_f64(network, 1), 150 * 180, 0.1);
-  check_moments(falign_network_bias_f64(network, 1), 150, 3);
-  check_moments(falign_network_bias_f64(network, 2), 180, 3);
+  check_moments(network_f64(network, FALIGN_W, 0), 200 * 150, 0.1);
+  check_moments(network_f64(network, FALIGN_W, 1), 150 * 180, 0.1);
+  check_moments(network_f64(network, FALIGN_BIAS, 1), 150, 3);
+  check_moments(network_f64(network, FALIGN_BIAS, 2), 180, 3);
   falign_network_destroy(network);
 }
 END_TEST
@@ -410,12 +615,13 @@ START_TEST(draws_are_independent) {
     uint64_t seed;
     uint32_t run;
   } streams[] = {{1, 0}, {2, 0}, {1, 1}, {(uint64_t)1 << 32 | 1, 0}};
-  falign_network *network = new_network(FALIGN_F64, 2, big, true, FALIGN_TANH);
+  falign_network *network = new_network(FALIGN_F64, 2, big, true, TANH);
   for (int s = 0; s < 4; s++) {
     ok(falign_network_draw(network, 1, 1, streams[s].seed, streams[s].run));
-    for (uint32_t l = 0; l < 2; l++) ok(falign_network_get_weights_f64(network, l, drawn_w[s][l], SIDE, SIDE, SIDE));
+    for (uint32_t l = 0; l < 2; l++)
+      ok(falign_network_get(network, FALIGN_W, l, WRITE_F64(drawn_w[s][l], SIDE, SIDE, SIDE)));
     check_independent(drawn_w[s][0], drawn_w[s][1], COUNT);
-    check_independent(drawn_w[s][0], falign_network_bias_f64(network, 1), SIDE);
+    check_independent(drawn_w[s][0], network_f64(network, FALIGN_BIAS, 1), SIDE);
     for (int t = 0; t < s; t++) check_independent(drawn_w[s][0], drawn_w[t][0], COUNT);
     for (int t = 0; t < s; t++) check_independent(drawn_w[s][1], drawn_w[t][1], COUNT);
   }
@@ -432,10 +638,10 @@ START_TEST(draws_are_the_named_streams) {
       double want[20];
       size_t count = bias ? widths[l + 1] : widths[l] * widths[l + 1];
       ok(falign_rng_create(9, bias ? FALIGN_RNG_BIAS : FALIGN_RNG_W, bias ? l + 1 : l, 4, &rng));
-      falign_rng_normal_f64(rng, 1, want, count);
+      draw_normal(rng, 1, WRITE_F64(want, 1, count, count));
       falign_rng_destroy(rng);
-      const double *got = bias ? falign_network_bias_f64(wide, l + 1) : falign_network_weights_f64(wide, l);
-      const float *got_f32 = bias ? falign_network_bias_f32(narrow, l + 1) : falign_network_weights_f32(narrow, l);
+      const double *got = bias ? network_f64(wide, FALIGN_BIAS, l + 1) : network_f64(wide, FALIGN_W, l);
+      const float *got_f32 = bias ? network_f32(narrow, FALIGN_BIAS, l + 1) : network_f32(narrow, FALIGN_W, l);
       for (size_t i = 0; i < count; i++) ck_assert(got[i] == want[i] && got_f32[i] == (float)want[i]);
     }
   }
@@ -495,17 +701,15 @@ START_TEST(names_and_shapes_of_tensors) {
   falign_tensors *set = export_of(network);
   for (uint32_t l = 0; l < 3; l++) {
     char name[8];
-    falign_dtype dtype;
-    const size_t *dims;
-    size_t rank;
-    const void *data;
+    falign_tensor tensor;
     snprintf(name, sizeof name, "W.%u", l);
-    ok(falign_tensors_view(set, name, &dtype, &dims, &rank, &data));
-    ck_assert(dtype == FALIGN_DTYPE_F32 && rank == 2 && dims[0] == widths[l] && dims[1] == widths[l + 1]);
-    ck_assert_mem_eq(data, falign_network_weights_f32(network, l), dims[0] * dims[1] * sizeof(float));
+    ok(falign_tensors_view(set, name, &tensor));
+    ck_assert(tensor.dtype == FALIGN_DTYPE_F32 && tensor.rank == 2);
+    ck_assert(tensor.dims[0] == widths[l] && tensor.dims[1] == widths[l + 1]);
+    ck_assert_mem_eq(tensor.data, network_f32(network, FALIGN_W, l), widths[l] * widths[l + 1] * sizeof(float));
     snprintf(name, sizeof name, "b.%u", l + 1);
-    ok(falign_tensors_view(set, name, &dtype, &dims, &rank, &data));
-    ck_assert(dtype == FALIGN_DTYPE_F32 && rank == 1 && dims[0] == widths[l + 1]);
+    ok(falign_tensors_view(set, name, &tensor));
+    ck_assert(tensor.dtype == FALIGN_DTYPE_F32 && tensor.rank == 1 && tensor.dims[0] == widths[l + 1]);
   }
   fails(FALIGN_INVALID, "W.0", falign_network_export(network, set)); /* the names are there already */
   fails(FALIGN_INVALID, "tensors is NULL", falign_network_export(network, NULL));
@@ -531,12 +735,12 @@ START_TEST(import_of_a_part) {
   ok(falign_tensors_add(set, "W.3", FALIGN_DTYPE_U8, NULL, 0, "x"));
   ok(falign_tensors_add(set, "B.1", FALIGN_DTYPE_U8, NULL, 0, "x"));
   ok(falign_network_import(network, set));
-  ck_assert_mem_eq(falign_network_weights_f64(network, 1), w, sizeof w);
-  ck_assert_mem_eq(falign_network_bias_f64(network, 3), w, 2 * sizeof *w);
-  ok(falign_network_get_weights_f64(before, 0, v, 3, 5, 5));
-  ck_assert_mem_eq(falign_network_weights_f64(network, 0), v, 15 * sizeof *v);
-  ok(falign_network_get_bias_f64(before, 2, v, 4));
-  ck_assert_mem_eq(falign_network_bias_f64(network, 2), v, 4 * sizeof *v);
+  ck_assert_mem_eq(network_f64(network, FALIGN_W, 1), w, sizeof w);
+  ck_assert_mem_eq(network_f64(network, FALIGN_BIAS, 3), w, 2 * sizeof *w);
+  ok(falign_network_get(before, FALIGN_W, 0, WRITE_F64(v, 3, 5, 5)));
+  ck_assert_mem_eq(network_f64(network, FALIGN_W, 0), v, 15 * sizeof *v);
+  ok(falign_network_get(before, FALIGN_BIAS, 2, WRITE_F64(v, 1, 4, 4)));
+  ck_assert_mem_eq(network_f64(network, FALIGN_BIAS, 2), v, 4 * sizeof *v);
   falign_tensors_destroy(set);
   falign_network_destroy(network);
   falign_network_destroy(before);
@@ -584,8 +788,10 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, impossible_networks);
   tcase_add_test(tests, sizes_that_overflow);
   tcase_add_test(tests, sums_that_overflow);
-  tcase_add_test(tests, activation_names);
+  tcase_add_test(tests, built_in_activations);
   tcase_add_test(tests, activations_by_layer);
+  tcase_add_test(tests, custom_activations_are_shared);
+  tcase_add_test(tests, incomplete_activations_are_refused);
   tcase_add_loop_test(tests, weights_round_trip, 0, 2);
   tcase_add_loop_test(tests, biases_round_trip, 0, 2);
   tcase_add_test(tests, layers_do_not_overlap);
@@ -593,8 +799,10 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, doubles_too_large_for_f32);
   tcase_add_test(tests, wrong_shapes);
   tcase_add_test(tests, layers_out_of_range);
+  tcase_add_test(tests, other_quantities);
+  tcase_add_loop_test(tests, any_steps, 0, 2);
   tcase_add_test(tests, network_without_biases);
-  tcase_add_test(tests, in_place);
+  tcase_add_loop_test(tests, in_place, 0, 2);
   tcase_add_test(tests, standard_deviations);
   tcase_add_test(tests, draws_are_independent);
   tcase_add_test(tests, draws_are_the_named_streams);

@@ -7,27 +7,27 @@ static const size_t widths[] = {6, 5, 4, 3};
 enum { D = 3, NEURONS = 5 + 4 + 3 };
 
 static falign_network *drawn(falign_precision precision) {
-  falign_network *network = new_network(precision, D, widths, true, FALIGN_TANH);
+  falign_network *network = new_network(precision, D, widths, true, TANH);
   ok(falign_network_draw(network, 1, 1, 1, 0));
   return network;
 }
 
 static falign_rule *drawn_fa(const falign_network *network) {
   falign_rule *rule = NULL;
-  ok(falign_rule_create_fa(network, &rule));
+  ok(falign_rule_create("fa", network, &rule));
   ok(falign_rule_draw(rule, 2, 1, 0));
   return rule;
 }
 
 static void get(const falign_network *network, uint32_t l, double out[30]) {
-  ok(falign_network_get_weights_f64(network, l, out, widths[l], widths[l + 1], widths[l + 1]));
+  ok(falign_network_get(network, FALIGN_W, l, WRITE_F64(out, widths[l], widths[l + 1], widths[l + 1])));
 }
 
 static bool same_biases(const falign_network *a, const falign_network *b) {
   double of_a[5], of_b[5];
   for (uint32_t l = 1; l <= D; l++) {
-    ok(falign_network_get_bias_f64(a, l, of_a, widths[l]));
-    ok(falign_network_get_bias_f64(b, l, of_b, widths[l]));
+    ok(falign_network_get(a, FALIGN_BIAS, l, WRITE_F64(of_a, 1, widths[l], widths[l])));
+    ok(falign_network_get(b, FALIGN_BIAS, l, WRITE_F64(of_b, 1, widths[l], widths[l])));
     if (memcmp(of_a, of_b, widths[l] * sizeof *of_a) != 0) return false;
   }
   return true;
@@ -55,7 +55,7 @@ START_TEST(columns) {
   for (size_t i = 0; i < NEURONS; i++) gamma[i] = 0.5 + (double)i;
   falign_network *network = drawn(precision), *before = drawn(precision);
   falign_norm *norm = NULL;
-  ok(falign_norm_create_columns(gamma, count, &norm));
+  ok(falign_norm_create("columns", gamma, count, &norm));
   memset(gamma, 0, sizeof gamma); /* the numbers were copied */
   ck_assert_str_eq(falign_norm_name(norm), "columns");
   ok(falign_norm_apply(norm, network, NULL));
@@ -87,7 +87,7 @@ START_TEST(columns_twice) {
   falign_norm *norm = NULL;
   const double one = 1;
   double first[30], second[30];
-  ok(falign_norm_create_columns(&one, 1, &norm));
+  ok(falign_norm_create("columns", &one, 1, &norm));
   ok(falign_norm_apply(norm, network, NULL));
   get(network, 0, first);
   ok(falign_norm_apply(norm, network, NULL));
@@ -105,7 +105,7 @@ START_TEST(matrices) {
   const double gamma[] = {2, 0.5, 7};
   falign_network *network = drawn(precision), *before = drawn(precision);
   falign_norm *norm = NULL;
-  ok(falign_norm_create_matrices(gamma, _i & 2 ? D : 1, &norm));
+  ok(falign_norm_create("matrices", gamma, _i & 2 ? D : 1, &norm));
   ck_assert_str_eq(falign_norm_name(norm), "matrices");
   ok(falign_norm_apply(norm, network, NULL));
   for (uint32_t l = 0; l < D; l++) {
@@ -131,7 +131,7 @@ END_TEST
 START_TEST(none) {
   falign_network *network = drawn(FALIGN_F64), *before = drawn(FALIGN_F64);
   falign_norm *norm = NULL;
-  ok(falign_norm_create_none(&norm));
+  ok(falign_norm_create("none", NULL, 0, &norm));
   ck_assert_str_eq(falign_norm_name(norm), "none");
   ok(falign_norm_apply(norm, network, NULL));
   ck_assert(same_parameters(network, before));
@@ -146,9 +146,9 @@ static void check_match(const falign_network *network, const falign_rule *rule, 
   for (uint32_t l = 1; l < D; l++) {
     double w[30], b[30];
     get(network, l, w);
-    ok(falign_rule_get_feedback_f64(rule, l, b, widths[l + 1], widths[l], widths[l]));
-    double goal = falign_frobenius_f64(w, widths[l], widths[l + 1], widths[l + 1]);
-    near(falign_frobenius_f64(b, widths[l + 1], widths[l], widths[l]), goal,
+    ok(falign_rule_get(rule, FALIGN_FEEDBACK, l, WRITE_F64(b, widths[l + 1], widths[l], widths[l])));
+    double goal = falign_frobenius(READ_F64(w, widths[l], widths[l + 1], widths[l + 1]));
+    near(falign_frobenius(READ_F64(b, widths[l + 1], widths[l], widths[l])), goal,
          goal * (20 * epsilon(FALIGN_F64) + epsilon(precision))); /* two norms of at most 20 squares */
   }
 }
@@ -160,9 +160,9 @@ START_TEST(feedback_follows) {
   falign_rule *rule = drawn_fa(network), *before = drawn_fa(network);
   falign_norm *norm = NULL;
   if (_i & 2) {
-    ok(falign_norm_create_columns(&gamma, 1, &norm));
+    ok(falign_norm_create("columns", &gamma, 1, &norm));
   } else {
-    ok(falign_norm_create_none(&norm));
+    ok(falign_norm_create("none", NULL, 0, &norm));
   }
   ok(falign_norm_match_feedback(norm, 1));
   ok(falign_norm_apply(norm, network, rule));
@@ -170,15 +170,15 @@ START_TEST(feedback_follows) {
   for (uint32_t l = 1; l < D; l++) { /* the direction stays */
     double b[30], old[30], cosine;
     size_t rows = widths[l + 1], cols = widths[l];
-    ok(falign_rule_get_feedback_f64(rule, l, b, rows, cols, cols));
-    ok(falign_rule_get_feedback_f64(before, l, old, rows, cols, cols));
-    ok(falign_angle_f64(b, rows, cols, cols, old, cols, 0, NULL, &cosine, NULL));
+    ok(falign_rule_get(rule, FALIGN_FEEDBACK, l, WRITE_F64(b, rows, cols, cols)));
+    ok(falign_rule_get(before, FALIGN_FEEDBACK, l, WRITE_F64(old, rows, cols, cols)));
+    ok(falign_angle(READ_F64(b, rows, cols, cols), READ_F64(old, rows, cols, cols), NULL, &cosine, NULL));
     near(cosine, 1, 4 * epsilon(precision)); /* each number is off by an epsilon of itself */
   }
   ok(falign_norm_match_feedback(norm, 0));
   for (uint32_t l = 1; l < D; l++) {
     double zero[30] = {0};
-    ok(falign_rule_set_feedback_f64(rule, l, zero, widths[l + 1], widths[l], widths[l]));
+    ok(falign_rule_set(rule, FALIGN_FEEDBACK, l, READ_F64(zero, widths[l + 1], widths[l], widths[l])));
   }
   ok(falign_norm_apply(norm, network, rule)); /* off again: B = 0 is no matter */
   ok(falign_norm_apply(norm, network, NULL));
@@ -193,22 +193,22 @@ START_TEST(feedback_that_cannot_follow) {
   falign_network *network = drawn(FALIGN_F64), *narrow = drawn(FALIGN_F32), *before = drawn(FALIGN_F64);
   falign_rule *bp = NULL, *dfa = NULL, *fa = drawn_fa(network), *other = drawn_fa(narrow);
   falign_norm *norm = NULL;
-  ok(falign_rule_create_bp(network, &bp));
-  ok(falign_rule_create_dfa(network, &dfa));
+  ok(falign_rule_create("bp", network, &bp));
+  ok(falign_rule_create("dfa", network, &dfa));
   const double gamma = 3;
-  ok(falign_norm_create_columns(&gamma, 1, &norm));
+  ok(falign_norm_create("columns", &gamma, 1, &norm));
   ok(falign_norm_match_feedback(norm, 1));
   fails(FALIGN_UNSUPPORTED, "rule bp has no B[l]", falign_norm_apply(norm, network, bp));
   fails(FALIGN_UNSUPPORTED, "rule dfa has no B[l]", falign_norm_apply(norm, network, dfa));
   fails(FALIGN_INVALID, "rule is NULL", falign_norm_apply(norm, network, NULL));
-  fails(FALIGN_SHAPE, "precision", falign_norm_apply(norm, network, other));
+  fails(FALIGN_SHAPE, "rule fa was made for f32, the network is in f64", falign_norm_apply(norm, network, other));
   ck_assert(same_parameters(network, before));
   double zero[20] = {0};
-  ok(falign_rule_set_feedback_f64(fa, 2, zero, 3, 4, 4));
+  ok(falign_rule_set(fa, FALIGN_FEEDBACK, 2, READ_F64(zero, 3, 4, 4)));
   fails(FALIGN_INVALID, "B[2] is zero", falign_norm_apply(norm, network, fa));
   double w[12], was[12]; /* its layer is left as it was */
-  ok(falign_network_get_weights_f64(network, 2, w, 4, 3, 3));
-  ok(falign_network_get_weights_f64(before, 2, was, 4, 3, 3));
+  ok(falign_network_get(network, FALIGN_W, 2, WRITE_F64(w, 4, 3, 3)));
+  ok(falign_network_get(before, FALIGN_W, 2, WRITE_F64(was, 4, 3, 3)));
   ck_assert_mem_eq(w, was, sizeof w);
   falign_norm_destroy(norm);
   falign_rule_destroy(bp);
@@ -230,16 +230,16 @@ START_TEST(after_every_step) {
   double x[ROWS * 6], y[ROWS * 3];
   gaussian(x, ROWS * 6, 1, 1);
   gaussian(y, ROWS * 3, 1, 2);
-  learner by = new_learner(new_network(precision, D, widths, true, FALIGN_TANH), "fa", 1, 1, 0.05);
+  learner by = new_learner(new_network(precision, D, widths, true, TANH), "fa", 1, 1, 0.05);
   falign_norm *norm = NULL;
-  ok(falign_norm_create_columns(&gamma, 1, &norm));
+  ok(falign_norm_create("columns", &gamma, 1, &norm));
   ok(falign_norm_match_feedback(norm, 1));
   falign_network *before = drawn(precision);
   ok(falign_trainer_set_norm(by.trainer, norm));
   falign_norm_destroy(norm);                      /* the trainer keeps it */
   ck_assert(same_parameters(by.network, before)); /* not applied now */
   double b_at_start[5], b_after[5];
-  ok(falign_network_get_bias_f64(by.network, 1, b_at_start, 5));
+  ok(falign_network_get(by.network, FALIGN_BIAS, 1, WRITE_F64(b_at_start, 1, 5, 5)));
   for (int k = 0; k < 5; k++) {
     ok(step(&by, x, ROWS, y));
     for (uint32_t l = 0; l < D; l++) {
@@ -247,19 +247,19 @@ START_TEST(after_every_step) {
       size_t rows = widths[l], cols = widths[l + 1];
       get(by.network, l, w);
       for (size_t j = 0; j < cols; j++)
-        near(falign_frobenius_f64(w + j, rows, 1, cols), gamma, gamma * rounding(precision));
+        near(falign_frobenius(READ_F64(w + j, rows, 1, cols)), gamma, gamma * rounding(precision));
     }
     check_match(by.network, by.rule, precision);
     if (k > 0 || precision == FALIGN_F32) continue;
     const double *db = seen(&by, FALIGN_DB, 1, 1, 5); /* biases get their update and nothing else */
-    ok(falign_network_get_bias_f64(by.network, 1, b_after, 5));
+    ok(falign_network_get(by.network, FALIGN_BIAS, 1, WRITE_F64(b_after, 1, 5, 5)));
     for (size_t j = 0; j < 5; j++) ck_assert(b_after[j] == b_at_start[j] + db[j]);
   }
   ok(falign_trainer_set_norm(by.trainer, NULL));
   ok(step(&by, x, ROWS, y));
   double w[30];
   get(by.network, 2, w);
-  ck_assert(fabs(falign_frobenius_f64(w, 4, 1, 3) - gamma) > 1e-5);
+  ck_assert(fabs(falign_frobenius(READ_F64(w, 4, 1, 3)) - gamma) > 1e-5);
   free_learner(&by);
   falign_network_destroy(before);
 }
@@ -276,14 +276,14 @@ START_TEST(wrong_gammas) {
   for (int i = 0; i < 4; i++) {
     char number[64];
     snprintf(number, sizeof number, " has %zu gammas; the network has 3 layers of weights, 12 neurons", counts[i]);
-    ok(falign_norm_create_columns(gamma, counts[i], &norm));
+    ok(falign_norm_create("columns", gamma, counts[i], &norm));
     fails(FALIGN_SHAPE, number, falign_norm_apply(norm, network, NULL));
     falign_norm_destroy(norm);
-    ok(falign_norm_create_matrices(gamma, counts[i], &norm));
+    ok(falign_norm_create("matrices", gamma, counts[i], &norm));
     fails(FALIGN_SHAPE, number, falign_norm_apply(norm, network, NULL));
     falign_norm_destroy(norm);
   }
-  ok(falign_norm_create_matrices(gamma, NEURONS, &norm)); /* neurons are for columns only */
+  ok(falign_norm_create("matrices", gamma, NEURONS, &norm)); /* neurons are for columns only */
   fails(FALIGN_SHAPE, "matrices normalization has 12 gammas", falign_norm_apply(norm, network, NULL));
   falign_norm_destroy(norm);
   ck_assert(same_parameters(network, before));
@@ -291,17 +291,17 @@ START_TEST(wrong_gammas) {
   const double bad[] = {0, -1, (double)NAN, (double)INFINITY};
   for (int i = 0; i < 4; i++) {
     gamma[1] = bad[i];
-    fails(FALIGN_INVALID, "gamma[1]", falign_norm_create_columns(gamma, D, &norm));
-    fails(FALIGN_INVALID, "gamma[1]", falign_norm_create_matrices(gamma, D, &norm));
+    fails(FALIGN_INVALID, "gamma[1]", falign_norm_create("columns", gamma, D, &norm));
+    fails(FALIGN_INVALID, "gamma[1]", falign_norm_create("matrices", gamma, D, &norm));
   }
-  fails(FALIGN_INVALID, "no gamma was given", falign_norm_create_columns(gamma, 0, &norm));
-  fails(FALIGN_INVALID, "no gamma was given", falign_norm_create_matrices(gamma, 0, &norm));
-  fails(FALIGN_INVALID, "gamma is NULL", falign_norm_create_columns(NULL, 1, &norm));
-  fails(FALIGN_INVALID, "out is NULL", falign_norm_create_columns(gamma, 1, NULL));
-  fails(FALIGN_INVALID, "out is NULL", falign_norm_create_none(NULL));
+  fails(FALIGN_INVALID, "no gamma was given", falign_norm_create("columns", gamma, 0, &norm));
+  fails(FALIGN_INVALID, "no gamma was given", falign_norm_create("matrices", gamma, 0, &norm));
+  fails(FALIGN_INVALID, "gamma is NULL", falign_norm_create("columns", NULL, 1, &norm));
+  fails(FALIGN_INVALID, "out is NULL", falign_norm_create("columns", gamma, 1, NULL));
+  fails(FALIGN_INVALID, "out is NULL", falign_norm_create("none", NULL, 0, NULL));
   ck_assert_ptr_null(norm);
   fails(FALIGN_INVALID, "norm is NULL", falign_norm_apply(NULL, network, NULL));
-  ok(falign_norm_create_none(&norm));
+  ok(falign_norm_create("none", NULL, 0, &norm));
   fails(FALIGN_INVALID, "network is NULL", falign_norm_apply(norm, NULL, NULL));
   falign_norm_destroy(norm);
   falign_network_destroy(network);
@@ -318,14 +318,14 @@ START_TEST(zero_columns) {
   double w[30], old[30];
   get(network, 1, old);
   for (size_t i = 0; i < 5; i++) old[i * 4 + 2] = 0;
-  ok(falign_network_set_weights_f64(network, 1, old, 5, 4, 4));
-  ok(falign_norm_create_columns(&gamma, 1, &columns_norm));
-  ok(falign_norm_create_matrices(&gamma, 1, &matrices_norm));
+  ok(falign_network_set(network, FALIGN_W, 1, READ_F64(old, 5, 4, 4)));
+  ok(falign_norm_create("columns", &gamma, 1, &columns_norm));
+  ok(falign_norm_create("matrices", &gamma, 1, &matrices_norm));
   fails(FALIGN_INVALID, "column 2 of W[1]", falign_norm_apply(columns_norm, network, NULL));
   get(network, 1, w);
   ck_assert_mem_eq(w, old, 20 * sizeof *w);
   ok(falign_norm_apply(matrices_norm, network, NULL)); /* the matrix as a whole has a direction */
-  ok(falign_network_set_weights_f64(network, 1, zeros, 5, 4, 4));
+  ok(falign_network_set(network, FALIGN_W, 1, READ_F64(zeros, 5, 4, 4)));
   fails(FALIGN_INVALID, "W[1] is zero", falign_norm_apply(matrices_norm, network, NULL));
   ck_assert(same_biases(network, before));
   falign_norm_destroy(columns_norm);
@@ -342,11 +342,11 @@ START_TEST(columns_that_are_not_finite) {
   for (int i = 0; i < 4; i++) {
     falign_network *network = drawn(FALIGN_F64);
     if (i & 1) {
-      ok(falign_norm_create_columns(&gamma, 1, &norm));
+      ok(falign_norm_create("columns", &gamma, 1, &norm));
     } else {
-      ok(falign_norm_create_matrices(&gamma, 1, &norm));
+      ok(falign_norm_create("matrices", &gamma, 1, &norm));
     }
-    falign_network_weights_f64(network, 2)[3 * 3 + 1] = bad[i / 2];
+    network_f64(network, FALIGN_W, 2)[3 * 3 + 1] = bad[i / 2];
     fails(FALIGN_DIVERGED, i & 1 ? "column 1 of W[2] has norm" : "W[2] has norm",
           falign_norm_apply(norm, network, NULL));
     falign_norm_destroy(norm);
@@ -362,16 +362,16 @@ START_TEST(extreme_columns) {
   const double sizes[] = {1e-200, 1e200, 1e-160, 1e155, 1e-300, 1e300};
   const double gamma = 1;
   falign_network *network = drawn(FALIGN_F64), *before = drawn(FALIGN_F64);
-  double *w = falign_network_weights_f64(network, 0), *old = falign_network_weights_f64(before, 0);
+  double *w = network_f64(network, FALIGN_W, 0), *old = network_f64(before, FALIGN_W, 0);
   for (size_t i = 0; i < 30; i++) w[i] *= sizes[i % 5];
-  falign_network_weights_f64(network, 1)[0] *= sizes[5];
+  network_f64(network, FALIGN_W, 1)[0] *= sizes[5];
   falign_norm *norm = NULL;
-  ok(falign_norm_create_columns(&gamma, 1, &norm));
+  ok(falign_norm_create("columns", &gamma, 1, &norm));
   ok(falign_norm_apply(norm, network, NULL));
   ok(falign_norm_apply(norm, before, NULL));
   for (size_t i = 0; i < 30; i++) near(w[i], old[i], 4 * rounding(FALIGN_F64)); /* scaled up, and down again */
   for (size_t j = 0; j < 4; j++)
-    near(falign_frobenius_f64(falign_network_weights_f64(network, 1) + j, 5, 1, 4), 1, 4 * rounding(FALIGN_F64));
+    near(falign_frobenius(READ_F64(network_f64(network, FALIGN_W, 1) + j, 5, 1, 4)), 1, 4 * rounding(FALIGN_F64));
   falign_norm_destroy(norm);
   falign_network_destroy(network);
   falign_network_destroy(before);
@@ -386,13 +386,13 @@ START_TEST(beyond_the_largest_number) {
     falign_network *network = drawn(precision);
     falign_norm *norm = NULL;
     if (i & 1) {
-      ok(falign_norm_create_columns(&gamma, 1, &norm));
+      ok(falign_norm_create("columns", &gamma, 1, &norm));
     } else {
-      ok(falign_norm_create_matrices(&gamma, 1, &norm));
+      ok(falign_norm_create("matrices", &gamma, 1, &norm));
     }
     double w[30], tiny[30];
     gaussian(tiny, 30, 1e-310, 1); /* subnormal */
-    if (precision == FALIGN_F64) ok(falign_network_set_weights_f64(network, 0, tiny, 6, 5, 5));
+    if (precision == FALIGN_F64) ok(falign_network_set(network, FALIGN_W, 0, READ_F64(tiny, 6, 5, 5)));
     falign_status status = falign_norm_apply(norm, network, NULL);
     get(network, 0, w);
     for (size_t j = 0; j < 30; j++)
@@ -418,7 +418,7 @@ static falign_status clip(void *user, falign_network *network, uint32_t l) {
     falign_set_last_error("no clipping today");
     return FALIGN_INVALID;
   }
-  double *w = falign_network_weights_f64(network, l);
+  double *w = network_f64(network, FALIGN_W, l);
   size_t count = falign_network_width(network, l) * falign_network_width(network, l + 1);
   for (size_t i = 0; i < count; i++) w[i] = fmax(-0.5, fmin(0.5, w[i]));
   return FALIGN_OK;
@@ -438,7 +438,7 @@ START_TEST(custom) {
   ok(falign_norm_create_custom(&clipping, &own, &norm));
   ck_assert_str_eq(falign_norm_name(norm), "clipping");
   ok(falign_norm_match_feedback(norm, 1));
-  learner by = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "fa", 1, 1, 0.05);
+  learner by = new_learner(new_network(FALIGN_F64, D, widths, true, TANH), "fa", 1, 1, 0.05);
   ok(falign_norm_apply(norm, by.network, by.rule));
   ck_assert_int_eq(own.calls, D);
   ok(falign_trainer_set_norm(by.trainer, norm));

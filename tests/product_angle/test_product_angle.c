@@ -34,9 +34,9 @@ static void read_pair(uint64_t seed, uint32_t l, uint32_t run, uint64_t number, 
   double r[2];
   ok(falign_rng_create(seed, FALIGN_RNG_PRODUCT, l, run, &rng));
   falign_rng_seek(rng, number * (2 * ((count + 1) / 2) + 1));
-  falign_rng_normal_f64(rng, 1, b, count);
-  falign_rng_normal_f64(rng, 1, w, count);
-  falign_rng_normal_f64(rng, 1, r, 2);
+  draw_normal(rng, 1, WRITE_F64(b, 1, count, count));
+  draw_normal(rng, 1, WRITE_F64(w, 1, count, count));
+  draw_normal(rng, 1, WRITE_F64(r, 1, 2, 2));
   falign_rng_destroy(rng);
   double norm_b = sqrt(inner_product(b, b, count));
   for (size_t i = 0; i < count; i++) b[i] /= norm_b;

@@ -46,7 +46,7 @@ START_TEST(streams_differ) {
   enum { STREAMS = sizeof streams / sizeof *streams, COUNT = 20000 };
   static double numbers[STREAMS][COUNT];
   for (int s = 0; s < STREAMS; s++) {
-    falign_rng_normal_f64(streams[s], 1, numbers[s], COUNT);
+    draw_normal(streams[s], 1, WRITE_F64(numbers[s], 1, COUNT, COUNT));
     ck_assert_uint_eq(falign_rng_position(streams[s]), COUNT / 2);
     falign_rng_destroy(streams[s]);
   }
@@ -64,17 +64,46 @@ END_TEST
 START_TEST(positions) {
   falign_rng *rng = open_stream(7, FALIGN_RNG_USER, 0, 0);
   double three[3], again[5];
-  falign_rng_normal_f64(rng, 1, three, 3);
+  draw_normal(rng, 1, WRITE_F64(three, 1, 3, 3));
   ck_assert_uint_eq(falign_rng_position(rng), 2);
-  falign_rng_normal_f64(rng, 1, again, 2);
+  draw_normal(rng, 1, WRITE_F64(again, 1, 2, 2));
   falign_rng_seek(rng, 0);
   double five[5];
-  falign_rng_normal_f64(rng, 1, five, 5);
+  draw_normal(rng, 1, WRITE_F64(five, 1, 5, 5));
   ck_assert_mem_eq(five, three, sizeof three);
   ck_assert(five[4] == again[0]);
   falign_rng_seek(rng, 1);
-  falign_rng_normal_f64(rng, 1, again, 3);
+  draw_normal(rng, 1, WRITE_F64(again, 1, 3, 3));
   ck_assert_mem_eq(again, five + 2, 3 * sizeof *five);
+  falign_rng_destroy(rng);
+}
+END_TEST
+
+/* Row by row, into matrices of any layout and precision. */
+START_TEST(any_steps) {
+  enum { ROWS = 5, COLS = 7 };
+  static layout_room room;
+  double want[ROWS * COLS];
+  falign_rng *rng = open_stream(3, FALIGN_RNG_USER, 2, 0);
+  ok(falign_rng_normal(rng, 0.5, WRITE_F64(want, ROWS, COLS, COLS)));
+  uint64_t end = falign_rng_position(rng);
+  for (int choice = 0; choice < LAYOUTS * 2; choice++) {
+    falign_matrix to = lay_out(&room, choice / 2, choice & 1 ? FALIGN_F64 : FALIGN_F32, ROWS, COLS, 42);
+    falign_rng_seek(rng, 0);
+    ok(falign_rng_normal(rng, 0.5, &to));
+    ck_assert(holds(&room, &to, 42, want));
+    ck_assert_uint_eq(falign_rng_position(rng), end);
+  }
+  double one = 42;
+  const falign_matrix number = falign_matrix_f64(&one, 1, 1);
+  fails(FALIGN_INVALID, "rng is NULL", falign_rng_normal(NULL, 1, &number));
+  fails(FALIGN_INVALID, "out is NULL", falign_rng_normal(rng, 1, NULL));
+  fails(FALIGN_INVALID, "out is 5 x 7 with invalid steps: 6 from row to row, 1 from column to column",
+        falign_rng_normal(rng, 1, WRITE_F64(want, ROWS, COLS, COLS - 1)));
+  fails(FALIGN_INVALID, "sd is a standard deviation from 0 to", falign_rng_normal(rng, -1, &number));
+  fails(FALIGN_INVALID, "sd is a standard deviation from 0 to", falign_rng_normal(rng, (double)NAN, &number));
+  ck_assert(one == 42);
+  ck_assert_uint_eq(falign_rng_position(rng), end);
   falign_rng_destroy(rng);
 }
 END_TEST
@@ -89,9 +118,9 @@ START_TEST(normal_of_words) {
     falign_rng_seek(rng, position);
     falign_rng_block(rng, w);
     falign_rng_seek(rng, position);
-    falign_rng_normal_f64(rng, 0.1, got, 2);
+    draw_normal(rng, 0.1, WRITE_F64(got, 1, 2, 2));
     falign_rng_seek(rng, position);
-    falign_rng_normal_f32(rng, 0.1, single, 2);
+    draw_normal(rng, 0.1, WRITE_F32(single, 1, 2, 2));
     double u = ldexp((double)((((uint64_t)w[1] << 32 | w[0]) >> 11) + 1), -53);
     double v = ldexp((double)(((uint64_t)w[3] << 32 | w[2]) >> 11), -53);
     near(got[0], 0.1 * sqrt(-2 * log(u)) * cos(2 * acos(-1.0) * v), 1e-15);
@@ -107,7 +136,7 @@ START_TEST(normal_moments) {
   enum { COUNT = 1000000 };
   double *x = malloc(COUNT * sizeof *x), moments[5] = {0}, beyond = 0, pairs = 0;
   falign_rng *rng = open_stream(11, 1, 0, 0);
-  falign_rng_normal_f64(rng, 0.1, x, COUNT);
+  draw_normal(rng, 0.1, WRITE_F64(x, 1, COUNT, COUNT));
   for (int i = 0; i < COUNT; i++) {
     double z = x[i] / 0.1;
     for (int m = 1; m <= 4; m++) moments[m] += pow(z, m) / COUNT;
@@ -220,6 +249,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, arguments);
   tcase_add_test(tests, streams_differ);
   tcase_add_test(tests, positions);
+  tcase_add_test(tests, any_steps);
   tcase_add_test(tests, normal_of_words);
   tcase_add_test(tests, normal_moments);
   tcase_add_test(tests, uniform);

@@ -25,8 +25,8 @@ static void to_f32(const double *from, size_t count, float *to) {
 static void gaussian(falign_precision precision, double *out, size_t count, uint32_t number) {
   falign_rng *rng = NULL;
   ok(falign_rng_create(7, FALIGN_RNG_USER, 0, number, &rng));
-  falign_rng_normal_f64(rng, 1, out, count);
-  for (size_t i = 0; i < count && precision == FALIGN_F32; i++) out[i] = (double)(float)out[i];
+  draw_normal(rng, 1, WRITE_F64(out, 1, count, count));
+  for (size_t i = 0; i < count && precision == FALIGN_F32; i++) out[i] = rounded_f32(out[i]);
   falign_rng_destroy(rng);
 }
 
@@ -48,13 +48,15 @@ static falign_status set_side(falign_similarity *similarity, falign_precision pr
                               size_t l_width, const double *delta, size_t delta_width, const uint32_t *labels,
                               size_t rows) {
   if (precision == FALIGN_F64)
-    return falign_similarity_set_side_f64(similarity, side, l, l_width, delta, delta_width, labels, rows);
+    return falign_similarity_set_side(similarity, side, READ_F64(l, rows, l_width, l_width),
+                                      READ_F64(delta, rows, delta_width, delta_width), labels);
   float *numbers = malloc(rows * (l_width + delta_width) * sizeof *numbers);
   ck_assert_ptr_nonnull(numbers);
   to_f32(l, rows * l_width, numbers);
   to_f32(delta, rows * delta_width, numbers + rows * l_width);
-  falign_status status = falign_similarity_set_side_f32(similarity, side, numbers, l_width, numbers + rows * l_width,
-                                                        delta_width, labels, rows);
+  falign_status status =
+      falign_similarity_set_side(similarity, side, READ_F32(numbers, rows, l_width, l_width),
+                                 READ_F32(numbers + rows * l_width, rows, delta_width, delta_width), labels);
   free(numbers);
   return status;
 }
@@ -94,44 +96,33 @@ static bool in_group(falign_pairs pairs, bool same, bool well) {
 
 /* ---- Matrices ---- */
 
+/* S of all pairs is one product. */
 START_TEST(full_matrices) {
   falign_precision precision = _i ? FALIGN_F64 : FALIGN_F32;
   enum { A = 5, B = 9, A_STRIDE = 8, B_STRIDE = 7 };
-  double a[A * A_STRIDE], b[B * B_STRIDE], s[A * B];
-  float a32[A * A_STRIDE], b32[B * B_STRIDE], s32[A * B];
+  double a[A * A_STRIDE], b[B * B_STRIDE];
+  float a32[A * A_STRIDE], b32[B * B_STRIDE];
+  layout_room room;
+  falign_backend *backend = NULL;
   gaussian(precision, a, A * A_STRIDE, 0);
   gaussian(precision, b, B * B_STRIDE, 1);
   to_f32(a, A * A_STRIDE, a32);
   to_f32(b, B * B_STRIDE, b32);
+  ok(falign_backend_create("auto", &backend));
+  falign_matrix s = lay_out(&room, 0, precision, A, B, 0);
   if (precision == FALIGN_F32) {
-    ok(falign_similarity_matrix_f32(a32, A, A_STRIDE, b32, B, B_STRIDE, L, s32));
+    ok(falign_backend_gemm(backend, 1, READ_F32(a32, A, L, A_STRIDE), READ_F32_T(b32, B, L, B_STRIDE), 0, &s));
   } else {
-    ok(falign_similarity_matrix_f64(a, A, A_STRIDE, b, B, B_STRIDE, L, s));
+    ok(falign_backend_gemm(backend, 1, READ_F64(a, A, L, A_STRIDE), READ_F64_T(b, B, L, B_STRIDE), 0, &s));
   }
+  falign_view view = falign_view_of(s);
   for (size_t p = 0; p < A; p++) {
     for (size_t m = 0; m < B; m++) {
-      double got = precision == FALIGN_F32 ? (double)s32[p * B + m] : s[p * B + m];
       /* L products and sums in each of the two computations, each off by half an epsilon of at most their magnitudes */
       double tolerance = 2 * L * epsilon(precision) * dot_of_magnitudes(a + p * A_STRIDE, b + m * B_STRIDE, L);
-      near(got, dot(a + p * A_STRIDE, b + m * B_STRIDE, L), tolerance);
+      near(element(&view, p, m), dot(a + p * A_STRIDE, b + m * B_STRIDE, L), tolerance);
     }
   }
-}
-END_TEST
-
-START_TEST(matrices_that_are_refused) {
-  float x[4] = {1, 2, 3, 4}, s[4] = {9, 9, 9, 9};
-  double y[4] = {1, 2, 3, 4}, t[4] = {9, 9, 9, 9};
-  fails(FALIGN_INVALID, "a is NULL", falign_similarity_matrix_f32(NULL, 2, 2, x, 2, 2, 2, s));
-  fails(FALIGN_INVALID, "b is NULL", falign_similarity_matrix_f32(x, 2, 2, NULL, 2, 2, 2, s));
-  fails(FALIGN_INVALID, "s is NULL", falign_similarity_matrix_f32(x, 2, 2, x, 2, 2, 2, NULL));
-  fails(FALIGN_INVALID, "a has 2 columns", falign_similarity_matrix_f32(x, 2, 1, x, 2, 2, 2, s));
-  fails(FALIGN_INVALID, "b has 2 columns", falign_similarity_matrix_f64(y, 2, 2, y, 2, 1, 2, t));
-  fails(FALIGN_INVALID, "a is 0 x 2", falign_similarity_matrix_f64(y, 0, 2, y, 2, 2, 2, t));
-  fails(FALIGN_INVALID, "b is 0 x 2", falign_similarity_matrix_f64(y, 2, 2, y, 0, 2, 2, t));
-  fails(FALIGN_INVALID, "a is 2 x 0", falign_similarity_matrix_f64(y, 2, 2, y, 2, 2, 0, t));
-  fails(FALIGN_INVALID, "s is NULL", falign_similarity_matrix_f64(y, 2, 2, y, 2, 2, 2, NULL));
-  for (size_t i = 0; i < 4; i++) ck_assert(s[i] == 9 && t[i] == 9);
 }
 END_TEST
 
@@ -139,21 +130,35 @@ START_TEST(norms_of_rows) {
   const float x[] = {3, 4, 9, 0, -5, 9, 1e-30F, 0, 9, -3e38F, 3e38F, 9};
   const double y[] = {6e-200, 8e-200, 6e200, -8e200};
   double norms[4];
-  ok(falign_row_norms_f32(x, 4, 2, 3, norms));
+  ok(falign_row_norms(READ_F32(x, 4, 2, 3), norms));
   ck_assert(norms[0] == 5 && norms[1] == 5 && norms[2] == (double)1e-30F);
   near(norms[3], sqrt(2) * (double)3e38F, 4 * DBL_EPSILON * 5e38); /* beyond single precision */
-  ok(falign_row_norms_f64(y, 2, 2, 2, norms));
+  ok(falign_row_norms(READ_F64(y, 2, 2, 2), norms));
   near(norms[0], 1e-199, 4 * DBL_EPSILON * 1e-199); /* the squares underflow, or overflow */
   near(norms[1], 1e201, 4 * DBL_EPSILON * 1e201);
   ck_assert(norms[2] == (double)1e-30F); /* no more than the rows */
-  fails(FALIGN_INVALID, "stride is 1", falign_row_norms_f32(x, 2, 2, 1, norms));
-  fails(FALIGN_INVALID, "a is NULL", falign_row_norms_f32(NULL, 2, 2, 2, norms));
-  fails(FALIGN_INVALID, "a is 0 x 2", falign_row_norms_f64(y, 0, 2, 2, norms));
-  fails(FALIGN_INVALID, "norms is NULL", falign_row_norms_f64(y, 2, 2, 2, NULL));
+  static layout_room room;
+  const double whole[] = {3, 4, 0, -5, 6, 8};
+  for (int choice = 0; choice < LAYOUTS * 2; choice++) {
+    falign_view view = lay_out_copy(&room, choice / 2, choice & 1 ? FALIGN_F64 : FALIGN_F32, 3, 2, whole);
+    ok(falign_row_norms(&view, norms));
+    ck_assert(norms[0] == 5 && norms[1] == 5 && norms[2] == 10);
+  }
+  fails(FALIGN_INVALID, "a is 2 x 2 with invalid steps: 1 from row to row, 1 from column to column",
+        falign_row_norms(READ_F32(x, 2, 2, 1), norms));
+  fails(FALIGN_INVALID, "a is NULL", falign_row_norms(READ_F32(NULL, 2, 2, 2), norms));
+  fails(FALIGN_INVALID, "a is 0 x 2", falign_row_norms(READ_F64(y, 0, 2, 2), norms));
+  fails(FALIGN_INVALID, "norms is NULL", falign_row_norms(READ_F64(y, 2, 2, 2), NULL));
 }
 END_TEST
 
 /* ---- Sums ---- */
+
+static falign_pair_sums sums_of(const falign_similarity *similarity, falign_pairs pairs) {
+  falign_pair_sums sums;
+  ok(falign_similarity_sums(similarity, pairs, &sums));
+  return sums;
+}
 
 /* Of a group, in plain loops over all pairs. */
 typedef struct {
@@ -193,16 +198,13 @@ START_TEST(sums_of_all_groups) {
   uint64_t total = 0;
   for (falign_pairs pairs = FALIGN_PAIRS_WITHIN; pairs <= FALIGN_PAIRS_BETWEEN_POOR; pairs++) {
     plain_sums want = sum_plainly(&s, pairs);
-    uint64_t count;
-    double l, delta, product;
-    ok(falign_similarity_sums(similarity, pairs, &count, &l, &delta, &product));
-    ck_assert_uint_eq(count, want.count);
-    ck_assert_uint_gt(count, 500);
-    near(l, want.l, rounding(&want) * want.l_size);
-    near(delta, want.delta, rounding(&want) * want.delta_size);
-    near(product, want.product, rounding(&want) * want.p_size);
-    ok(falign_similarity_sums(similarity, pairs, NULL, NULL, NULL, NULL));
-    if (pairs <= FALIGN_PAIRS_BETWEEN) total += count;
+    falign_pair_sums got = sums_of(similarity, pairs);
+    ck_assert_uint_eq(got.count, want.count);
+    ck_assert_uint_gt(got.count, 500);
+    near(got.s_l, want.l, rounding(&want) * want.l_size);
+    near(got.s_delta, want.delta, rounding(&want) * want.delta_size);
+    near(got.s_product, want.product, rounding(&want) * want.p_size);
+    if (pairs <= FALIGN_PAIRS_BETWEEN) total += got.count;
   }
   ck_assert_uint_eq(total, PAST * PRESENT);
   falign_similarity_destroy(similarity);
@@ -224,10 +226,8 @@ START_TEST(trace_of_the_transformation_matrix) {
     }
   }
   for (falign_pairs pairs = FALIGN_PAIRS_WITHIN; pairs <= FALIGN_PAIRS_BETWEEN; pairs++) {
-    double product;
     plain_sums sums = sum_plainly(&s, pairs);
-    ok(falign_similarity_sums(similarity, pairs, NULL, NULL, NULL, &product));
-    trace -= product;
+    trace -= sums_of(similarity, pairs).s_product;
     size += rounding(&sums) * sums.p_size;
   }
   near(trace, 0, size);
@@ -241,10 +241,8 @@ START_TEST(one_category) {
   draw(FALIGN_F64, &s);
   memset(s.labels, 0, sizeof s.labels);
   falign_similarity *similarity = similarity_of(FALIGN_F64, &s);
-  uint64_t count = 1;
-  double l = 1, delta = 1, product = 1;
-  ok(falign_similarity_sums(similarity, FALIGN_PAIRS_BETWEEN, &count, &l, &delta, &product));
-  ck_assert(count == 0 && l == 0 && delta == 0 && product == 0);
+  falign_pair_sums none = sums_of(similarity, FALIGN_PAIRS_BETWEEN);
+  ck_assert(none.count == 0 && none.s_l == 0 && none.s_delta == 0 && none.s_product == 0);
   falign_similarity_destroy(similarity);
 }
 END_TEST
@@ -259,17 +257,18 @@ static falign_similarity *similarity_of_few(void) {
   const uint32_t labels[FEW] = {0};
   falign_similarity *similarity = NULL;
   ok(falign_similarity_create(FALIGN_F64, 1, 1, 1, &similarity));
-  ok(falign_similarity_set_side_f64(similarity, FALIGN_SIDE_PAST, &one, 1, zeros, 1, labels, 1));
-  ok(falign_similarity_set_side_f64(similarity, FALIGN_SIDE_PRESENT, powers, 1, zeros, 1, labels, FEW));
+  ok(falign_similarity_set_side(similarity, FALIGN_SIDE_PAST, READ_F64(&one, 1, 1, 1), READ_F64(zeros, 1, 1, 1),
+                                labels));
+  ok(falign_similarity_set_side(similarity, FALIGN_SIDE_PRESENT, READ_F64(powers, FEW, 1, 1),
+                                READ_F64(zeros, FEW, 1, 1), labels));
   ok(falign_similarity_classify(similarity, FALIGN_SIDE_PAST, zeros, 1, 1));
   return similarity;
 }
 
 /* The present points that are well classified, as bits. */
 static unsigned well_points(const falign_similarity *similarity) {
-  double well, poor;
-  ok(falign_similarity_sums(similarity, FALIGN_PAIRS_WITHIN_WELL, NULL, &well, NULL, NULL));
-  ok(falign_similarity_sums(similarity, FALIGN_PAIRS_WITHIN_POOR, NULL, &poor, NULL, NULL));
+  double well = sums_of(similarity, FALIGN_PAIRS_WITHIN_WELL).s_l;
+  double poor = sums_of(similarity, FALIGN_PAIRS_WITHIN_POOR).s_l;
   ck_assert(well + poor == 31);
   return (unsigned)well;
 }
@@ -289,7 +288,8 @@ START_TEST(classification) {
   ck_assert_uint_eq(well_points(similarity), 3);
   const double powers[FEW] = {1, 2, 4, 8, 16};
   const uint32_t labels[FEW] = {0};
-  ok(falign_similarity_set_side_f64(similarity, FALIGN_SIDE_PRESENT, powers, 1, zeros, 1, labels, FEW));
+  ok(falign_similarity_set_side(similarity, FALIGN_SIDE_PRESENT, READ_F64(powers, FEW, 1, 1),
+                                READ_F64(zeros, FEW, 1, 1), labels));
   ck_assert_uint_eq(well_points(similarity), 0); /* a new side is not classified */
   falign_similarity_destroy(similarity);
 }
@@ -309,7 +309,8 @@ START_TEST(classifications_that_are_refused) {
                                "share is nan, outside 0..1"};
   for (int i = 0; i < 3; i++)
     fails(FALIGN_INVALID, words[i], falign_similarity_classify(similarity, FALIGN_SIDE_PRESENT, fine, FEW, shares[i]));
-  fails(FALIGN_INVALID, "side 2", falign_similarity_classify(similarity, 2, fine, FEW, 0.4));
+  fails(FALIGN_INVALID, "side is FALIGN_SIDE_PAST or FALIGN_SIDE_PRESENT, got 2",
+        falign_similarity_classify(similarity, 2, fine, FEW, 0.4));
   fails(FALIGN_INVALID, "errors is NULL", falign_similarity_classify(similarity, FALIGN_SIDE_PRESENT, NULL, FEW, 0.4));
   fails(FALIGN_INVALID, "similarity is NULL", falign_similarity_classify(NULL, FALIGN_SIDE_PRESENT, fine, FEW, 0.4));
   ck_assert_uint_eq(well_points(similarity), 3); /* as it was */
@@ -322,7 +323,8 @@ END_TEST
 
 START_TEST(sizes_that_are_refused) {
   falign_similarity *similarity = NULL;
-  fails(FALIGN_INVALID, "precision 3", falign_similarity_create(3, 1, 1, 1, &similarity));
+  fails(FALIGN_INVALID, "precision is FALIGN_F32 or FALIGN_F64, got 3",
+        falign_similarity_create(3, 1, 1, 1, &similarity));
   fails(FALIGN_INVALID, "l_width is 0", falign_similarity_create(FALIGN_F32, 0, 1, 1, &similarity));
   fails(FALIGN_INVALID, "delta_width is 0", falign_similarity_create(FALIGN_F32, 1, 0, 1, &similarity));
   fails(FALIGN_INVALID, "categories is 0", falign_similarity_create(FALIGN_F32, 1, 1, 0, &similarity));
@@ -335,47 +337,85 @@ START_TEST(sides_that_are_refused) {
   double x[FEW] = {2, 2, 2, 2, 2}, bad[FEW] = {1, 2, (double)NAN, 4, 5};
   float x32[FEW] = {2, 2, 2, 2, 2};
   const uint32_t labels[FEW] = {0}, wrong[FEW] = {0, 0, 0, 0, 1};
-  falign_similarity *of = similarity_of_few(), *wide = NULL;
+  falign_similarity *of = similarity_of_few(), *narrow = NULL;
   const int32_t past = FALIGN_SIDE_PAST, present = FALIGN_SIDE_PRESENT;
-  fails(FALIGN_INVALID, "label 1 of point 4", falign_similarity_set_side_f64(of, present, x, 1, x, 1, wrong, FEW));
-  fails(FALIGN_INVALID, "l has nan in row 2", falign_similarity_set_side_f64(of, present, bad, 1, x, 1, labels, FEW));
+  fails(FALIGN_INVALID, "label 1 of point 4",
+        falign_similarity_set_side(of, present, READ_F64(x, FEW, 1, 1), READ_F64(x, FEW, 1, 1), wrong));
+  fails(FALIGN_INVALID, "l has nan in row 2",
+        falign_similarity_set_side(of, present, READ_F64(bad, FEW, 1, 1), READ_F64(x, FEW, 1, 1), labels));
   bad[2] = (double)INFINITY;
   fails(FALIGN_INVALID, "delta has inf in row 2",
-        falign_similarity_set_side_f64(of, present, x, 1, bad, 1, labels, FEW));
-  fails(FALIGN_SHAPE, "the similarity is in f64",
-        falign_similarity_set_side_f32(of, present, x32, 1, x32, 1, labels, FEW));
-  fails(FALIGN_SHAPE, "l has 1 columns", falign_similarity_set_side_f64(of, present, x, 0, x, 1, labels, FEW));
-  fails(FALIGN_SHAPE, "delta has 1 columns", falign_similarity_set_side_f64(of, present, x, 1, x, 0, labels, FEW));
-  fails(FALIGN_INVALID, "l is NULL", falign_similarity_set_side_f64(of, present, NULL, 1, x, 1, labels, FEW));
-  fails(FALIGN_INVALID, "delta is NULL", falign_similarity_set_side_f64(of, present, x, 1, NULL, 1, labels, FEW));
-  fails(FALIGN_INVALID, "labels is NULL", falign_similarity_set_side_f64(of, present, x, 1, x, 1, NULL, FEW));
-  fails(FALIGN_INVALID, "got 0", falign_similarity_set_side_f64(of, present, x, 1, x, 1, labels, 0));
-  fails(FALIGN_INVALID, "side -1", falign_similarity_set_side_f64(of, -1, x, 1, x, 1, labels, FEW));
-  fails(FALIGN_INVALID, "similarity is NULL", falign_similarity_set_side_f64(NULL, present, x, 1, x, 1, labels, FEW));
-  double sum;
-  ok(falign_similarity_sums(of, FALIGN_PAIRS_WITHIN, NULL, &sum, NULL, NULL));
-  ck_assert(sum == 31); /* as it was */
-  ok(falign_similarity_create(FALIGN_F32, 3, 2, 1, &wide));
-  fails(FALIGN_SHAPE, "the similarity is in f32", falign_similarity_set_side_f64(wide, past, x, 1, x, 1, labels, 1));
+        falign_similarity_set_side(of, present, READ_F64(x, FEW, 1, 1), READ_F64(bad, FEW, 1, 1), labels));
+  fails(FALIGN_INVALID, "l is 5 x 1 with invalid steps: 0 from row to row, 1 from column to column",
+        falign_similarity_set_side(of, present, READ_F64(x, FEW, 1, 0), READ_F64(x, FEW, 1, 1), labels));
+  fails(FALIGN_INVALID, "delta is 5 x 1 with invalid steps: 0 from row to row, 1 from column to column",
+        falign_similarity_set_side(of, present, READ_F64(x, FEW, 1, 1), READ_F64(x, FEW, 1, 0), labels));
+  fails(FALIGN_SHAPE, "l is 2 x 1, got 2 x 2",
+        falign_similarity_set_side(of, present, READ_F64(x, 2, 2, 2), READ_F64(x, 2, 1, 1), labels));
+  fails(FALIGN_SHAPE, "delta is 5 x 1, got 4 x 1",
+        falign_similarity_set_side(of, present, READ_F64(x, FEW, 1, 1), READ_F64(x, 4, 1, 1), labels));
+  fails(FALIGN_INVALID, "l is NULL",
+        falign_similarity_set_side(of, present, READ_F64(NULL, FEW, 1, 1), READ_F64(x, FEW, 1, 1), labels));
+  fails(FALIGN_INVALID, "delta is NULL",
+        falign_similarity_set_side(of, present, READ_F64(x, FEW, 1, 1), READ_F64(NULL, FEW, 1, 1), labels));
+  fails(FALIGN_INVALID, "labels is NULL",
+        falign_similarity_set_side(of, present, READ_F64(x, FEW, 1, 1), READ_F64(x, FEW, 1, 1), NULL));
+  fails(FALIGN_INVALID, "got 0",
+        falign_similarity_set_side(of, present, READ_F64(x, 0, 1, 1), READ_F64(x, 0, 1, 1), labels));
+  fails(FALIGN_INVALID, "side is FALIGN_SIDE_PAST or FALIGN_SIDE_PRESENT, got -1",
+        falign_similarity_set_side(of, -1, READ_F64(x, FEW, 1, 1), READ_F64(x, FEW, 1, 1), labels));
+  fails(FALIGN_INVALID, "similarity is NULL",
+        falign_similarity_set_side(NULL, present, READ_F64(x, FEW, 1, 1), READ_F64(x, FEW, 1, 1), labels));
+  ck_assert(sums_of(of, FALIGN_PAIRS_WITHIN).s_l == 31); /* as it was */
+  ok(falign_similarity_set_side(of, present, READ_F32(x32, FEW, 1, 1), READ_F32(x32, FEW, 1, 1), labels));
+  ck_assert(sums_of(of, FALIGN_PAIRS_WITHIN).s_l == 2 * FEW); /* either precision will do */
+  ok(falign_similarity_create(FALIGN_F32, 1, 1, 1, &narrow));
+  x[3] = 1e39;
+  fails(FALIGN_INVALID, "l has 1e+39 in row 3, column 0, beyond single precision",
+        falign_similarity_set_side(narrow, past, READ_F64(x, FEW, 1, 1), READ_F64(x, FEW, 1, 1), labels));
   falign_similarity_destroy(of);
-  falign_similarity_destroy(wide);
+  falign_similarity_destroy(narrow);
 }
 END_TEST
+
+/* L = (1 2; 3 4) and delta = (5; 6) on both sides, in two categories. */
+static void check_two_points(const falign_similarity *similarity) {
+  falign_pair_sums within = sums_of(similarity, FALIGN_PAIRS_WITHIN);
+  ck_assert(within.count == 2 && within.s_l == 5 + 25 && within.s_delta == 25 + 36);
+  ck_assert(within.s_product == 5 * 25 + 25 * 36);
+  falign_pair_sums between = sums_of(similarity, FALIGN_PAIRS_BETWEEN);
+  ck_assert(between.count == 2 && between.s_l == 11 + 11 && between.s_delta == 30 + 30);
+  ck_assert(between.s_product == 2 * 11 * 30);
+}
 
 /* Rows that lie apart. */
 START_TEST(strides) {
   const double l[] = {1, 2, 99, 3, 4, 99}, delta[] = {5, 99, 99, 99, 6, 99, 99, 99};
   const uint32_t labels[] = {0, 1};
   falign_similarity *similarity = NULL;
-  uint64_t count;
-  double sum_l, sum_delta, sum_product;
   ok(falign_similarity_create(FALIGN_F64, 2, 1, 2, &similarity));
   for (int32_t side = 0; side < 2; side++)
-    ok(falign_similarity_set_side_f64(similarity, side, l, 3, delta, 4, labels, 2));
-  ok(falign_similarity_sums(similarity, FALIGN_PAIRS_WITHIN, &count, &sum_l, &sum_delta, &sum_product));
-  ck_assert(count == 2 && sum_l == 5 + 25 && sum_delta == 25 + 36 && sum_product == 5 * 25 + 25 * 36);
-  ok(falign_similarity_sums(similarity, FALIGN_PAIRS_BETWEEN, &count, &sum_l, &sum_delta, &sum_product));
-  ck_assert(count == 2 && sum_l == 11 + 11 && sum_delta == 30 + 30 && sum_product == 2 * 11 * 30);
+    ok(falign_similarity_set_side(similarity, side, READ_F64(l, 2, 2, 3), READ_F64(delta, 2, 1, 4), labels));
+  check_two_points(similarity);
+  falign_similarity_destroy(similarity);
+}
+END_TEST
+
+/* Both sides in matrices of any layout and precision. */
+START_TEST(any_steps) {
+  const double l[] = {1, 2, 3, 4}, delta[] = {5, 6};
+  const uint32_t labels[] = {0, 1};
+  static layout_room rooms[2];
+  falign_similarity *similarity = NULL;
+  ok(falign_similarity_create(_i ? FALIGN_F64 : FALIGN_F32, 2, 1, 2, &similarity));
+  for (int layout = 0; layout < LAYOUTS; layout++) {
+    for (int32_t side = 0; side < 2; side++) {
+      falign_view of_l = lay_out_copy(&rooms[0], layout, side ? FALIGN_F64 : FALIGN_F32, 2, 2, l);
+      falign_view of_delta = lay_out_copy(&rooms[1], LAYOUTS - 1 - layout, side ? FALIGN_F32 : FALIGN_F64, 2, 1, delta);
+      ok(falign_similarity_set_side(similarity, side, &of_l, &of_delta, labels));
+    }
+    check_two_points(similarity);
+  }
   falign_similarity_destroy(similarity);
 }
 END_TEST
@@ -384,18 +424,17 @@ START_TEST(sums_that_are_refused) {
   const double x[1] = {2};
   const uint32_t label = 0;
   falign_similarity *of = NULL;
-  uint64_t count = 7;
-  double sum = 7;
+  falign_pair_sums sums = {7, 7, 7, 7};
   ok(falign_similarity_create(FALIGN_F64, 1, 1, 1, &of));
-  fails(FALIGN_INVALID, "the past side is not set",
-        falign_similarity_sums(of, FALIGN_PAIRS_WITHIN, &count, &sum, &sum, &sum));
-  ok(falign_similarity_set_side_f64(of, FALIGN_SIDE_PAST, x, 1, x, 1, &label, 1));
-  fails(FALIGN_INVALID, "present", falign_similarity_sums(of, FALIGN_PAIRS_WITHIN, &count, &sum, &sum, &sum));
-  ok(falign_similarity_set_side_f64(of, FALIGN_SIDE_PRESENT, x, 1, x, 1, &label, 1));
-  fails(FALIGN_INVALID, "0 is no group", falign_similarity_sums(of, 0, &count, &sum, &sum, &sum));
-  fails(FALIGN_INVALID, "7 is no group", falign_similarity_sums(of, 7, &count, &sum, &sum, &sum));
-  fails(FALIGN_INVALID, "similarity is NULL", falign_similarity_sums(NULL, 1, &count, &sum, &sum, &sum));
-  ck_assert(count == 7 && sum == 7);
+  fails(FALIGN_INVALID, "the past side is not set", falign_similarity_sums(of, FALIGN_PAIRS_WITHIN, &sums));
+  ok(falign_similarity_set_side(of, FALIGN_SIDE_PAST, READ_F64(x, 1, 1, 1), READ_F64(x, 1, 1, 1), &label));
+  fails(FALIGN_INVALID, "present", falign_similarity_sums(of, FALIGN_PAIRS_WITHIN, &sums));
+  ok(falign_similarity_set_side(of, FALIGN_SIDE_PRESENT, READ_F64(x, 1, 1, 1), READ_F64(x, 1, 1, 1), &label));
+  fails(FALIGN_INVALID, "unknown group of pairs 0", falign_similarity_sums(of, 0, &sums));
+  fails(FALIGN_INVALID, "unknown group of pairs 7", falign_similarity_sums(of, 7, &sums));
+  fails(FALIGN_INVALID, "similarity is NULL", falign_similarity_sums(NULL, 1, &sums));
+  fails(FALIGN_INVALID, "out is NULL", falign_similarity_sums(of, FALIGN_PAIRS_WITHIN, NULL));
+  ck_assert(sums.count == 7 && sums.s_l == 7 && sums.s_delta == 7 && sums.s_product == 7);
   falign_similarity_destroy(of);
 }
 END_TEST
@@ -466,7 +505,8 @@ START_TEST(histograms) {
   int32_t quantity = of_l ? FALIGN_SIMILARITY_L : FALIGN_SIMILARITY_DELTA;
   for (uint32_t threads = 1; threads <= 3; threads++) {
     memset(got, 0xff, sizeof got);
-    falign_status status = falign_similarity_histogram(similarity, quantity, -10, 10, BINS, threads, got[0]);
+    falign_status status =
+        falign_similarity_histogram(similarity, quantity, &(falign_bins){-10, 10, BINS}, threads, got[0]);
     if (threads > 1 && status == FALIGN_UNSUPPORTED) {
       skip_part(no_threads);
       continue;
@@ -475,8 +515,7 @@ START_TEST(histograms) {
     ck_assert_mem_eq(got, want, sizeof got);
   }
   for (size_t g = 0; g < 4; g++) {
-    uint64_t count, total = 0;
-    ok(falign_similarity_sums(similarity, groups[g], &count, NULL, NULL, NULL));
+    uint64_t count = sums_of(similarity, groups[g]).count, total = 0;
     for (size_t i = 0; i < BINS + 2; i++) total += want[g][i];
     ck_assert_uint_eq(total, count);
     ck_assert_uint_gt(want[g][0], 0);
@@ -493,8 +532,10 @@ static falign_similarity *similarity_of_values(const double *values, size_t coun
   uint32_t *labels = calloc(count, sizeof *labels);
   falign_similarity *similarity = NULL;
   ok(falign_similarity_create(FALIGN_F64, 1, 1, 1, &similarity));
-  ok(falign_similarity_set_side_f64(similarity, FALIGN_SIDE_PAST, &one, 1, &one, 1, &label, 1));
-  ok(falign_similarity_set_side_f64(similarity, FALIGN_SIDE_PRESENT, values, 1, values, 1, labels, count));
+  ok(falign_similarity_set_side(similarity, FALIGN_SIDE_PAST, READ_F64(&one, 1, 1, 1), READ_F64(&one, 1, 1, 1),
+                                &label));
+  ok(falign_similarity_set_side(similarity, FALIGN_SIDE_PRESENT, READ_F64(values, count, 1, 1),
+                                READ_F64(values, count, 1, 1), labels));
   free(labels);
   return similarity;
 }
@@ -503,7 +544,7 @@ static falign_similarity *similarity_of_values(const double *values, size_t coun
 static size_t slot_of(double value, double low, double high, size_t bins) {
   uint64_t counts[4 * 64];
   falign_similarity *similarity = similarity_of_values(&value, 1);
-  ok(falign_similarity_histogram(similarity, FALIGN_SIMILARITY_L, low, high, bins, 1, counts));
+  ok(falign_similarity_histogram(similarity, FALIGN_SIMILARITY_L, &(falign_bins){low, high, bins}, 1, counts));
   falign_similarity_destroy(similarity);
   for (size_t slot = 0; slot < bins + 2; slot++) {
     if (counts[bins + 2 + slot] == 1) return slot; /* nothing is classified, so it is poor */
@@ -555,9 +596,11 @@ START_TEST(overflow) {
   uint64_t counts[4][3];
   falign_similarity *similarity = NULL;
   ok(falign_similarity_create(FALIGN_F32, 2, 1, 1, &similarity));
-  ok(falign_similarity_set_side_f32(similarity, FALIGN_SIDE_PAST, past, 2, zeros, 1, labels, 1));
-  ok(falign_similarity_set_side_f32(similarity, FALIGN_SIDE_PRESENT, present, 2, zeros, 1, labels, 3));
-  ok(falign_similarity_histogram(similarity, FALIGN_SIMILARITY_L, -1, 1, 1, 1, counts[0]));
+  ok(falign_similarity_set_side(similarity, FALIGN_SIDE_PAST, READ_F32(past, 1, 2, 2), READ_F32(zeros, 1, 1, 1),
+                                labels));
+  ok(falign_similarity_set_side(similarity, FALIGN_SIDE_PRESENT, READ_F32(present, 3, 2, 2), READ_F32(zeros, 3, 1, 1),
+                                labels));
+  ok(falign_similarity_histogram(similarity, FALIGN_SIMILARITY_L, &(falign_bins){-1, 1, 1}, 1, counts[0]));
   ck_assert(counts[1][0] == 1 && counts[1][1] == 0 && counts[1][2] == 2);
   falign_similarity_destroy(similarity);
 }
@@ -572,18 +615,24 @@ START_TEST(histograms_that_are_refused) {
   const double inf = (double)INFINITY, nan = (double)NAN;
   const double ranges[][2] = {{1, 1}, {2, 1}, {nan, 1}, {0, nan}, {-inf, 0}, {0, inf}, {-1e308, 1e308}, {0, 1e-310}};
   ok(falign_similarity_create(FALIGN_F64, 1, 1, 1, &empty));
-  fails(FALIGN_INVALID, "the past side is not set", falign_similarity_histogram(empty, l, 0, 1, 1, 1, counts));
-  fails(FALIGN_INVALID, "0 is no quantity", falign_similarity_histogram(of, 0, 0, 1, 1, 1, counts));
-  fails(FALIGN_INVALID, "3 is no quantity", falign_similarity_histogram(of, 3, 0, 1, 1, 1, counts));
-  fails(FALIGN_INVALID, "0 bins", falign_similarity_histogram(of, l, 0, 1, 0, 1, counts));
-  fails(FALIGN_INVALID, "2147483646 bins", falign_similarity_histogram(of, l, 0, 1, 2147483646, 1, counts));
+  fails(FALIGN_INVALID, "the past side is not set",
+        falign_similarity_histogram(empty, l, &(falign_bins){0, 1, 1}, 1, counts));
+  fails(FALIGN_INVALID, "unknown quantity of pairs 0",
+        falign_similarity_histogram(of, 0, &(falign_bins){0, 1, 1}, 1, counts));
+  fails(FALIGN_INVALID, "unknown quantity of pairs 3",
+        falign_similarity_histogram(of, 3, &(falign_bins){0, 1, 1}, 1, counts));
+  fails(FALIGN_INVALID, "0 bins", falign_similarity_histogram(of, l, &(falign_bins){0, 1, 0}, 1, counts));
+  fails(FALIGN_INVALID, "2147483646 bins",
+        falign_similarity_histogram(of, l, &(falign_bins){0, 1, 2147483646}, 1, counts));
   for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
     fails(FALIGN_INVALID, "1 bins cannot go",
-          falign_similarity_histogram(of, l, ranges[i][0], ranges[i][1], 1, 1, counts));
-  fails(FALIGN_INVALID, "got 0", falign_similarity_histogram(of, l, 0, 1, 1, 0, counts));
-  fails(FALIGN_INVALID, "got 1025", falign_similarity_histogram(of, l, 0, 1, 1, 1025, counts));
-  fails(FALIGN_INVALID, "counts is NULL", falign_similarity_histogram(of, l, 0, 1, 1, 1, NULL));
-  fails(FALIGN_INVALID, "similarity is NULL", falign_similarity_histogram(NULL, l, 0, 1, 1, 1, counts));
+          falign_similarity_histogram(of, l, &(falign_bins){ranges[i][0], ranges[i][1], 1}, 1, counts));
+  fails(FALIGN_INVALID, "threads is 0, outside 1..1024",
+        falign_similarity_histogram(of, l, &(falign_bins){0, 1, 1}, 0, counts));
+  fails(FALIGN_INVALID, "threads is 1025, outside 1..1024",
+        falign_similarity_histogram(of, l, &(falign_bins){0, 1, 1}, 1025, counts));
+  fails(FALIGN_INVALID, "counts is NULL", falign_similarity_histogram(of, l, &(falign_bins){0, 1, 1}, 1, NULL));
+  fails(FALIGN_INVALID, "similarity is NULL", falign_similarity_histogram(NULL, l, &(falign_bins){0, 1, 1}, 1, counts));
   for (size_t i = 0; i < sizeof counts; i++) ck_assert(((unsigned char *)counts)[i] == 0x55);
   falign_similarity_destroy(of);
   falign_similarity_destroy(empty);
@@ -592,7 +641,6 @@ END_TEST
 
 static void add_tests(TCase *tests) {
   tcase_add_loop_test(tests, full_matrices, 0, 2);
-  tcase_add_test(tests, matrices_that_are_refused);
   tcase_add_test(tests, norms_of_rows);
   tcase_add_loop_test(tests, sums_of_all_groups, 0, 2);
   tcase_add_test(tests, trace_of_the_transformation_matrix);
@@ -602,6 +650,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, sizes_that_are_refused);
   tcase_add_test(tests, sides_that_are_refused);
   tcase_add_test(tests, strides);
+  tcase_add_loop_test(tests, any_steps, 0, 2);
   tcase_add_test(tests, sums_that_are_refused);
   tcase_add_loop_test(tests, histograms, 0, 4);
   tcase_add_test(tests, exact_edges);

@@ -6,18 +6,17 @@
 static const char *const names[6] = {"s_l_within",      "s_l_between",      "s_delta_within",
                                      "s_delta_between", "s_product_within", "s_product_between"};
 
-static falign_metric *new_metric(falign_batches *batches, uint64_t lag, uint64_t every) {
+static falign_metric *new_metric(falign_batches *batches, uint64_t lag) {
   falign_metric *metric = NULL;
-  ok(falign_metric_create_similarity(batches, lag, every, &metric));
+  ok(falign_metric_create_similarity(batches, lag, &metric));
   ck_assert_str_eq(falign_metric_name(metric), "similarity");
   ck_assert_int_eq(falign_metric_needs(metric), FALIGN_NEEDS_ACTIVITY);
   return metric;
 }
 
-/* The metric sees every iteration of the trainer. */
 static void observe(run *r, uint64_t lag, uint64_t every) {
-  falign_metric *metric = new_metric(r->batches, lag, every);
-  ok(falign_trainer_observe(r->trainer, metric, 1, record, &r->log));
+  falign_metric *metric = new_metric(r->batches, lag);
+  ok(falign_trainer_observe(r->trainer, metric, every, record, &r->log));
   falign_metric_destroy(metric);
 }
 
@@ -116,12 +115,12 @@ START_TEST(no_pairs) {
   falign_code *code = NULL;
   static run r;
   r = (run){0};
-  ok(falign_dataset_create_f64(x, 4, 1, 1, labels, 2, &dataset));
+  ok(falign_dataset_create(READ_F64(x, 4, 1, 1), labels, 2, &dataset));
   ok(falign_code_create_n_hot(2, 2, 1, 1, 0, &code));
   ok(falign_batches_create(dataset, code, 2, &r.batches));
   ok(falign_network_create(FALIGN_F64, 2, widths, 0, &r.network));
   ok(falign_network_draw(r.network, 1, 1, 1, 0));
-  ok(falign_rule_create_bp(r.network, &r.rule));
+  ok(falign_rule_create("bp", r.network, &r.rule));
   ok(falign_trainer_create(r.network, r.rule, 0.1, &r.trainer));
   observe(&r, 1, 1);
   ok(falign_trainer_run(r.trainer, r.batches, 2));
@@ -133,17 +132,37 @@ START_TEST(no_pairs) {
 }
 END_TEST
 
-/* Iterations that the metric has not seen: values come again `lag` iterations later. */
-START_TEST(gaps) {
-  const uint64_t at[] = {0, 1, 2, 5, 6, 7, 8, 11};
+/* It looks at every step, and has values when it is due. */
+START_TEST(some_iterations) {
+  const uint64_t at[] = {9, 1, 4, 5};
   static run r;
   open_run(&r, FALIGN_F64, FALIGN_ORDER_EPOCH, 0.05);
-  falign_metric *metric = new_metric(r.batches, 2, 1);
-  ok(falign_trainer_observe_at(r.trainer, metric, at, sizeof at / sizeof *at, record, &r.log));
+  falign_metric *metric = new_metric(r.batches, 2);
+  ok(falign_trainer_observe_at(r.trainer, metric, at, 4, record, &r.log));
   falign_metric_destroy(metric);
   ok(falign_trainer_run(r.trainer, r.batches, 12));
   for (uint64_t k = 0; k < 12; k++) {
-    bool emits = k == 2 || k == 7 || k == 8;
+    bool emits = k == 4 || k == 5 || k == 9;
+    ck_assert_uint_eq(entries_of(&r.log, k), emits ? 6 * (D - 1) : 0);
+    if (emits) check_means(&r, 2, k);
+  }
+  close_run(&r);
+}
+END_TEST
+
+/* Iterations that the metric has not seen: values come again `lag` iterations later. */
+START_TEST(gaps) {
+  static run r, ahead;
+  open_run(&r, FALIGN_F64, FALIGN_ORDER_EPOCH, 0.05);
+  open_run(&ahead, FALIGN_F64, FALIGN_ORDER_EPOCH, 0.05);
+  observe(&r, 2, 1);
+  ok(falign_trainer_run(r.trainer, r.batches, 3));
+  ok(falign_trainer_run(ahead.trainer, ahead.batches, 5));
+  take_over(&ahead, &r);
+  close_run(&ahead);
+  ok(falign_trainer_run(r.trainer, r.batches, 9));
+  for (uint64_t k = 0; k < 9; k++) {
+    bool emits = k == 2 || k >= 7;
     ck_assert_uint_eq(entries_of(&r.log, k), emits ? 6 * (D - 1) : 0);
     if (emits) check_means(&r, 2, k);
   }
@@ -153,14 +172,14 @@ END_TEST
 
 /* The second trainer goes on where the first one stopped, but has no past that the metric knows. */
 START_TEST(two_trainers) {
-  const uint64_t first[] = {0, 1}, second[] = {2, 3, 4};
   static run a, b;
   open_run(&a, FALIGN_F64, FALIGN_ORDER_NONE, 0.05);
   open_run(&b, FALIGN_F64, FALIGN_ORDER_NONE, 0.02);
-  falign_metric *metric = new_metric(a.batches, 1, 1);
-  ok(falign_trainer_observe_at(a.trainer, metric, first, 2, record, &a.log));
-  ok(falign_trainer_observe_at(b.trainer, metric, second, 3, record, &b.log));
+  falign_metric *metric = new_metric(a.batches, 1);
+  ok(falign_trainer_observe(a.trainer, metric, 1, record, &a.log));
+  ok(falign_trainer_observe(b.trainer, metric, 1, record, &b.log));
   ok(falign_trainer_run(a.trainer, a.batches, 2));
+  take_over(&a, &b);
   ok(falign_trainer_run(b.trainer, b.batches, 5));
   ck_assert_uint_eq(a.log.count, 6 * (D - 1));
   ck_assert_uint_eq(entries_of(&b.log, 2), 0);
@@ -174,11 +193,9 @@ START_TEST(two_trainers) {
 }
 END_TEST
 
-static falign_status refuse(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                            double value) {
-  (void)metric, (void)layer, (void)order, (void)value;
+static falign_status refuse(void *user, const falign_value *value) {
   int *left = user;
-  if (iteration < 3 || (*left)-- > 0) return FALIGN_OK;
+  if (value->iteration < 3 || (*left)-- > 0) return FALIGN_OK;
   falign_set_last_error("no room for a value");
   return FALIGN_IO;
 }
@@ -188,7 +205,7 @@ START_TEST(sinks_that_fail) {
   static run r;
   int left = 4;
   open_run(&r, FALIGN_F64, FALIGN_ORDER_EPOCH, 0.05);
-  falign_metric *metric = new_metric(r.batches, 2, 1);
+  falign_metric *metric = new_metric(r.batches, 2);
   ok(falign_trainer_observe(r.trainer, metric, 1, refuse, &left));
   falign_metric_destroy(metric);
   fails(FALIGN_IO, "no room for a value", falign_trainer_run(r.trainer, r.batches, 5));
@@ -205,7 +222,8 @@ START_TEST(other_batches) {
   double x[4 * 6] = {0}, y[4 * 4] = {0};
   open_run(&r, FALIGN_F64, FALIGN_ORDER_NONE, 0.05);
   observe(&r, 1, 1);
-  fails(FALIGN_SHAPE, "batch 0 has 10 rows", falign_trainer_step_f64(r.trainer, x, 4, 6, 6, y, 4, 4));
+  fails(FALIGN_SHAPE, "batch 0 has 10 rows",
+        falign_trainer_step(r.trainer, READ_F64(x, 4, 6, 6), READ_F64(y, 4, 4, 4)));
   close_run(&r);
 }
 END_TEST
@@ -215,16 +233,15 @@ START_TEST(metrics_that_are_refused) {
   falign_dataset *dataset = NULL;
   falign_batches *unlabelled = NULL, *batches = new_batches(FALIGN_ORDER_NONE);
   const double x[2] = {1, 2};
-  ok(falign_dataset_create_regression_f64(x, 2, 1, 1, x, 1, 1, &dataset));
+  ok(falign_dataset_create_regression(READ_F64(x, 2, 1, 1), READ_F64(x, 2, 1, 1), &dataset));
   ok(falign_batches_create(dataset, NULL, 1, &unlabelled));
-  fails(FALIGN_UNSUPPORTED, "no labels", falign_metric_create_similarity(unlabelled, 1, 1, &metric));
-  fails(FALIGN_INVALID, "lag is 0", falign_metric_create_similarity(batches, 0, 1, &metric));
+  fails(FALIGN_UNSUPPORTED, "no labels", falign_metric_create_similarity(unlabelled, 1, &metric));
+  fails(FALIGN_INVALID, "lag is 0", falign_metric_create_similarity(batches, 0, &metric));
   fails(FALIGN_INVALID, "lag is 9223372036854775808",
-        falign_metric_create_similarity(batches, (uint64_t)INT64_MAX + 1, 1, &metric));
-  fails(FALIGN_INVALID, "every is 0", falign_metric_create_similarity(batches, 1, 0, &metric));
-  fails(FALIGN_INVALID, "batches is NULL", falign_metric_create_similarity(NULL, 1, 1, &metric));
-  fails(FALIGN_INVALID, "out is NULL", falign_metric_create_similarity(batches, 1, 1, NULL));
-  fails(FALIGN_MEMORY, "9223372036854775807 batches", falign_metric_create_similarity(batches, INT64_MAX, 1, &metric));
+        falign_metric_create_similarity(batches, (uint64_t)INT64_MAX + 1, &metric));
+  fails(FALIGN_INVALID, "batches is NULL", falign_metric_create_similarity(NULL, 1, &metric));
+  fails(FALIGN_INVALID, "out is NULL", falign_metric_create_similarity(batches, 1, NULL));
+  fails(FALIGN_MEMORY, "9223372036854775807 batches", falign_metric_create_similarity(batches, INT64_MAX, &metric));
   ck_assert_ptr_null(metric);
   falign_dataset_destroy(dataset);
   falign_batches_destroy(unlabelled);
@@ -236,6 +253,7 @@ static void add_tests(TCase *tests) {
   tcase_add_loop_test(tests, means, 0, 8);
   tcase_add_test(tests, labels_of_the_batches);
   tcase_add_test(tests, no_pairs);
+  tcase_add_test(tests, some_iterations);
   tcase_add_test(tests, gaps);
   tcase_add_test(tests, two_trainers);
   tcase_add_test(tests, sinks_that_fail);

@@ -42,7 +42,7 @@ END_TEST
 static void *fail_elsewhere(void *arg) {
   falign_network *network = arg;
   ck_assert_str_eq(falign_last_error(), "");
-  ck_assert_int_eq(falign_network_set_activation(network, 9, FALIGN_RELU), FALIGN_INVALID);
+  ck_assert_int_eq(activate(network, 9, RELU), FALIGN_INVALID);
   ck_assert_str_eq(falign_last_error(), "there is no activation[9]: l goes from 1 to 1");
   return NULL;
 }

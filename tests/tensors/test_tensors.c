@@ -24,9 +24,8 @@ START_TEST(keeps_order_and_values) {
   ck_assert_int_eq(falign_tensors_has(set, "a"), 0);
   ok(falign_tensors_add(set, "b", FALIGN_DTYPE_F64, dims, 2, values));
   ok(falign_tensors_add(set, "a", FALIGN_DTYPE_U8, NULL, 0, "x"));
-  const size_t *first_dims;
-  const void *first;
-  ok(falign_tensors_view(set, "b", NULL, &first_dims, NULL, &first));
+  falign_tensor first, now;
+  ok(falign_tensors_view(set, "b", &first));
   for (int i = 0; i < 1000; i++) { /* growth must not move what was viewed */
     char name[16];
     snprintf(name, sizeof name, "t%d", i);
@@ -38,17 +37,13 @@ START_TEST(keeps_order_and_values) {
   ck_assert_str_eq(falign_tensors_name_at(set, 1001), "t999");
   ck_assert_ptr_null(falign_tensors_name_at(set, 1002));
   ck_assert_int_eq(falign_tensors_has(set, "t500"), 1);
-  falign_dtype dtype;
-  const size_t *now_dims;
-  size_t rank;
-  const void *now;
-  ok(falign_tensors_view(set, "b", &dtype, &now_dims, &rank, &now));
-  ck_assert_int_eq(dtype, FALIGN_DTYPE_F64);
-  ck_assert_uint_eq(rank, 2);
-  ck_assert_ptr_eq(now_dims, first_dims);
-  ck_assert_ptr_eq(now, first);
-  ck_assert_mem_eq(now_dims, dims, sizeof dims);
-  ck_assert_mem_eq(now, values, sizeof values);
+  ok(falign_tensors_view(set, "b", &now));
+  ck_assert_int_eq(now.dtype, FALIGN_DTYPE_F64);
+  ck_assert_uint_eq(now.rank, 2);
+  ck_assert_ptr_eq(now.dims, first.dims);
+  ck_assert_ptr_eq(now.data, first.data);
+  ck_assert_mem_eq(now.dims, dims, sizeof dims);
+  ck_assert_mem_eq(now.data, values, sizeof values);
   falign_tensors_destroy(set);
 }
 END_TEST
@@ -60,7 +55,7 @@ START_TEST(refuses_bad_tensors) {
   const double x = 1;
   ok(falign_tensors_add(set, "x", FALIGN_DTYPE_F64, one, 8, &x));
   ok(falign_tensors_add(set, "empty", FALIGN_DTYPE_F64, empty, 2, NULL));
-  fails(FALIGN_INVALID, "\"x\" is there already", falign_tensors_add(set, "x", FALIGN_DTYPE_F64, one, 1, &x));
+  fails(FALIGN_INVALID, "\"x\" already exists", falign_tensors_add(set, "x", FALIGN_DTYPE_F64, one, 1, &x));
   fails(FALIGN_INVALID, "a tensor cannot have the name \"\"",
         falign_tensors_add(set, "", FALIGN_DTYPE_F64, one, 1, &x));
   fails(FALIGN_INVALID, "__metadata__", falign_tensors_add(set, "__metadata__", FALIGN_DTYPE_F64, one, 1, &x));
@@ -73,7 +68,12 @@ START_TEST(refuses_bad_tensors) {
   fails(FALIGN_INVALID, "name is NULL", falign_tensors_add(set, NULL, FALIGN_DTYPE_F64, one, 1, &x));
   fails(FALIGN_INVALID, "tensors is NULL", falign_tensors_add(NULL, "y", FALIGN_DTYPE_F64, one, 1, &x));
   fails(FALIGN_INVALID, "out is NULL", falign_tensors_create(NULL));
-  fails(FALIGN_INVALID, "no tensor \"y\"", falign_tensors_view(set, "y", NULL, NULL, NULL, NULL));
+  falign_tensor tensor = {.rank = 42};
+  fails(FALIGN_INVALID, "no tensor \"y\"", falign_tensors_view(set, "y", &tensor));
+  fails(FALIGN_INVALID, "tensors is NULL", falign_tensors_view(NULL, "y", &tensor));
+  fails(FALIGN_INVALID, "name is NULL", falign_tensors_view(set, NULL, &tensor));
+  fails(FALIGN_INVALID, "out is NULL", falign_tensors_view(set, "x", NULL));
+  ck_assert_uint_eq(tensor.rank, 42);
   ck_assert_uint_eq(falign_tensors_count(set), 2);
   falign_tensors_destroy(set);
   falign_tensors_destroy(NULL);
@@ -89,21 +89,55 @@ START_TEST(converts_between_precisions) {
   ok(falign_tensors_add(set, "d", FALIGN_DTYPE_F64, dims, 1, doubles));
   float f[3];
   double d[3];
-  ok(falign_tensors_read_f32(set, "f", dims, 1, f));
+  ok(falign_tensors_get(set, "f", WRITE_F32(f, 1, 3, 3)));
   ck_assert_mem_eq(f, singles, sizeof f);
-  ok(falign_tensors_read_f64(set, "d", dims, 1, d));
+  ok(falign_tensors_get(set, "d", WRITE_F64(d, 1, 3, 3)));
   ck_assert_mem_eq(d, doubles, sizeof d);
-  ok(falign_tensors_read_f64(set, "f", dims, 1, d));
+  ok(falign_tensors_get(set, "f", WRITE_F64(d, 1, 3, 3)));
   ck_assert(d[0] == (double)0.1f && d[2] == (double)FLT_MAX);
-  ok(falign_tensors_read_f32(set, "d", dims, 1, f));
+  ok(falign_tensors_get(set, "d", WRITE_F32(f, 1, 3, 3)));
   ck_assert(f[0] == 0.1f && f[1] == 0 && f[2] == -2.5f);
+  falign_tensors_destroy(set);
+}
+END_TEST
+
+/* Two dimensions, one and none go to matrices of any layout and precision. */
+START_TEST(any_steps) {
+  falign_tensors *set = new_set();
+  const size_t matrix[] = {3, 4}, row[] = {12}, one[] = {1, 12};
+  double numbers[12];
+  float singles[12];
+  static layout_room room;
+  for (int i = 0; i < 12; i++) numbers[i] = singles[i] = (float)(0.1 * i - 0.5);
+  ok(falign_tensors_add(set, "matrix", FALIGN_DTYPE_F64, matrix, 2, numbers));
+  ok(falign_tensors_add(set, "matrix of singles", FALIGN_DTYPE_F32, matrix, 2, singles));
+  ok(falign_tensors_add(set, "vector", FALIGN_DTYPE_F64, row, 1, numbers));
+  ok(falign_tensors_add(set, "row", FALIGN_DTYPE_F64, one, 2, numbers));
+  ok(falign_tensors_add(set, "number", FALIGN_DTYPE_F64, NULL, 0, numbers));
+  for (int choice = 0; choice < LAYOUTS * 2; choice++) {
+    falign_precision precision = choice & 1 ? FALIGN_F64 : FALIGN_F32;
+    const char *const names[] = {"matrix", "matrix of singles", "vector", "row", "number"};
+    for (size_t i = 0; i < 5; i++) {
+      size_t rows = i < 2 ? 3 : 1, cols = i < 2 ? 4 : i < 4 ? 12 : 1;
+      falign_matrix to = lay_out(&room, choice / 2, precision, rows, cols, 42);
+      ok(falign_tensors_get(set, names[i], &to));
+      ck_assert(holds(&room, &to, 42, numbers));
+    }
+  }
+  double d[12] = {42};
+  fails(FALIGN_SHAPE, "\"vector\" is [12], not [12, 1]", falign_tensors_get(set, "vector", WRITE_F64(d, 12, 1, 1)));
+  fails(FALIGN_SHAPE, "\"vector\" is [12], not [3, 4]", falign_tensors_get(set, "vector", WRITE_F64(d, 3, 4, 4)));
+  fails(FALIGN_SHAPE, "\"matrix\" is [3, 4], not [4, 3]", falign_tensors_get(set, "matrix", WRITE_F64(d, 4, 3, 3)));
+  fails(FALIGN_SHAPE, "\"matrix\" is [3, 4], not [1, 12]", falign_tensors_get(set, "matrix", WRITE_F64(d, 1, 12, 12)));
+  fails(FALIGN_SHAPE, "\"number\" is [], not [1, 2]", falign_tensors_get(set, "number", WRITE_F64(d, 1, 2, 2)));
+  ck_assert(d[0] == 42);
   falign_tensors_destroy(set);
 }
 END_TEST
 
 START_TEST(refuses_to_convert) {
   falign_tensors *set = new_set();
-  const size_t dims[] = {3}, other[] = {1, 3};
+  const size_t dims[] = {3}, matrix[] = {1, 3};
   const float infinite[] = {0, INFINITY, 0};
   const double nan[] = {0, 0, NAN}, large[] = {1, 1e39, 1};
   const int64_t integers[] = {1, 2, 3};
@@ -111,19 +145,26 @@ START_TEST(refuses_to_convert) {
   ok(falign_tensors_add(set, "nan", FALIGN_DTYPE_F64, dims, 1, nan));
   ok(falign_tensors_add(set, "large", FALIGN_DTYPE_F64, dims, 1, large));
   ok(falign_tensors_add(set, "int", FALIGN_DTYPE_I64, dims, 1, integers));
+  ok(falign_tensors_add(set, "matrix", FALIGN_DTYPE_F64, matrix, 2, large));
   float f[3] = {7, 7, 7};
   double d[3];
-  fails(FALIGN_INVALID, "\"inf\" has inf at index 1", falign_tensors_read_f32(set, "inf", dims, 1, f));
-  fails(FALIGN_INVALID, "\"inf\" has inf at index 1", falign_tensors_read_f64(set, "inf", dims, 1, d));
-  fails(FALIGN_INVALID, "at index 2", falign_tensors_read_f64(set, "nan", dims, 1, d));
-  fails(FALIGN_INVALID, "at index 1, too large", falign_tensors_read_f32(set, "large", dims, 1, f));
-  ok(falign_tensors_read_f64(set, "large", dims, 1, d));
-  fails(FALIGN_FORMAT, "\"int\" holds integers, not reals", falign_tensors_read_f64(set, "int", dims, 1, d));
-  fails(FALIGN_INVALID, "no tensor \"no\"", falign_tensors_read_f64(set, "no", dims, 1, d));
-  fails(FALIGN_SHAPE, "\"large\" is [3], not [1, 3]", falign_tensors_read_f64(set, "large", other, 2, d));
-  fails(FALIGN_SHAPE, "\"large\" is [3], not []", falign_tensors_read_f64(set, "large", NULL, 0, d));
-  fails(FALIGN_SHAPE, "rank 1, not 100", falign_tensors_read_f64(set, "large", other, 100, d));
-  fails(FALIGN_INVALID, "out is NULL", falign_tensors_read_f64(set, "large", dims, 1, NULL));
+  fails(FALIGN_INVALID, "\"inf\" has inf at index 1", falign_tensors_get(set, "inf", WRITE_F32(f, 1, 3, 3)));
+  fails(FALIGN_INVALID, "\"inf\" has inf at index 1", falign_tensors_get(set, "inf", WRITE_F64(d, 1, 3, 3)));
+  fails(FALIGN_INVALID, "at index 2", falign_tensors_get(set, "nan", WRITE_F64(d, 1, 3, 3)));
+  fails(FALIGN_INVALID, "at index 1, too large", falign_tensors_get(set, "large", WRITE_F32(f, 1, 3, 3)));
+  ok(falign_tensors_get(set, "large", WRITE_F64(d, 1, 3, 3)));
+  fails(FALIGN_FORMAT, "\"int\" holds integers, not reals", falign_tensors_get(set, "int", WRITE_F64(d, 1, 3, 3)));
+  fails(FALIGN_INVALID, "no tensor \"no\"", falign_tensors_get(set, "no", WRITE_F64(d, 1, 3, 3)));
+  fails(FALIGN_SHAPE, "\"large\" is [3], not [3, 1]", falign_tensors_get(set, "large", WRITE_F64(d, 3, 1, 1)));
+  fails(FALIGN_SHAPE, "\"large\" is [3], not [2]", falign_tensors_get(set, "large", WRITE_F64(d, 1, 2, 2)));
+  fails(FALIGN_SHAPE, "\"large\" is [3], not [1]", falign_tensors_get(set, "large", WRITE_F64(d, 1, 1, 1)));
+  fails(FALIGN_SHAPE, "\"matrix\" is [1, 3], not [1, 2]", falign_tensors_get(set, "matrix", WRITE_F64(d, 1, 2, 2)));
+  fails(FALIGN_INVALID, "out is NULL", falign_tensors_get(set, "large", WRITE_F64(NULL, 1, 3, 3)));
+  fails(FALIGN_INVALID, "out is NULL", falign_tensors_get(set, "large", NULL));
+  fails(FALIGN_INVALID, "out is 2 x 3 with invalid steps: 1 from row to row, 1 from column to column",
+        falign_tensors_get(set, "large", WRITE_F64(d, 2, 3, 1)));
+  fails(FALIGN_INVALID, "name is NULL", falign_tensors_get(set, NULL, WRITE_F64(d, 1, 3, 3)));
+  fails(FALIGN_INVALID, "tensors is NULL", falign_tensors_get(NULL, "large", WRITE_F64(d, 1, 3, 3)));
   for (int i = 0; i < 3; i++) ck_assert(f[i] == 7);
   falign_tensors_destroy(set);
 }
@@ -190,23 +231,20 @@ START_TEST(reads_the_known_bytes) {
   ck_assert_uint_eq(falign_tensors_count(set), 1);
   ck_assert_str_eq(falign_tensors_note(set, "k"), "v");
   float values[2];
-  ok(falign_tensors_read_f32(set, "W.0", (const size_t[]){2, 1}, 2, values));
+  ok(falign_tensors_get(set, "W.0", WRITE_F32(values, 2, 1, 1)));
   ck_assert(values[0] == 1 && values[1] == -2.5f);
   falign_tensors_destroy(set);
 }
 END_TEST
 
 static void same_tensor(const falign_tensors *a, const falign_tensors *b, const char *name, size_t bytes) {
-  falign_dtype dtype[2];
-  size_t rank[2];
-  const size_t *dims[2];
-  const void *data[2];
-  ok(falign_tensors_view(a, name, &dtype[0], &dims[0], &rank[0], &data[0]));
-  ok(falign_tensors_view(b, name, &dtype[1], &dims[1], &rank[1], &data[1]));
-  ck_assert_int_eq(dtype[0], dtype[1]);
-  ck_assert_uint_eq(rank[0], rank[1]);
-  ck_assert_mem_eq(dims[0], dims[1], rank[0] * sizeof(size_t));
-  ck_assert_mem_eq(data[0], data[1], bytes);
+  falign_tensor of_a, of_b;
+  ok(falign_tensors_view(a, name, &of_a));
+  ok(falign_tensors_view(b, name, &of_b));
+  ck_assert_int_eq(of_a.dtype, of_b.dtype);
+  ck_assert_uint_eq(of_a.rank, of_b.rank);
+  ck_assert_mem_eq(of_a.dims, of_b.dims, of_a.rank * sizeof(size_t));
+  ck_assert_mem_eq(of_a.data, of_b.data, bytes);
 }
 
 START_TEST(round_trips_every_dtype) {
@@ -281,7 +319,7 @@ START_TEST(reads_unaligned_data) {
   falign_tensors *set;
   ok(falign_tensors_read(at("x"), &set));
   double value;
-  ok(falign_tensors_read_f64(set, "d", (const size_t[]){1}, 1, &value));
+  ok(falign_tensors_get(set, "d", WRITE_F64(&value, 1, 1, 1)));
   ck_assert(value == 1);
   falign_tensors_destroy(set);
 }
@@ -293,23 +331,23 @@ static const struct {
   size_t data;
   const char *text;
 } malformed[] = {
-    {"", 0, "no valid JSON at byte 0"},
-    {"{", 0, "no valid JSON"},
-    {"{\"a\":nul}", 0, "no valid JSON"},
-    {"[]", 0, "no object"},
-    {"7", 0, "no object"},
-    {"{} x", 0, "something follows the JSON at byte 3"},
+    {"", 0, "invalid JSON at byte 0"},
+    {"{", 0, "invalid JSON"},
+    {"{\"a\":nul}", 0, "invalid JSON"},
+    {"[]", 0, "its JSON is not an object"},
+    {"7", 0, "its JSON is not an object"},
+    {"{} x", 0, "text follows the JSON at byte 3"},
     {"{}", 5, "the tensors end at 0, but the data have 5 bytes"},
-    {"{\"a\":1}", 0, "tensor \"a\" is no object"},
+    {"{\"a\":1}", 0, "tensor \"a\" is not an object"},
     {"{\"a\":{}}", 0, "tensor \"a\" must have dtype, shape and data_offsets"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, "tensor \"a\" must have"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"x\":0}}", 1, "nothing else"},
     {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "each once"},
     {"{\"\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "empty name"},
-    {"{\"a\":{\"dtype\":8,\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "\"a\" has a dtype that is no text"},
+    {"{\"a\":{\"dtype\":8,\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "\"a\" has a dtype that is not a string"},
     {"{\"a\":{\"dtype\":\"BF16\",\"shape\":[1],\"data_offsets\":[0,2]}}", 2,
      "\"a\" has dtype BF16; F32, F64, I64 and U8 are supported"},
-    {"{\"a\":{\"dtype\":\"U8\",\"shape\":1,\"data_offsets\":[0,1]}}", 1, "\"a\" has a shape that is no array"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":1,\"data_offsets\":[0,1]}}", 1, "\"a\" has a shape that is not an array"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,-1],\"data_offsets\":[0,1]}}", 1, "dimension 1 of tensor \"a\""},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[0.5],\"data_offsets\":[0,1]}}", 1, "dimension 0 of tensor \"a\""},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[\"1\"],\"data_offsets\":[0,1]}}", 1, "dimension 0 of tensor \"a\""},
@@ -334,12 +372,12 @@ static const struct {
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 2, "end at 1, but the data have 2 bytes"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
      "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
-     2, "tensor \"a\" is there twice"},
+     2, "tensor \"a\" occurs twice"},
     {"{\"a\\u0000b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "zero byte"},
-    {"{\"__metadata__\":[]}", 0, "__metadata__ is no object"},
-    {"{\"__metadata__\":{\"n\":1}}", 0, "note \"n\" is no text"},
-    {"{\"__metadata__\":{\"n\":\"a\",\"n\":\"b\"}}", 0, "note \"n\" is there twice"},
-    {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "__metadata__ is there twice"},
+    {"{\"__metadata__\":[]}", 0, "__metadata__ is not an object"},
+    {"{\"__metadata__\":{\"n\":1}}", 0, "note \"n\" is not a string"},
+    {"{\"__metadata__\":{\"n\":\"a\",\"n\":\"b\"}}", 0, "note \"n\" occurs twice"},
+    {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "__metadata__ occurs twice"},
 };
 
 START_TEST(refuses_malformed_files) {
@@ -379,7 +417,7 @@ START_TEST(refuses_bad_lengths) {
   fails(FALIGN_FORMAT, "zero byte", falign_tensors_read(at("x"), &set));
   fails(FALIGN_IO, "No such file", falign_tensors_read(at("none"), &set));
   fails(FALIGN_IO, "directory", falign_tensors_read(directory, &set));
-  fails(FALIGN_IO, "no regular file", falign_tensors_read("/dev/zero", &set));
+  fails(FALIGN_IO, "not a regular file", falign_tensors_read("/dev/zero", &set));
   fails(FALIGN_INVALID, "path is NULL", falign_tensors_read(NULL, &set));
   fails(FALIGN_INVALID, "out is NULL", falign_tensors_read(at("x"), NULL));
   ck_assert_ptr_null(set);
@@ -393,7 +431,7 @@ START_TEST(refuses_deep_nesting) {
   memset(header, '[', sizeof header);
   falign_tensors *set = NULL;
   spill(at("x"), file, build(file, header, sizeof header, NULL, 0));
-  fails(FALIGN_FORMAT, "no valid JSON", falign_tensors_read(at("x"), &set));
+  fails(FALIGN_FORMAT, "invalid JSON", falign_tensors_read(at("x"), &set));
 }
 END_TEST
 
@@ -617,6 +655,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, keeps_order_and_values);
   tcase_add_test(tests, refuses_bad_tensors);
   tcase_add_test(tests, converts_between_precisions);
+  tcase_add_test(tests, any_steps);
   tcase_add_test(tests, refuses_to_convert);
   tcase_add_test(tests, keeps_notes);
   tcase_add_test(tests, writes_the_known_bytes);

@@ -10,14 +10,14 @@ enum { MOST = PAST_WIDTH * PAST_WIDTH };
 static const double rounding = 100 * 0x1p-52;
 
 static const past_plan plans[] = {
-    {FALIGN_F64, "fa", FALIGN_TANH_RELU, true, false, false, 12, 0},
-    {FALIGN_F64, "fa", FALIGN_TANH_RELU, true, true, true, 12, 0},
-    {FALIGN_F64, "fa", FALIGN_TANH, false, false, true, 12, 0},
-    {FALIGN_F64, "fa", FALIGN_LOGISTIC, true, true, false, 12, 0},
-    {FALIGN_F64, "fa", FALIGN_RELU, true, false, true, 6, 0},
-    {FALIGN_F64, "fa", FALIGN_LINEAR, true, false, false, 12, 0.0002},
-    {FALIGN_F64, "dfa", FALIGN_TANH_RELU, true, false, false, 12, 0},
-    {FALIGN_F64, "dfa", FALIGN_TANH, true, true, true, 12, 0},
+    {FALIGN_F64, "fa", TANH_RELU, true, false, false, 12, 0},
+    {FALIGN_F64, "fa", TANH_RELU, true, true, true, 12, 0},
+    {FALIGN_F64, "fa", TANH, false, false, true, 12, 0},
+    {FALIGN_F64, "fa", LOGISTIC, true, true, false, 12, 0},
+    {FALIGN_F64, "fa", RELU, true, false, true, 6, 0},
+    {FALIGN_F64, "fa", LINEAR, true, false, false, 12, 0.0002},
+    {FALIGN_F64, "dfa", TANH_RELU, true, false, false, 12, 0},
+    {FALIGN_F64, "dfa", TANH, true, true, true, 12, 0},
 };
 enum { PLANS = sizeof plans / sizeof *plans };
 
@@ -31,7 +31,7 @@ START_TEST(terms_equal_equation_4) {
   for (uint32_t l = 1; l < p->d; l++) {
     double fast[PAST_STEPS * MOST], slow[MOST];
     size_t numbers = past_numbers(p, l);
-    ok(falign_terms_orders(p->terms, past_trace(p), l, 1, orders, (size_t)k, fast));
+    ok(terms_get(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){orders, (size_t)k, 1}, fast));
     for (uint64_t o = 1; o <= k; o++) {
       plain_term(p, l, o, false, slow);
       double off = apart(fast + (o - 1) * numbers, slow, numbers);
@@ -45,7 +45,7 @@ END_TEST
 /* Eq. S6, index by index, on a tiny network. */
 START_TEST(terms_equal_the_index_sum) {
   static const size_t n[] = {3, 2, 3, 2};
-  const past_plan plan = {FALIGN_F64, "fa", FALIGN_TANH_RELU, true, false, true, 4, 0.1};
+  const past_plan plan = {FALIGN_F64, "fa", TANH_RELU, true, false, true, 4, 0.1};
   past *p = past_new(&plan, 3, n);
   while (p->steps < plan.steps) past_go(p, true);
   uint64_t k = p->steps - 1;
@@ -53,7 +53,7 @@ START_TEST(terms_equal_the_index_sum) {
     for (uint64_t o = 1; o <= k; o++) {
       const past_step *now = &p->step[k], *then = &p->step[k - o];
       double fast[9], sum[9] = {0};
-      ok(falign_terms_orders(p->terms, past_trace(p), l, 1, &o, 1, fast));
+      ok(terms_get(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){&o, 1, 1}, fast));
       for (size_t i = 0; i < n[l]; i++)
         for (size_t j = 0; j < n[l + 1]; j++)
           for (size_t q = 0; q < n[l + 1]; q++)
@@ -74,12 +74,12 @@ END_TEST
 
 /* Single precision: numbers of 2^-23 through sums of some 40 products, which may cancel to a tenth of their size. */
 START_TEST(terms_in_single_precision) {
-  const past_plan plan = {FALIGN_F32, "fa", FALIGN_TANH, true, true, true, 12, 0};
+  const past_plan plan = {FALIGN_F32, "fa", TANH, true, true, true, 12, 0};
   past *p = past_run(&plan);
   for (uint32_t l = 1; l < p->d; l++) {
     for (uint64_t o = 1; o < p->steps; o++) {
       double fast[MOST], slow[MOST];
-      ok(falign_terms_orders(p->terms, past_trace(p), l, 1, &o, 1, fast));
+      ok(terms_get(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){&o, 1, 1}, fast));
       plain_term(p, l, o, false, slow);
       ck_assert(apart(fast, slow, past_numbers(p, l)) < 400 * 0x1p-23);
     }
@@ -121,9 +121,9 @@ START_TEST(the_expansion_closes) {
     for (uint32_t l = 1; l < p->d; l++) {
       double sum[MOST], zero[MOST], rest[MOST], slow[MOST], dw[MOST], whole[MOST];
       size_t numbers = past_numbers(p, l);
-      ok(falign_terms_sum(p->terms, past_trace(p), l, 1, NULL, 0, sum));
-      ok(falign_terms_zero(p->terms, past_trace(p), l, k, zero));
-      ok(falign_terms_remainder(p->terms, past_trace(p), l, 1, rest));
+      ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){NULL, 0, 1}, sum));
+      ok(terms_zero(p->terms, past_trace(p), l, k, zero));
+      ok(terms_remainder(p->terms, past_trace(p), l, 1, rest));
       past_update(p, l, dw);
       double size = norm_of(sum, numbers) + norm_of(zero, numbers) + norm_of(rest, numbers);
       for (size_t i = 0; i < numbers; i++) whole[i] = sum[i] + zero[i] + rest[i] - dw[i];
@@ -133,8 +133,8 @@ START_TEST(the_expansion_closes) {
       for (size_t i = 0; i < numbers; i++) slow[i] -= rest[i];
       ck_assert(norm_of(slow, numbers) <= rounding * size);
       double share = norm_of(rest, numbers) / norm_of(dw, numbers);
-      if (plan->f == FALIGN_LINEAR && !plan->normalized) ck_assert(share <= rounding * size / norm_of(dw, numbers));
-      if (plan->f == FALIGN_TANH && k > 2) ck_assert_msg(share > 1e-6, "R is %g of dW", share);
+      if (plan->f == LINEAR && !plan->normalized) ck_assert(share <= rounding * size / norm_of(dw, numbers));
+      if (plan->f == TANH && k > 2) ck_assert_msg(share > 1e-6, "R is %g of dW", share);
     }
   }
   past_free(p);
@@ -144,7 +144,7 @@ END_TEST
 /* Without a nonlinearity eq. 4 is eq. 5, and each step of the chain of eq. 3 is exact: after o steps
  * dW = T^1 + ... + T^o + eta (L[l-1] W[l-1][k-o] + b)^T delta. */
 START_TEST(a_linear_network_is_expanded_exactly) {
-  const past_plan plan = {FALIGN_F64, _i ? "dfa" : "fa", FALIGN_LINEAR, true, false, true, 12, 0.0002};
+  const past_plan plan = {FALIGN_F64, _i ? "dfa" : "fa", LINEAR, true, false, true, 12, 0.0002};
   past *p = past_run(&plan);
   for (uint32_t l = 1; l < p->d; l++) {
     double t[MOST], linear[MOST], zero[MOST], dw[MOST], sum[MOST] = {0};
@@ -152,12 +152,12 @@ START_TEST(a_linear_network_is_expanded_exactly) {
     past_update(p, l, dw);
     for (uint64_t o = 0; o < p->steps; o++) {
       if (o > 0) {
-        ok(falign_terms_orders(p->terms, past_trace(p), l, 1, &o, 1, t));
-        ok(falign_terms_linear(p->terms, past_trace(p), l, &o, 1, linear));
+        ok(terms_get(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){&o, 1, 1}, t));
+        ok(terms_get(p->terms, past_trace(p), FALIGN_TERM_LINEAR, l, &(falign_orders){&o, 1, 1}, linear));
         ck_assert(apart(linear, t, numbers) < rounding);
         add_to(sum, t, numbers);
       }
-      ok(falign_terms_zero(p->terms, past_trace(p), l, o, zero));
+      ok(terms_zero(p->terms, past_trace(p), l, o, zero));
       add_to(zero, sum, numbers);
       ck_assert(apart(zero, dw, numbers) < rounding);
     }
@@ -174,14 +174,14 @@ START_TEST(zero_degree_terms) {
     double dw[MOST], zero[MOST];
     for (uint64_t o = 0; o < p->steps; o++) {
       double slow[MOST] = {0};
-      ok(falign_terms_zero(p->terms, past_trace(p), l, o, zero));
+      ok(terms_zero(p->terms, past_trace(p), l, o, zero));
       for (size_t m = 0; m < now->rows; m++)
         for (size_t i = 0; i < p->n[l]; i++)
           for (size_t j = 0; j < p->n[l + 1]; j++)
             slow[i * p->n[l + 1] + j] += now->eta * plain_f(p->f, plain_zeta(p, l, o, m, i)) * now->delta[l + 1][m][j];
       ck_assert(apart(zero, slow, past_numbers(p, l)) < rounding);
     }
-    ok(falign_terms_zero(p->terms, past_trace(p), l, 0, zero));
+    ok(terms_zero(p->terms, past_trace(p), l, 0, zero));
     past_update(p, l, dw);
     ck_assert(apart(zero, dw, past_numbers(p, l)) < rounding);
   }
@@ -203,15 +203,15 @@ START_TEST(sums_are_sums_of_orders) {
   for (uint32_t l = 1; l < p->d; l++) {
     size_t numbers = past_numbers(p, l);
     double t[PAST_STEPS * MOST], sum[MOST] = {0}, of_all[MOST], multiples[MOST], others[MOST];
-    ok(falign_terms_orders(p->terms, past_trace(p), l, 1, all, (size_t)k, t));
+    ok(terms_get(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){all, (size_t)k, 1}, t));
     for (uint64_t o = 1; o <= k; o++) add_to(sum, t + (o - 1) * numbers, numbers);
-    ok(falign_terms_sum(p->terms, past_trace(p), l, 1, NULL, 0, of_all));
-    ok(falign_terms_sum(p->terms, past_trace(p), l, 1, threes, of_threes, multiples));
-    ok(falign_terms_sum(p->terms, past_trace(p), l, 1, rest, of_rest, others));
+    ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){NULL, 0, 1}, of_all));
+    ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){threes, of_threes, 1}, multiples));
+    ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){rest, of_rest, 1}, others));
     ck_assert(apart(of_all, sum, numbers) < rounding);
     add_to(multiples, others, numbers);
     ck_assert(apart(multiples, sum, numbers) < rounding);
-    ok(falign_terms_sum(p->terms, past_trace(p), l, 1, threes, 0, sum)); /* of no orders */
+    ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){threes, 0, 1}, sum)); /* of no orders */
     ck_assert(norm_of(sum, numbers) == 0);
   }
   past_free(p);
@@ -231,9 +231,9 @@ START_TEST(threads_change_no_bit) {
       break;
     }
     ok(status);
-    ok(falign_terms_orders(p->terms, past_trace(p), 2, 1, orders, (size_t)k, t[threads]));
-    ok(falign_terms_sum(p->terms, past_trace(p), 2, 1, NULL, 0, sum[threads]));
-    ok(falign_terms_remainder(p->terms, past_trace(p), 2, 1, rest[threads]));
+    ok(terms_get(p->terms, past_trace(p), FALIGN_TERM, 2, &(falign_orders){orders, (size_t)k, 1}, t[threads]));
+    ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM, 2, &(falign_orders){NULL, 0, 1}, sum[threads]));
+    ok(terms_remainder(p->terms, past_trace(p), 2, 1, rest[threads]));
     ck_assert(memcmp(t[threads], t[1], sizeof t[1]) == 0);
     ck_assert(memcmp(sum[threads], sum[1], sizeof sum[1]) == 0);
     ck_assert(memcmp(rest[threads], rest[1], sizeof rest[1]) == 0);
@@ -261,13 +261,14 @@ START_TEST(rows_of_a_batch_may_be_shuffled) {
     }
   }
   for (uint32_t l = 1; l < PAST_LAYERS; l++) {
-    double angle[2];
+    falign_comparison with[2];
+    size_t rows = past_widths[l], cols = past_widths[l + 1];
     for (int i = 0; i < 2; i++) {
-      ok(falign_terms_sum(p[i]->terms, past_trace(p[i]), l, 1, NULL, 0, sum[i]));
-      ok(falign_terms_compare(p[i]->terms, past_trace(p[i]), l, sum[i], &angle[i], NULL, NULL));
+      ok(terms_sum(p[i]->terms, past_trace(p[i]), FALIGN_TERM, l, &(falign_orders){NULL, 0, 1}, sum[i]));
+      ok(falign_terms_compare(p[i]->terms, past_trace(p[i]), l, READ_F64(sum[i], rows, cols, cols), &with[i]));
     }
     ck_assert(apart(sum[1], sum[0], past_numbers(p[0], l)) < 1e-12);
-    near(angle[1], angle[0], 1e-10);
+    near(with[1].angle, with[0].angle, 1e-10);
   }
   past_free(p[0]);
   past_free(p[1]);
@@ -283,14 +284,14 @@ START_TEST(linear_terms_equal_equation_5) {
   for (uint32_t l = 1; l < p->d; l++) {
     double fast[PAST_STEPS * MOST], slow[MOST], sum[MOST] = {0}, running[MOST], given[MOST];
     size_t numbers = past_numbers(p, l);
-    ok(falign_terms_linear(p->terms, past_trace(p), l, orders, (size_t)k, fast));
+    ok(terms_get(p->terms, past_trace(p), FALIGN_TERM_LINEAR, l, &(falign_orders){orders, (size_t)k, 1}, fast));
     for (uint64_t o = 1; o <= k; o++) {
       plain_term(p, l, o, true, slow);
       ck_assert(apart(fast + (o - 1) * numbers, slow, numbers) < 1e-12);
       add_to(sum, slow, numbers);
     }
-    ok(falign_terms_linear_sum(p->terms, past_trace(p), l, NULL, 0, running));
-    ok(falign_terms_linear_sum(p->terms, past_trace(p), l, orders, (size_t)k, given));
+    ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM_LINEAR, l, &(falign_orders){NULL, 0, 1}, running));
+    ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM_LINEAR, l, &(falign_orders){orders, (size_t)k, 1}, given));
     ck_assert(apart(running, sum, numbers) < 1e-12);
     ck_assert(apart(given, sum, numbers) < 1e-12);
   }
@@ -305,7 +306,7 @@ START_TEST(diagonal_part_of_linear_terms) {
     for (uint64_t o = 1; o < p->steps; o += 3) {
       const past_step *now = &p->step[p->steps - 1], *then = now - o;
       double t[MOST], slow[MOST];
-      ok(falign_terms_linear_diagonal(p->terms, past_trace(p), l, &o, 1, t));
+      ok(terms_get(p->terms, past_trace(p), FALIGN_TERM_DIAGONAL, l, &(falign_orders){&o, 1, 1}, t));
       for (size_t j = 0; j < p->n[l + 1]; j++) {
         double m = 0;
         for (size_t r = 0; r < PAST_ROWS; r++)
@@ -328,7 +329,8 @@ START_TEST(simplified_direct_terms_equal_equation_8) {
   uint64_t one = 1;
   double unused[MOST];
   if (status == FALIGN_UNSUPPORTED) {
-    fails(FALIGN_UNSUPPORTED, "LAPACK", falign_terms_simplified(p->terms, past_trace(p), 1, &one, 1, unused));
+    fails(FALIGN_UNSUPPORTED, "LAPACK",
+          terms_get(p->terms, past_trace(p), FALIGN_TERM_SIMPLIFIED, 1, &(falign_orders){&one, 1, 1}, unused));
     past_free(p);
   }
   skip_unless(status != FALIGN_UNSUPPORTED, no_lapack);
@@ -336,12 +338,12 @@ START_TEST(simplified_direct_terms_equal_equation_8) {
   uint32_t d = p->d;
   for (uint32_t l = 1; l < d; l++) {
     double q[MOST];
-    ok(falign_decomposition_get(parts, FALIGN_FACTOR_Q, l, q, p->n[l + 1], p->n[l], p->n[l]));
+    ok(falign_decomposition_get(parts, FALIGN_Q, l, WRITE_F64(q, p->n[l + 1], p->n[l], p->n[l])));
     for (uint64_t o = 1; o < p->steps; o += 2) {
       const past_step *now = &p->step[p->steps - 1], *then = now - o;
       double t[MOST], slow[MOST] = {0}, sent_now[PAST_ROWS][PAST_WIDTH] = {{0}};
       double sent_then[PAST_ROWS][PAST_WIDTH] = {{0}};
-      ok(falign_terms_simplified(p->terms, past_trace(p), l, &o, 1, t));
+      ok(terms_get(p->terms, past_trace(p), FALIGN_TERM_SIMPLIFIED, l, &(falign_orders){&o, 1, 1}, t));
       for (size_t r = 0; r < PAST_ROWS; r++) { /* delta[d] F[l+1] */
         for (size_t j = 0; j < p->n[l + 1]; j++) {
           for (size_t c = 0; c < p->n[d]; c++) {
@@ -388,7 +390,7 @@ START_TEST(taylor_terms_equal_their_formula) {
     for (uint32_t l = 1; l < p->d; l++) {
       for (uint64_t o = 1; o < p->steps; o += 4) {
         double t[MOST], slow[MOST] = {0};
-        ok(falign_terms_orders(p->terms, past_trace(p), l, degree, &o, 1, t));
+        ok(terms_get(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){&o, 1, degree}, t));
         for (size_t m = 0; m < PAST_ROWS; m++) {
           for (size_t i = 0; i < p->n[l]; i++) {
             double small = 0;
@@ -408,11 +410,11 @@ START_TEST(taylor_terms_equal_their_formula) {
 END_TEST
 
 /* The remainder of degree v of three steps from the same start. */
-static double remainder_of(falign_activation f, uint32_t degree, double eta, uint32_t l) {
+static double remainder_of(activation f, uint32_t degree, double eta, uint32_t l) {
   const past_plan plan = {FALIGN_F64, "fa", f, true, false, true, 4, eta};
   past *p = past_run(&plan);
   double rest[MOST];
-  ok(falign_terms_remainder(p->terms, past_trace(p), l, degree, rest));
+  ok(terms_remainder(p->terms, past_trace(p), l, degree, rest));
   double norm = norm_of(rest, past_numbers(p, l));
   past_free(p);
   return norm;
@@ -422,7 +424,7 @@ static double remainder_of(falign_activation f, uint32_t degree, double eta, uin
  * the next order, which at these etas change the exponent by less than 0.2. Lower ones, degrees and layers would leave
  * less than rounding, 1e-16 of dW, can measure. */
 START_TEST(remainders_shrink_by_their_degree) {
-  falign_activation f = _i ? FALIGN_LOGISTIC : FALIGN_TANH;
+  activation f = _i ? LOGISTIC : TANH;
   double eta = _i ? 0.02 : 0.0007;
   for (uint32_t degree = 1; degree <= (_i ? 3 : 4); degree++) {
     for (uint32_t l = _i ? 2 : 1; l < PAST_LAYERS; l++) {
@@ -442,14 +444,14 @@ START_TEST(higher_degrees_leave_less) {
     double dw[MOST], zero[MOST], last = (double)INFINITY;
     size_t numbers = past_numbers(p, l);
     past_update(p, l, dw);
-    ok(falign_terms_zero(p->terms, past_trace(p), l, p->steps - 1, zero));
+    ok(terms_zero(p->terms, past_trace(p), l, p->steps - 1, zero));
     double whole[MOST];
     memcpy(whole, zero, sizeof whole);
     for (uint32_t degree = 1; degree <= 6; degree++) {
       double t[MOST], rest[MOST], closed[MOST];
-      ok(falign_terms_sum(p->terms, past_trace(p), l, degree, NULL, 0, t));
+      ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){NULL, 0, degree}, t));
       add_to(whole, t, numbers);
-      ok(falign_terms_remainder(p->terms, past_trace(p), l, degree, rest));
+      ok(terms_remainder(p->terms, past_trace(p), l, degree, rest));
       for (size_t i = 0; i < numbers; i++) closed[i] = whole[i] + rest[i];
       ck_assert(apart(closed, dw, numbers) < 1e-12);
       ck_assert(norm_of(rest, numbers) < last);
@@ -467,28 +469,70 @@ START_TEST(terms_are_compared_with_the_feedback) {
   falign_decomposition *parts = NULL;
   bool lapack = !p->direct || falign_decomposition_create(p->by.rule, &parts) == FALIGN_OK;
   if (!lapack) {
-    double t[MOST] = {1}, angle;
-    fails(FALIGN_UNSUPPORTED, "LAPACK", falign_terms_compare(p->terms, past_trace(p), 1, t, &angle, NULL, NULL));
+    double t[MOST] = {1};
+    falign_comparison none;
+    fails(FALIGN_UNSUPPORTED, "LAPACK",
+          falign_terms_compare(p->terms, past_trace(p), 1, READ_F64(t, p->n[1], p->n[2], p->n[2]), &none));
     past_free(p);
   }
   skip_unless(lapack, no_lapack);
   for (uint32_t l = 1; l < p->d; l++) {
-    double t[MOST], b[MOST], dw[MOST], angle, norm, ratio, want;
+    double t[MOST], b[MOST], dw[MOST], want;
+    falign_comparison got;
     size_t rows = p->n[l], cols = p->n[l + 1];
-    ok(falign_terms_sum(p->terms, past_trace(p), l, 1, NULL, 0, t));
+    ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM, l, &(falign_orders){NULL, 0, 1}, t));
     if (p->direct) {
-      ok(falign_decomposition_get(parts, FALIGN_FACTOR_Q, l, b, cols, rows, rows));
+      ok(falign_decomposition_get(parts, FALIGN_Q, l, WRITE_F64(b, cols, rows, rows)));
     } else {
-      ok(falign_rule_get_feedback_f64(p->by.rule, l, b, cols, rows, rows));
+      ok(falign_rule_get(p->by.rule, FALIGN_FEEDBACK, l, WRITE_F64(b, cols, rows, rows)));
     }
-    ok(falign_angle_f64(t, rows, cols, cols, b, rows, 1, &want, NULL, NULL));
-    ok(falign_terms_compare(p->terms, past_trace(p), l, t, &angle, &norm, &ratio));
+    ok(falign_angle(READ_F64(t, rows, cols, cols), READ_F64_T(b, cols, rows, rows), &want, NULL, NULL));
+    ok(falign_terms_compare(p->terms, past_trace(p), l, READ_F64(t, rows, cols, cols), &got));
     past_update(p, l, dw);
-    near(angle, want, 0);
-    near(norm, norm_of(t, rows * cols), 4 * 0x1p-52 * norm);
-    near(ratio, norm / norm_of(dw, rows * cols), 8 * 0x1p-52 * ratio);
+    near(got.angle, want, 0);
+    near(got.norm, norm_of(t, rows * cols), 4 * 0x1p-52 * got.norm);
+    near(got.ratio, got.norm / norm_of(dw, rows * cols), 8 * 0x1p-52 * got.ratio);
+    static layout_room room;
+    for (int layout = 0; layout < LAYOUTS; layout++) {
+      falign_comparison same;
+      falign_view view = lay_out_copy(&room, layout, FALIGN_F64, rows, cols, t);
+      ok(falign_terms_compare(p->terms, past_trace(p), l, &view, &same));
+      ck_assert(same.angle == got.angle && same.norm == got.norm && same.ratio == got.ratio);
+    }
   }
   falign_decomposition_destroy(parts);
+  past_free(p);
+}
+END_TEST
+
+/* Stacked terms go to matrices of any layout and precision; a degree of 0 is 1. */
+START_TEST(any_steps) {
+  past *p = past_run(&plans[0]);
+  const uint64_t two[] = {3, 1};
+  const falign_orders orders = {two, 2, 1}, no_degree = {two, 2, 0};
+  const uint32_t l = 3;
+  size_t rows = p->n[l], cols = p->n[l + 1];
+  double both[2 * MOST], sum[MOST], zero[MOST], rest[MOST];
+  static layout_room room;
+  ok(terms_get(p->terms, past_trace(p), FALIGN_TERM, l, &orders, both));
+  ok(terms_sum(p->terms, past_trace(p), FALIGN_TERM, l, &orders, sum));
+  ok(terms_zero(p->terms, past_trace(p), l, 2, zero));
+  ok(terms_remainder(p->terms, past_trace(p), l, 1, rest));
+  for (int choice = 0; choice < LAYOUTS * 2; choice++) {
+    falign_precision precision = choice & 1 ? FALIGN_F64 : FALIGN_F32;
+    falign_matrix to = lay_out(&room, choice / 2, precision, 2 * rows, cols, 42);
+    ok(falign_terms_get(p->terms, past_trace(p), FALIGN_TERM, l, &no_degree, &to));
+    ck_assert(holds(&room, &to, 42, both));
+    to = lay_out(&room, choice / 2, precision, rows, cols, 42);
+    ok(falign_terms_sum(p->terms, past_trace(p), FALIGN_TERM, l, &orders, &to));
+    ck_assert(holds(&room, &to, 42, sum));
+    to = lay_out(&room, choice / 2, precision, rows, cols, 42);
+    ok(falign_terms_zero(p->terms, past_trace(p), l, 2, &to));
+    ck_assert(holds(&room, &to, 42, zero));
+    to = lay_out(&room, choice / 2, precision, rows, cols, 42);
+    ok(falign_terms_remainder(p->terms, past_trace(p), l, 1, &to));
+    ck_assert(holds(&room, &to, 42, rest));
+  }
   past_free(p);
 }
 END_TEST
@@ -496,30 +540,64 @@ END_TEST
 /* ---- Errors ---- */
 
 START_TEST(terms_that_are_not_there) {
-  const past_plan plan = {FALIGN_F64, "fa", FALIGN_TANH_RELU, true, false, false, 5, 0};
+  const past_plan plan = {FALIGN_F64, "fa", TANH_RELU, true, false, false, 5, 0};
   past *p = past_run(&plan);
   const falign_trace *trace = past_trace(p);
   uint64_t zero = 0, one = 1, five = 5;
   double t[MOST] = {42};
   fails(FALIGN_INVALID, "no term of order 0 at iteration 4: orders go from 1 to 4",
-        falign_terms_orders(p->terms, trace, 1, 1, &zero, 1, t));
-  fails(FALIGN_INVALID, "order 5 at iteration 4", falign_terms_orders(p->terms, trace, 1, 1, &five, 1, t));
-  fails(FALIGN_INVALID, "order 5 at iteration 4", falign_terms_linear(p->terms, trace, 1, &five, 1, t));
-  fails(FALIGN_INVALID, "order 5 at iteration 4", falign_terms_zero(p->terms, trace, 1, 5, t));
-  fails(FALIGN_INVALID, "layer 0: l goes from 1 to 3", falign_terms_orders(p->terms, trace, 0, 1, &one, 1, t));
-  fails(FALIGN_INVALID, "layer 4: l goes from 1 to 3", falign_terms_sum(p->terms, trace, 4, 1, NULL, 0, t));
-  fails(FALIGN_INVALID, "layer 4", falign_terms_linear_sum(p->terms, trace, 4, NULL, 0, t));
-  fails(FALIGN_INVALID, "degrees go from 1 to 10, got 0", falign_terms_orders(p->terms, trace, 1, 0, &one, 1, t));
-  fails(FALIGN_INVALID, "got 11", falign_terms_remainder(p->terms, trace, 1, 11, t));
+        terms_get(p->terms, trace, FALIGN_TERM, 1, &(falign_orders){&zero, 1, 1}, t));
+  fails(FALIGN_INVALID, "order 5 at iteration 4",
+        terms_get(p->terms, trace, FALIGN_TERM, 1, &(falign_orders){&five, 1, 1}, t));
+  fails(FALIGN_INVALID, "order 5 at iteration 4",
+        terms_get(p->terms, trace, FALIGN_TERM_LINEAR, 1, &(falign_orders){&five, 1, 1}, t));
+  fails(FALIGN_INVALID, "order 5 at iteration 4", terms_zero(p->terms, trace, 1, 5, t));
+  fails(FALIGN_INVALID, "layer 0: l goes from 1 to 3",
+        terms_get(p->terms, trace, FALIGN_TERM, 0, &(falign_orders){&one, 1, 1}, t));
+  fails(FALIGN_INVALID, "layer 4: l goes from 1 to 3",
+        terms_sum(p->terms, trace, FALIGN_TERM, 4, &(falign_orders){NULL, 0, 1}, t));
+  fails(FALIGN_INVALID, "layer 4", terms_sum(p->terms, trace, FALIGN_TERM_LINEAR, 4, &(falign_orders){NULL, 0, 1}, t));
+  fails(FALIGN_INVALID, "degrees go from 1 to 10, got 11",
+        terms_get(p->terms, trace, FALIGN_TERM, 1, &(falign_orders){&one, 1, 11}, t));
+  fails(FALIGN_INVALID, "degrees go from 1 to 10, got 0", terms_remainder(p->terms, trace, 1, 0, t));
+  fails(FALIGN_INVALID, "got 11", terms_remainder(p->terms, trace, 1, 11, t));
+  fails(FALIGN_INVALID, "have degree 1, got 2",
+        terms_get(p->terms, trace, FALIGN_TERM_LINEAR, 1, &(falign_orders){&one, 1, 2}, t));
+  fails(FALIGN_INVALID, "kind 0 of terms is unknown",
+        terms_get(p->terms, trace, 0, 1, &(falign_orders){&one, 1, 1}, t));
+  fails(FALIGN_INVALID, "kind 5 of terms is unknown",
+        terms_sum(p->terms, trace, 5, 1, &(falign_orders){NULL, 0, 1}, t));
+  fails(FALIGN_UNSUPPORTED, "are not summed: get them and add them up",
+        terms_sum(p->terms, trace, FALIGN_TERM_DIAGONAL, 1, &(falign_orders){NULL, 0, 1}, t));
   fails(FALIGN_UNSUPPORTED, "tanh-relu, has no Taylor terms of degree 2",
-        falign_terms_orders(p->terms, trace, 1, 2, &one, 1, t));
-  fails(FALIGN_INVALID, "orders is NULL", falign_terms_orders(p->terms, trace, 1, 1, NULL, 1, t));
-  fails(FALIGN_INVALID, "t is NULL", falign_terms_orders(p->terms, trace, 1, 1, &one, 1, NULL));
-  fails(FALIGN_UNSUPPORTED, "rule fa has no direct feedback", falign_terms_simplified(p->terms, trace, 1, &one, 1, t));
+        terms_get(p->terms, trace, FALIGN_TERM, 1, &(falign_orders){&one, 1, 2}, t));
+  fails(FALIGN_INVALID, "orders have no list: single terms are asked for by their orders",
+        terms_get(p->terms, trace, FALIGN_TERM, 1, &(falign_orders){NULL, 1, 1}, t));
+  fails(FALIGN_INVALID, "t is NULL", terms_get(p->terms, trace, FALIGN_TERM, 1, &(falign_orders){&one, 1, 1}, NULL));
+  fails(FALIGN_UNSUPPORTED, "rule fa has no direct feedback",
+        terms_get(p->terms, trace, FALIGN_TERM_SIMPLIFIED, 1, &(falign_orders){&one, 1, 1}, t));
   fails(FALIGN_INVALID, "threads go from 1 to 1024", falign_terms_set_threads(p->terms, 0));
+  const falign_orders first = {&one, 1, 1};
+  const size_t rows = p->n[1], cols = p->n[2];
+  fails(FALIGN_INVALID, "orders is NULL",
+        falign_terms_get(p->terms, trace, FALIGN_TERM, 1, NULL, WRITE_F64(t, rows, cols, cols)));
+  fails(FALIGN_INVALID, "t is NULL", falign_terms_get(p->terms, trace, FALIGN_TERM, 1, &first, NULL));
+  fails(FALIGN_INVALID, "t is NULL", falign_terms_zero(p->terms, trace, 1, 1, NULL));
+  fails(FALIGN_SHAPE, "t is 9 x 8, got 8 x 9",
+        falign_terms_get(p->terms, trace, FALIGN_TERM, 1, &first, WRITE_F64(t, cols, rows, rows)));
+  fails(FALIGN_SHAPE, "t is 9 x 8, got 18 x 8",
+        falign_terms_sum(p->terms, trace, FALIGN_TERM, 1, &first, WRITE_F64(t, 2 * rows, cols, cols)));
+  fails(FALIGN_SHAPE, "t is 9 x 8, got 9 x 7",
+        falign_terms_remainder(p->terms, trace, 1, 1, WRITE_F64(t, rows, cols - 1, cols)));
+  fails(FALIGN_INVALID, "t is 9 x 8 with invalid steps: 7 from row to row, 1 from column to column",
+        falign_terms_zero(p->terms, trace, 1, 1, WRITE_F64(t, rows, cols, cols - 1)));
+  falign_comparison with;
+  fails(FALIGN_SHAPE, "t is 9 x 8, got 8 x 9",
+        falign_terms_compare(p->terms, trace, 1, READ_F64(t, cols, rows, rows), &with));
+  fails(FALIGN_INVALID, "out is NULL", falign_terms_compare(p->terms, trace, 1, READ_F64(t, rows, cols, cols), NULL));
   ck_assert(t[0] == 42);
   falign_history_clear(p->history);
-  fails(FALIGN_INVALID, "holds no steps", falign_terms_orders(p->terms, trace, 1, 1, &one, 1, t));
+  fails(FALIGN_INVALID, "holds no steps", terms_get(p->terms, trace, FALIGN_TERM, 1, &(falign_orders){&one, 1, 1}, t));
   past_free(p);
 }
 END_TEST
@@ -528,19 +606,20 @@ START_TEST(traces_that_do_not_fit) {
   past *p = past_run(&plans[0]), *other = past_run(&plans[1]);
   uint64_t one = 1;
   double t[MOST], x[PAST_ROWS * 7] = {0}, y[PAST_ROWS * 5] = {0};
-  fails(FALIGN_SHAPE, "another network", falign_terms_orders(p->terms, past_trace(other), 1, 1, &one, 1, t));
+  fails(FALIGN_SHAPE, "the trace and the history are of different networks",
+        terms_get(p->terms, past_trace(other), FALIGN_TERM, 1, &(falign_orders){&one, 1, 1}, t));
   falign_terms *terms = NULL;
   fails(FALIGN_INVALID, "history is NULL", falign_terms_create(NULL, p->by.rule, &terms));
   falign_rule *bp;
-  ok(falign_rule_create_bp(p->by.network, &bp));
+  ok(falign_rule_create("bp", p->by.network, &bp));
   fails(FALIGN_UNSUPPORTED, "rule bp has no feedback matrices, and so no alignment terms",
         falign_terms_create(p->history, bp, &terms));
   ck_assert_ptr_null(terms);
   falign_rule_destroy(bp);
   ok(falign_trainer_keep(p->by.trainer, 0));
   ok(step(&p->by, x, PAST_ROWS, y));
-  fails(FALIGN_UNSUPPORTED, "L[0] and delta[2] were not kept",
-        falign_terms_orders(p->terms, past_trace(p), 1, 1, &one, 1, t));
+  fails(FALIGN_UNSUPPORTED, "L[0] and delta[2] were not kept in this step, or not set",
+        terms_get(p->terms, past_trace(p), FALIGN_TERM, 1, &(falign_orders){&one, 1, 1}, t));
   past_free(p);
   past_free(other);
 }
@@ -555,19 +634,20 @@ START_TEST(terms_within_a_window) {
   double a[MOST], b[MOST];
   for (uint32_t l = 1; l < PAST_LAYERS; l++) {
     size_t numbers = past_numbers(part, l);
-    ok(falign_terms_orders(part->terms, past_trace(part), l, 1, &four, 1, a));
-    ok(falign_terms_orders(whole->terms, past_trace(whole), l, 1, &four, 1, b));
+    ok(terms_get(part->terms, past_trace(part), FALIGN_TERM, l, &(falign_orders){&four, 1, 1}, a));
+    ok(terms_get(whole->terms, past_trace(whole), FALIGN_TERM, l, &(falign_orders){&four, 1, 1}, b));
     ck_assert(memcmp(a, b, numbers * sizeof *a) == 0);
-    ok(falign_terms_zero(part->terms, past_trace(part), l, k, a));
-    ok(falign_terms_zero(whole->terms, past_trace(whole), l, k, b));
+    ok(terms_zero(part->terms, past_trace(part), l, k, a));
+    ok(terms_zero(whole->terms, past_trace(whole), l, k, b));
     ck_assert(memcmp(a, b, numbers * sizeof *a) == 0);
-    ok(falign_terms_linear_sum(part->terms, past_trace(part), l, NULL, 0, a));
-    ok(falign_terms_linear_sum(whole->terms, past_trace(whole), l, NULL, 0, b));
+    ok(terms_sum(part->terms, past_trace(part), FALIGN_TERM_LINEAR, l, &(falign_orders){NULL, 0, 1}, a));
+    ok(terms_sum(whole->terms, past_trace(whole), FALIGN_TERM_LINEAR, l, &(falign_orders){NULL, 0, 1}, b));
     ck_assert(memcmp(a, b, numbers * sizeof *a) == 0);
     fails(FALIGN_INVALID, "order 5 at iteration 11 needs iteration 6, but the history holds 7 to 11",
-          falign_terms_orders(part->terms, past_trace(part), l, 1, &five, 1, a));
-    fails(FALIGN_INVALID, "needs iteration", falign_terms_sum(part->terms, past_trace(part), l, 1, NULL, 0, a));
-    fails(FALIGN_INVALID, "needs iteration", falign_terms_zero(part->terms, past_trace(part), l, 5, a));
+          terms_get(part->terms, past_trace(part), FALIGN_TERM, l, &(falign_orders){&five, 1, 1}, a));
+    fails(FALIGN_INVALID, "needs iteration",
+          terms_sum(part->terms, past_trace(part), FALIGN_TERM, l, &(falign_orders){NULL, 0, 1}, a));
+    fails(FALIGN_INVALID, "needs iteration", terms_zero(part->terms, past_trace(part), l, 5, a));
   }
   past_free(whole);
   past_free(part);
@@ -582,14 +662,16 @@ START_TEST(linear_sums_of_other_steps) {
   falign_trainer *other;
   ok(falign_trainer_create(p->by.network, p->by.rule, 0.01, &other));
   ok(falign_trainer_keep(other, FALIGN_NEEDS_ACTIVITY));
-  for (int k = 0; k < 3; k++) ok(falign_trainer_step_f64(other, x, PAST_ROWS, 7, 7, y, 5, 5));
-  fails(FALIGN_INVALID, "the last step of the history, 11, not for 2",
-        falign_terms_linear_sum(p->terms, falign_trainer_trace(other), 1, NULL, 0, t));
+  for (int k = 0; k < 3; k++)
+    ok(falign_trainer_step(other, READ_F64(x, PAST_ROWS, 7, 7), READ_F64(y, PAST_ROWS, 5, 5)));
+  fails(FALIGN_INVALID, "the running sum of all orders is that of iteration 11, not of 2",
+        terms_sum(p->terms, falign_trainer_trace(other), FALIGN_TERM_LINEAR, 1, &(falign_orders){NULL, 0, 1}, t));
 
   falign_history_clear(p->history);
-  for (int k = 0; k < 2; k++) ok(falign_trainer_step_f64(p->by.trainer, x, PAST_ROWS, 7, 7, y, 5, 5));
+  for (int k = 0; k < 2; k++)
+    ok(falign_trainer_step(p->by.trainer, READ_F64(x, PAST_ROWS, 7, 7), READ_F64(y, PAST_ROWS, 5, 5)));
   fails(FALIGN_INVALID, "at iteration 13 need iteration 0, but the history begins with 12",
-        falign_terms_linear_sum(p->terms, past_trace(p), 1, NULL, 0, t));
+        terms_sum(p->terms, past_trace(p), FALIGN_TERM_LINEAR, 1, &(falign_orders){NULL, 0, 1}, t));
   falign_trainer_destroy(other);
   past_free(p);
 }
@@ -600,22 +682,22 @@ START_TEST(earlier_weights_that_are_too_large) {
   past *p = past_new(&plans[0], PAST_LAYERS, past_widths);
   double x[PAST_ROWS * 7], y[PAST_ROWS * 5] = {0}, t[MOST];
   const uint64_t one = 1;
-  double *w = falign_network_weights_f64(p->by.network, 0), before = w[0];
+  double *w = network_f64(p->by.network, FALIGN_W, 0), before = w[0];
   for (size_t i = 0; i < PAST_ROWS * 7; i++) x[i] = 1e-300;
   w[0] = 1e300;
-  ok(falign_trainer_step_f64(p->by.trainer, x, PAST_ROWS, 7, 7, y, 5, 5));
+  ok(falign_trainer_step(p->by.trainer, READ_F64(x, PAST_ROWS, 7, 7), READ_F64(y, PAST_ROWS, 5, 5)));
   w[0] = before;
   for (size_t i = 0; i < PAST_ROWS * 7; i++) x[i] = 1e10;
-  ok(falign_trainer_step_f64(p->by.trainer, x, PAST_ROWS, 7, 7, y, 5, 5));
-  fails(FALIGN_DIVERGED, "layer 1 at iteration 1 is not finite with weights of an earlier one",
-        falign_terms_orders(p->terms, past_trace(p), 1, 1, &one, 1, t));
+  ok(falign_trainer_step(p->by.trainer, READ_F64(x, PAST_ROWS, 7, 7), READ_F64(y, PAST_ROWS, 5, 5)));
+  fails(FALIGN_DIVERGED, "layer 1 at iteration 1 is not finite with the weights of an earlier iteration",
+        terms_get(p->terms, past_trace(p), FALIGN_TERM, 1, &(falign_orders){&one, 1, 1}, t));
   past_free(p);
 }
 END_TEST
 
 START_TEST(linear_terms_need_what_was_kept) {
   for (int direct = 0; direct < 2; direct++) {
-    falign_network *network = new_network(FALIGN_F64, PAST_LAYERS, past_widths, true, FALIGN_TANH);
+    falign_network *network = new_network(FALIGN_F64, PAST_LAYERS, past_widths, true, TANH);
     learner by = new_learner(network, direct ? "dfa" : "fa", 0.5, 1, 0.01);
     falign_history *history;
     falign_terms *terms;
@@ -629,8 +711,10 @@ START_TEST(linear_terms_need_what_was_kept) {
     for (int k = 0; k < 2; k++) ok(step(&by, x, PAST_ROWS, y));
     const falign_trace *trace = falign_trainer_trace(by.trainer);
     fails(FALIGN_UNSUPPORTED, direct ? "does not keep L[l-1]^T delta[d]" : "does not keep C[l]",
-          falign_terms_linear(terms, trace, 1, &one, 1, t));
-    if (direct) fails(FALIGN_UNSUPPORTED, "no M between", falign_terms_linear_diagonal(terms, trace, 1, &one, 1, t));
+          terms_get(terms, trace, FALIGN_TERM_LINEAR, 1, &(falign_orders){&one, 1, 1}, t));
+    if (direct)
+      fails(FALIGN_UNSUPPORTED, "no M between",
+            terms_get(terms, trace, FALIGN_TERM_DIAGONAL, 1, &(falign_orders){&one, 1, 1}, t));
     falign_terms_destroy(terms);
     falign_history_destroy(history);
     free_learner(&by);
@@ -644,7 +728,7 @@ START_TEST(linear_terms_that_overflow) {
   static const size_t n[] = {1, 1, WIDE};
   static double y[WIDE], t[WIDE];
   skip_unless(SIZE_MAX == UINT32_MAX, "sizes have more than 32 bits");
-  falign_network *network = new_network(FALIGN_F64, 2, n, false, FALIGN_LINEAR);
+  falign_network *network = new_network(FALIGN_F64, 2, n, false, LINEAR);
   learner by = new_learner(network, "fa", 0.5, 1, 0.01);
   falign_history *history;
   falign_terms *terms;
@@ -656,7 +740,8 @@ START_TEST(linear_terms_that_overflow) {
   ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY));
   ok(falign_terms_create(history, by.rule, &terms));
   for (int k = 0; k < 2; k++) ok(step(&by, &x, 1, y));
-  fails(FALIGN_MEMORY, "linear terms", falign_terms_linear(terms, falign_trainer_trace(by.trainer), 1, &one, 1, t));
+  fails(FALIGN_MEMORY, "linear terms",
+        terms_get(terms, falign_trainer_trace(by.trainer), FALIGN_TERM_LINEAR, 1, &(falign_orders){&one, 1, 1}, t));
   falign_terms_destroy(terms);
   falign_history_destroy(history);
   free_learner(&by);
@@ -680,6 +765,7 @@ static void add_tests(TCase *tests) {
   tcase_add_loop_test(tests, remainders_shrink_by_their_degree, 0, 2);
   tcase_add_test(tests, higher_degrees_leave_less);
   tcase_add_loop_test(tests, terms_are_compared_with_the_feedback, 0, PLANS);
+  tcase_add_test(tests, any_steps);
   tcase_add_test(tests, terms_that_are_not_there);
   tcase_add_test(tests, traces_that_do_not_fit);
   tcase_add_test(tests, terms_within_a_window);

@@ -6,8 +6,8 @@
 enum { MOST = PAST_WIDTH * PAST_WIDTH };
 
 static const past_plan plans[] = {
-    {FALIGN_F64, "fa", FALIGN_TANH_RELU, true, false, false, 12, 0},
-    {FALIGN_F64, "dfa", FALIGN_TANH_RELU, true, false, false, 12, 0},
+    {FALIGN_F64, "fa", TANH_RELU, true, false, false, 12, 0},
+    {FALIGN_F64, "dfa", TANH_RELU, true, false, false, 12, 0},
 };
 
 enum { MOST_VALUES = 4000 };
@@ -19,15 +19,14 @@ static struct {
 } values[MOST_VALUES];
 static size_t value_count;
 
-static falign_status keep_value(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                                double value) {
+static falign_status keep_value(void *user, const falign_value *value) {
   (void)user;
   ck_assert_uint_lt(value_count, MOST_VALUES);
-  snprintf(values[value_count].metric, sizeof values[0].metric, "%s", metric);
-  values[value_count].layer = layer;
-  values[value_count].order = order;
-  values[value_count].iteration = iteration;
-  values[value_count++].value = value;
+  snprintf(values[value_count].metric, sizeof values[0].metric, "%s", value->name);
+  values[value_count].layer = value->layer;
+  values[value_count].order = value->order;
+  values[value_count].iteration = (uint64_t)value->iteration;
+  values[value_count++].value = value->value;
   return FALIGN_OK;
 }
 
@@ -58,10 +57,10 @@ static void expect(const char *metric, uint64_t k, int64_t layer, int64_t order,
 
 static void expect_angle(past *p, const char *metric, const char *norm_metric, uint32_t l, int64_t order,
                          const double *t) {
-  double angle, norm;
-  ok(falign_terms_compare(p->terms, past_trace(p), l, t, &angle, &norm, NULL));
-  expect(metric, p->steps - 1, l, order, angle);
-  if (norm_metric) expect(norm_metric, p->steps - 1, l, order, norm);
+  falign_comparison got;
+  ok(falign_terms_compare(p->terms, past_trace(p), l, READ_F64(t, p->n[l], p->n[l + 1], p->n[l + 1]), &got));
+  expect(metric, p->steps - 1, l, order, got.angle);
+  if (norm_metric) expect(norm_metric, p->steps - 1, l, order, got.norm);
 }
 
 /* All values of the last step are those of the functions. */
@@ -88,25 +87,25 @@ START_TEST(the_metric_emits_all_of_it) {
   value_of("angle_t", 11, 1, 3, &count);
   ck_assert_uint_eq(count, all ? 1 : 0);
   for (uint32_t l = 1; l < p->d; l++) {
-    double t[MOST], dw[MOST];
+    double t[MOST];
     const falign_trace *trace = past_trace(p);
     for (uint64_t o = 1; o <= 11; o++) {
       if (!all && o != 11 && o != 1 && o != 4) continue;
-      ok(falign_terms_orders(p->terms, trace, l, 1, &o, 1, t));
+      ok(terms_get(p->terms, trace, FALIGN_TERM, l, &(falign_orders){&o, 1, 1}, t));
       expect_angle(p, "angle_t", "norm_t", l, (int64_t)o, t);
-      ok(falign_terms_linear(p->terms, trace, l, &o, 1, t));
+      ok(terms_get(p->terms, trace, FALIGN_TERM_LINEAR, l, &(falign_orders){&o, 1, 1}, t));
       expect_angle(p, "angle_t_linear", "norm_t_linear", l, (int64_t)o, t);
     }
-    ok(falign_terms_zero(p->terms, trace, l, 11, t));
+    ok(terms_zero(p->terms, trace, l, 11, t));
     expect_angle(p, "angle_zero", "norm_zero", l, -1, t);
-    ok(falign_terms_remainder(p->terms, trace, l, 1, t));
+    ok(terms_remainder(p->terms, trace, l, 1, t));
     expect_angle(p, "angle_remainder", "norm_remainder", l, -1, t);
-    ok(falign_terms_sum(p->terms, trace, l, 1, NULL, 0, t));
+    ok(terms_sum(p->terms, trace, FALIGN_TERM, l, &(falign_orders){NULL, 0, 1}, t));
     expect_angle(p, "angle_sum_t", "norm_sum_t", l, -1, t);
-    ok(falign_terms_linear_sum(p->terms, trace, l, NULL, 0, t));
+    ok(terms_sum(p->terms, trace, FALIGN_TERM_LINEAR, l, &(falign_orders){NULL, 0, 1}, t));
     expect_angle(p, "angle_sum_t_linear", NULL, l, -1, t);
-    past_update(p, l, dw);
-    expect("norm_dw", 11, l, -1, norm_of(dw, past_numbers(p, l)));
+    value_of("norm_dw", 11, l, -1, &count); /* that is another metric's */
+    ck_assert_uint_eq(count, 0);
     expect("norm_sum_t", 0, l, -1, 0); /* of no orders */
     expect("angle_sum_t", 0, l, -1, (double)NAN);
     expect("norm_remainder", 0, l, -1, 0);
@@ -114,6 +113,27 @@ START_TEST(the_metric_emits_all_of_it) {
     ck_assert_uint_eq(count, 1);
   }
   falign_metric_destroy(metric);
+  past_free(p);
+}
+END_TEST
+
+/* What the norms are compared with comes once, from the built-in metric, though both observe. */
+START_TEST(norms_of_updates_come_from_their_own_metric) {
+  past *p = past_new(&plans[0], PAST_LAYERS, past_widths);
+  falign_metric *terms, *updates;
+  ok(falign_metric_create_terms(NULL, 0, &terms));
+  ok(falign_metric_create("norm_dw", &updates));
+  ok(falign_trainer_observe(p->by.trainer, terms, 1, keep_value, NULL));
+  ok(falign_trainer_observe(p->by.trainer, updates, 1, keep_value, NULL));
+  value_count = 0;
+  while (p->steps < 3) past_go(p, false);
+  for (uint32_t l = 0; l < p->d; l++) {
+    double dw[MOST];
+    past_update(p, l, dw);
+    expect("norm_dw", 2, l, -1, norm_of(dw, past_numbers(p, l)));
+  }
+  falign_metric_destroy(terms);
+  falign_metric_destroy(updates);
   past_free(p);
 }
 END_TEST
@@ -140,6 +160,7 @@ END_TEST
 
 static void add_tests(TCase *tests) {
   tcase_add_loop_test(tests, the_metric_emits_all_of_it, 0, 2);
+  tcase_add_test(tests, norms_of_updates_come_from_their_own_metric);
   tcase_add_test(tests, the_metric_needs_a_history);
 }
 

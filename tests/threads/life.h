@@ -23,6 +23,7 @@ static inline uint32_t several(void) {
   if (status == FALIGN_UNSUPPORTED) say_skipped("several threads", "", no_threads);
   return status == FALIGN_UNSUPPORTED ? 1 : 2;
 }
+
 /* A run from the first object to the last, and all that it comes to. */
 typedef struct {
   uint32_t number, threads;
@@ -37,25 +38,24 @@ typedef struct {
   double norms, loss, error, numbers[NUMBERS];
 } life;
 
-static inline falign_status add_value(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                                      double value) {
-  (void)iteration, (void)metric, (void)layer, (void)order;
-  *(double *)user += value;
+static inline falign_status add_value(void *user, const falign_value *value) {
+  *(double *)user += value->value;
   return FALIGN_OK;
 }
 
 static inline falign_status read_numbers(const falign_network *network, double *at) {
   for (uint32_t l = 0; l < falign_network_layers(network); l++) {
     size_t rows = falign_network_width(network, l), cols = falign_network_width(network, l + 1);
-    TRY(falign_network_get_weights_f64(network, l, at, rows, cols, cols));
-    TRY(falign_network_get_bias_f64(network, l + 1, at + rows * cols, cols));
+    TRY(falign_network_get(network, FALIGN_W, l, WRITE_F64(at, rows, cols, cols)));
+    TRY(falign_network_get(network, FALIGN_BIAS, l + 1, WRITE_F64(at + rows * cols, 1, cols, cols)));
     at += (rows + 1) * cols;
   }
   return FALIGN_OK;
 }
 
 static inline falign_status make_data(uint64_t seed, falign_dataset **data, falign_code **code) {
-  TRY(falign_dataset_create_synthetic(POINTS, INPUTS, OUTPUTS, 0.6, 0.2, FALIGN_TRAIN, seed, data));
+  TRY(falign_dataset_create_synthetic(&(falign_synthetic){POINTS, INPUTS, OUTPUTS, 0.6, 0.2}, FALIGN_TRAIN, seed,
+                                      data));
   return falign_code_create_n_hot(OUTPUTS, OUTPUTS, 1, seed, 0, code);
 }
 
@@ -67,9 +67,9 @@ static inline falign_status begin(life *m) {
   TRY(falign_batches_set_order(m->batches, FALIGN_ORDER_EPOCH, 3, m->number));
   TRY(falign_network_create(m->number % 2 ? FALIGN_F32 : FALIGN_F64, 3, widths, 1, &m->network));
   TRY(falign_network_draw(m->network, 0.5, 0.5, m->number, 0));
-  TRY(falign_rule_create_named(rules[m->number % 3], m->network, &m->rule));
+  TRY(falign_rule_create(rules[m->number % 3], m->network, &m->rule));
   TRY(falign_rule_draw(m->rule, 0.5, m->number, 0));
-  TRY(falign_norm_create_columns(&gamma, 1, &m->norm));
+  TRY(falign_norm_create("columns", &gamma, 1, &m->norm));
   TRY(falign_metric_create("norm_dw", &m->metric));
   TRY(falign_trainer_create(m->network, m->rule, 0.01, &m->trainer));
   TRY(falign_trainer_set_norm(m->trainer, m->norm));

@@ -25,7 +25,9 @@ static void call_at_work(phone *p) {
   double x[7] = {0};
   if (p->cancels) falign_trainer_cancel(own);
   bool refused =
-      falign_trainer_step_f64(own, x, 1, 7, 7, x, 4, 4) == FALIGN_INVALID &&
+      falign_trainer_step(own, READ_F64(x, 1, 7, 7), READ_F64(x, 1, 4, 4)) == FALIGN_INVALID &&
+      falign_trainer_probe(own, READ_F64(x, 1, 7, 7), READ_F64(x, 1, 4, 4)) == FALIGN_INVALID &&
+      falign_trainer_impose(own, READ_F64(x, 1, 7, 7), READ_F64(x, 1, 4, 4)) == FALIGN_INVALID &&
       falign_trainer_run(own, p->batches, UINT64_MAX) == FALIGN_INVALID &&
       falign_trainer_measure(own) == FALIGN_INVALID && falign_trainer_set_eta(own, 7) == FALIGN_INVALID &&
       falign_trainer_set_threads(own, 1) == FALIGN_INVALID && falign_trainer_set_norm(own, NULL) == FALIGN_INVALID &&
@@ -42,12 +44,12 @@ static void call_while_busy(phone *p) {
   double out[OUTPUTS], x[7] = {0}, loss;
   call_at_work(p);
   bool refused = falign_trainer_evaluate(p->by.trainer, p->batches, &loss, NULL) == FALIGN_INVALID &&
-                 falign_trainer_forward_f64(p->by.trainer, x, 1, 7, 7, out, 4, 4) == FALIGN_INVALID;
+                 falign_trainer_forward(p->by.trainer, READ_F64(x, 1, 7, 7), WRITE_F64(out, 1, 4, 4)) == FALIGN_INVALID;
   if (!refused) atomic_fetch_sub(&p->refused, 1);
 }
 
 static falign_status busy_signal(void *user, const falign_rule *rule, const falign_network *network,
-                                 const falign_trace *trace, uint32_t l, double *out) {
+                                 const falign_trace *trace, uint32_t l, const falign_matrix *out) {
   call_while_busy(user);
   return no_signal(NULL, rule, network, trace, l, out);
 }
@@ -75,11 +77,11 @@ static void open_phone(phone *p, uint32_t threads) {
   const falign_rule_table table = {.size = sizeof table,
                                    .name = "caller",
                                    .concurrent = 1,
-                                   .signal_f64 = busy_signal,
+                                   .signal = busy_signal,
                                    .adapt = busy_adapt,
                                    .destroy = it_goes};
   memset(p, 0, sizeof *p);
-  p->by.network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, FALIGN_TANH);
+  p->by.network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, TANH);
   ok(falign_network_draw(p->by.network, 0.5, 0.5, 1, 0));
   ok(falign_rule_create_custom(&table, p, p->by.network, &p->by.rule));
   ok(falign_trainer_create(p->by.network, p->by.rule, 0.001, &p->by.trainer));
@@ -107,7 +109,7 @@ START_TEST(busy_trainers_refuse) {
     ck_assert_int_eq(atomic_load(&p.refused), atomic_load(&p.calls));
     int before = atomic_load(&p.calls);
     double loss, error;
-    ok(falign_network_set_custom_activation(p.by.network, 1, identity, ones, &p));
+    ok(activate_custom(p.by.network, 1, identity, ones, &p));
     ok(falign_trainer_evaluate(p.by.trainer, p.batches, &loss, &error));
     ck_assert_int_ge(atomic_load(&p.calls), before + 3 * 7);
     ck_assert_int_eq(atomic_load(&p.refused), atomic_load(&p.calls));
@@ -119,18 +121,20 @@ START_TEST(busy_trainers_refuse) {
 END_TEST
 
 /* A metric may measure, make and destroy objects, and use another trainer; of its own it may evaluate. */
-static falign_status use_the_library(void *user, const falign_trainer *trainer, const falign_trace *trace,
+static falign_status use_the_library(void *user, falign_trainer *trainer, const falign_trace *trace,
                                      falign_value_fn emit, void *emit_user) {
   phone *p = user;
   life inner = {.number = 1, .threads = p->destroys ? 1 : falign_trainer_threads(trainer)};
-  const double *w = falign_network_view_weights_f64(falign_trainer_network(trainer), 1);
+  falign_view view;
   double loss, angle;
   (void)trace;
   call_at_work(p);
-  TRY(falign_angle_f64(w, 1, 6, 6, w + 6, 6, 0, &angle, NULL, NULL));
-  TRY(emit(emit_user, 0, "own", -1, -1, angle));
+  TRY(falign_network_view(falign_trainer_network(trainer), FALIGN_W, 1, &view));
+  const double *w = view.data;
+  TRY(falign_angle(READ_F64(w, 1, 6, 6), READ_F64(w + 6, 1, 6, 6), &angle, NULL, NULL));
+  TRY(emit(emit_user, &(falign_value){0, "own", -1, -1, angle}));
   TRY(falign_trainer_evaluate(trainer, p->batches, &loss, NULL));
-  TRY(falign_trainer_step_f64(p->other.trainer, task.x, 100, 7, 7, task.y, 4, 4));
+  TRY(falign_trainer_step(p->other.trainer, READ_F64(task.x, 100, 7, 7), READ_F64(task.y, 100, 4, 4)));
   TRY(falign_trainer_evaluate(p->other.trainer, p->batches, &loss, NULL));
   TRY(live(&inner));
   atomic_fetch_add(&p->served, 1);
@@ -170,7 +174,7 @@ START_TEST(destroyed_within_its_own_calls) {
     open_phone(&p, several());
     p.destroys = true;
     observe_by_use(&p, 0);
-    if (way == 0) ok(falign_trainer_step_f64(p.by.trainer, task.x, 1000, 7, 7, task.y, 4, 4));
+    if (way == 0) ok(falign_trainer_step(p.by.trainer, READ_F64(task.x, 1000, 7, 7), READ_F64(task.y, 1000, 4, 4)));
     if (way == 1) ok(falign_trainer_measure(p.by.trainer));
     if (way == 2) ok(falign_trainer_run(p.by.trainer, p.batches, 1));
     ck_assert_int_eq(atomic_load(&p.served), 1);
@@ -354,14 +358,10 @@ static void rule_goes(void *user) { ((giver *)user)->gone++; }
 START_TEST(given_back_while_saved_and_loaded) {
   for (int saving = 0; saving < 2; saving++) {
     giver g = {.saving = saving};
-    const falign_rule_table table = {.size = sizeof table,
-                                     .name = "giver",
-                                     .signal_f64 = no_signal,
-                                     .save = save,
-                                     .load = load,
-                                     .destroy = rule_goes};
+    const falign_rule_table table = {
+        .size = sizeof table, .name = "giver", .signal = no_signal, .save = save, .load = load, .destroy = rule_goes};
     falign_tensors *set = NULL;
-    g.by.network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, FALIGN_TANH);
+    g.by.network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, TANH);
     ok(falign_rule_create_custom(&table, &g, g.by.network, &g.by.rule));
     ok(falign_trainer_create(g.by.network, g.by.rule, 0.1, &g.by.trainer));
     falign_rule_destroy(g.by.rule);
@@ -395,7 +395,7 @@ static void evaluate_within(void *user, const double *z, double *out, size_t cou
   if (status == FALIGN_OK && !pthread_equal(pthread_self(), eager.own)) atomic_fetch_add(&eager.served, 1);
 }
 
-static falign_status turn(void *user, const falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+static falign_status turn(void *user, falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
                           void *emit_user) {
   (void)trainer, (void)trace, (void)emit, (void)emit_user;
   atomic_store(&eager.looking, *(const int *)user);
@@ -420,8 +420,8 @@ START_TEST(threads_of_terms_are_refused) {
   eager.trainer = by.trainer;
   eager.own = pthread_self();
   eager.batches = task_batches(TASK_POINTS, TASK_BATCH, FALIGN_ORDER_NONE);
-  ok(falign_network_set_custom_activation(by.network, 1, evaluate_within, ones, NULL));
-  ok(falign_network_set_custom_activation(plain_run.network, 1, evaluate_within, ones, NULL));
+  ok(activate_custom(by.network, 1, evaluate_within, ones, NULL));
+  ok(activate_custom(plain_run.network, 1, evaluate_within, ones, NULL));
   ok(falign_trainer_set_threads(by.trainer, several()));
   ok(falign_history_create(by.network, &history));
   ok(falign_history_keep(history, FALIGN_KEEP_C));

@@ -115,7 +115,7 @@ static falign_status leave(void *user, falign_network *network, uint32_t l) {
 
 static void make_shared(shared *s) {
   const falign_rule_table rule = {
-      .size = sizeof rule, .name = "own", .concurrent = 1, .signal_f64 = no_signal, .destroy = rule_goes};
+      .size = sizeof rule, .name = "own", .concurrent = 1, .signal = no_signal, .destroy = rule_goes};
   const falign_norm_table norm = {.size = sizeof norm, .name = "own", .apply = leave, .destroy = norm_goes};
   memset(s, 0, sizeof *s);
   s->most = several();
@@ -138,9 +138,11 @@ static void release_shared(shared *s) {
 static falign_status read_all(shared *s, uint32_t number) {
   falign_batches *batches = NULL;
   falign_trainer *trainer = NULL;
-  const double *w = falign_network_view_weights_f64(s->network, 1);
+  falign_view view;
+  TRY(falign_network_view(s->network, FALIGN_W, 1, &view));
+  const double *w = view.data;
   s->fingerprint[number] = falign_dataset_fingerprint(s->data);
-  TRY(falign_angle_f64(w, 8, 7, 7, w + 7, 7, 0, &s->angle[number], NULL, NULL));
+  TRY(falign_angle(READ_F64(w, 8, 7, 7), READ_F64(w + 7, 8, 7, 7), &s->angle[number], NULL, NULL));
   falign_status status = falign_batches_create(s->data, s->code, 100, &batches);
   if (status == FALIGN_OK) status = falign_trainer_create(s->network, s->rule, 0.1, &trainer);
   if (status == FALIGN_OK) status = falign_trainer_set_norm(trainer, s->norm);

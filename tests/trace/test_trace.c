@@ -2,8 +2,8 @@
 #include "learning.h"
 
 static falign_status view(const learner *by, falign_quantity quantity, uint32_t l) {
-  const double *data = NULL;
-  return falign_trace_view_f64(falign_trainer_trace(by->trainer), quantity, l, &data, NULL, NULL, NULL);
+  falign_view data;
+  return falign_trace_view(falign_trainer_trace(by->trainer), quantity, l, &data);
 }
 
 static void check_kept(const learner *by, bool activity, bool bp) {
@@ -55,14 +55,12 @@ END_TEST
 
 START_TEST(views_that_do_not_exist) {
   draw_task();
-  learner by = task_learner(FALIGN_F64, "fa"), narrow = task_learner(FALIGN_F32, "fa");
+  learner by = task_learner(_i ? FALIGN_F64 : FALIGN_F32, "fa");
   const size_t n[] = {7, 4};
-  learner unbiased = new_learner(new_network(FALIGN_F64, 1, n, false, FALIGN_TANH), "bp", 1, 1, 0.1);
-  const double *data = NULL;
-  const float *data_f32 = NULL;
+  learner unbiased = new_learner(new_network(FALIGN_F64, 1, n, false, TANH), "bp", 1, 1, 0.1);
+  falign_view data = {.rows = 42};
   ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP));
   ok(step(&by, task.x, 5, task.y));
-  ok(step(&narrow, task.x, 5, task.y));
   ok(step(&unbiased, task.x, 5, task.y));
   const falign_trace *trace = falign_trainer_trace(by.trainer);
   const struct {
@@ -79,21 +77,21 @@ START_TEST(views_that_do_not_exist) {
                {FALIGN_DB, 4, "no db[4]: l goes from 1 to 3"},
                {FALIGN_DELTA_BP, 0, "no delta_BP[0]: l goes from 1 to 3"},
                {FALIGN_DW_BP, 3, "no dW_BP[3]: l goes from 0 to 2"},
-               {0, 1, "0 is no quantity of a trace"},
-               {FALIGN_DB_BP + 1, 1, "10 is no quantity of a trace"},
+               {0, 1, "a trace has no quantity 0: it has FALIGN_L (5) to FALIGN_DB_BP (14)"},
+               {FALIGN_W, 1, "a trace has no quantity 1: "},
+               {FALIGN_FEEDBACK, 1, "a trace has no quantity 4: "},
+               {FALIGN_C, 1, "a trace has no quantity 15: it has FALIGN_L (5) to FALIGN_DB_BP (14)"},
                {FALIGN_L, 1u << 31, "no L[2147483648]: l goes from 0 to 3"}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-    fails(FALIGN_INVALID, wrong[i].text,
-          falign_trace_view_f64(trace, wrong[i].quantity, wrong[i].l, &data, NULL, NULL, NULL));
-  fails(FALIGN_SHAPE, "the trace is in f64", falign_trace_view_f32(trace, FALIGN_DW, 0, &data_f32, NULL, NULL, NULL));
-  fails(FALIGN_SHAPE, "the trace is in f32",
-        falign_trace_view_f64(falign_trainer_trace(narrow.trainer), FALIGN_DW, 0, &data, NULL, NULL, NULL));
+    fails(FALIGN_INVALID, wrong[i].text, falign_trace_view(trace, wrong[i].quantity, wrong[i].l, &data));
   ck_assert_int_eq(view(&unbiased, FALIGN_DB, 1), FALIGN_UNSUPPORTED);
-  fails(FALIGN_INVALID, "trace is NULL", falign_trace_view_f64(NULL, FALIGN_DW, 0, &data, NULL, NULL, NULL));
-  ck_assert_ptr_null(data);
-  ck_assert_ptr_null(data_f32);
+  fails(FALIGN_INVALID, "trace is NULL", falign_trace_view(NULL, FALIGN_DW, 0, &data));
+  fails(FALIGN_INVALID, "out is NULL", falign_trace_view(trace, FALIGN_DW, 0, NULL));
+  ck_assert_uint_eq(data.rows, 42);
+  ok(falign_trace_view(trace, FALIGN_DW, 0, &data));
+  ck_assert_int_eq(data.precision, falign_trace_step(trace)->precision);
+  ck_assert(data.rows == 7 && data.cols == 9 && data.row_step == 9 && data.col_step == 1);
   free_learner(&by);
-  free_learner(&narrow);
   free_learner(&unbiased);
 }
 END_TEST
@@ -101,7 +99,7 @@ END_TEST
 static void add_tests(TCase *tests) {
   tcase_add_test(tests, kept_as_asked);
   tcase_add_test(tests, delta_bp_is_not_stale);
-  tcase_add_test(tests, views_that_do_not_exist);
+  tcase_add_loop_test(tests, views_that_do_not_exist, 0, 2);
 }
 
 int main(void) { return run_suite("trace", add_tests); }

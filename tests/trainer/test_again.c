@@ -12,20 +12,16 @@ typedef struct {
   bool fails;
 } record;
 
-static falign_status keep(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                          double value) {
+static falign_status keep(void *user, const falign_value *value) {
   record *r = user;
-  (void)iteration, (void)metric, (void)layer, (void)order;
   ck_assert_uint_lt(r->count, SEEN);
-  r->values[r->count++] = value;
+  r->values[r->count++] = value->value;
   return FALIGN_OK;
 }
 
-static falign_status fail_once(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                               double value) {
+static falign_status fail_once(void *user, const falign_value *value) {
   record *r = user;
-  (void)metric, (void)layer, (void)order, (void)value;
-  if (iteration != FAILS_AT || !r->fails) return FALIGN_OK;
+  if (value->iteration != FAILS_AT || !r->fails) return FALIGN_OK;
   r->fails = false;
   falign_set_last_error("the disk is full");
   return FALIGN_IO;
@@ -46,10 +42,10 @@ static record run_twice(bool in_vain) {
   const uint64_t lag = 3;
   record r = {.fails = in_vain};
   ok(falign_history_create(by.network, &history));
-  ok(falign_disturbance_create_none(history, by.rule, &disturbance));
+  ok(falign_disturbance_create("undisturbed", NULL, history, by.rule, &disturbance));
   ok(falign_trainer_set_history(by.trainer, history));
-  ok(falign_metric_create_autocorrelation(&lag, 1, 1, &lags));
-  ok(falign_metric_create_disturbance(disturbance, 1, &weights));
+  ok(falign_metric_create_autocorrelation(&lag, 1, &lags));
+  ok(falign_metric_create_disturbance(disturbance, &weights));
   ok(falign_metric_create("loss", &loss));
   observe(&by, lags, keep, &r);
   observe(&by, weights, keep, &r);

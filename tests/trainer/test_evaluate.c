@@ -24,14 +24,14 @@ START_TEST(evaluate_and_forward) {
     if (precision == FALIGN_F64) {
       double out[TASK_POINTS * 5];
       for (size_t i = 0; i < TASK_POINTS * 5; i++) out[i] = 42;
-      ok(falign_trainer_forward_f64(by.trainer, task.x, TASK_POINTS, 7, 7, out, 4, 5));
+      ok(falign_trainer_forward(by.trainer, READ_F64(task.x, TASK_POINTS, 7, 7), WRITE_F64(out, TASK_POINTS, 4, 5)));
       for (size_t i = 0; i < TASK_POINTS * 5; i++)
         near(out[i], i % 5 < 4 ? model.out[TASK_LAYERS][i / 5][i % 5] : 42,
              30 * epsilon(precision)); /* |L| is at most 1 */
     } else {
       float in[TASK_POINTS * 7], out[TASK_POINTS * 4];
       to_f32(task.x, TASK_POINTS * 7, in);
-      ok(falign_trainer_forward_f32(by.trainer, in, TASK_POINTS, 7, 7, out, 4, 4));
+      ok(falign_trainer_forward(by.trainer, READ_F32(in, TASK_POINTS, 7, 7), WRITE_F32(out, TASK_POINTS, 4, 4)));
       for (size_t i = 0; i < TASK_POINTS * 4; i++)
         near((double)out[i], model.out[TASK_LAYERS][i / 4][i % 4], 60 * epsilon(precision)); /* and x was rounded */
     }
@@ -53,7 +53,7 @@ START_TEST(error_of_classification) {
   falign_code *code = NULL;
   falign_batches *batches = NULL;
   for (uint32_t i = 0; i < TASK_POINTS; i++) labels[i] = i * 7 % CATEGORIES;
-  ok(falign_dataset_create_f64(task.x, TASK_POINTS, 7, 7, labels, CATEGORIES, &dataset));
+  ok(falign_dataset_create(READ_F64(task.x, TASK_POINTS, 7, 7), labels, CATEGORIES, &dataset));
   ok(falign_code_create_n_hot(CATEGORIES, 4, 1, 3, 0, &code));
   ok(falign_batches_create(dataset, code, TASK_BATCH, &batches));
   plain_read(&model, by.network, by.rule);
@@ -64,12 +64,11 @@ START_TEST(error_of_classification) {
     uint32_t best = 0;
     double dots[CATEGORIES] = {0};
     for (uint32_t c = 0; c < CATEGORIES; c++) {
-      for (size_t j = 0; j < 4; j++) dots[c] += falign_code_row(code, c)[j] * model.out[TASK_LAYERS][r][j];
+      for (size_t j = 0; j < 4; j++) dots[c] += code_row(code, c)[j] * model.out[TASK_LAYERS][r][j];
       if (dots[c] > dots[best]) best = c;
     }
     wrong += best != labels[r];
-    for (size_t j = 0; j < 4; j++)
-      want += pow(falign_code_row(code, labels[r])[j] - model.out[TASK_LAYERS][r][j], 2) / 2;
+    for (size_t j = 0; j < 4; j++) want += pow(code_row(code, labels[r])[j] - model.out[TASK_LAYERS][r][j], 2) / 2;
   }
   ck_assert(wrong > 0 && wrong < TASK_POINTS);
   ok(falign_trainer_evaluate(by.trainer, batches, &loss, &error));
@@ -94,7 +93,7 @@ START_TEST(evaluation_in_large_batches) {
   double loss[2], error[2];
   const size_t sizes[] = {100, TASK_ROWS};
   for (uint32_t i = 0; i < TASK_ROWS; i++) labels[i] = i * 7 % CATEGORIES;
-  ok(falign_dataset_create_f64(task.x, TASK_ROWS, 7, 7, labels, CATEGORIES, &dataset));
+  ok(falign_dataset_create(READ_F64(task.x, TASK_ROWS, 7, 7), labels, CATEGORIES, &dataset));
   ok(falign_code_create_n_hot(CATEGORIES, 4, 1, 3, 0, &code));
   for (int i = 0; i < 2; i++) {
     falign_batches *batches = NULL;
@@ -105,8 +104,8 @@ START_TEST(evaluation_in_large_batches) {
   ck_assert(error[0] > 0 && error[0] == error[1]);
   near(loss[1], loss[0], loss[0] * TASK_ROWS * 0x1p-52); /* the same positive terms in another order */
   for (size_t r = 0; r < TASK_ROWS; r += 100)
-    ok(falign_trainer_forward_f64(by.trainer, task.x + r * 7, 100, 7, 7, in_parts + r * 4, 4, 4));
-  ok(falign_trainer_forward_f64(by.trainer, task.x, TASK_ROWS, 7, 7, at_once, 4, 4));
+    ok(falign_trainer_forward(by.trainer, READ_F64(task.x + r * 7, 100, 7, 7), WRITE_F64(in_parts + r * 4, 100, 4, 4)));
+  ok(falign_trainer_forward(by.trainer, READ_F64(task.x, TASK_ROWS, 7, 7), WRITE_F64(at_once, TASK_ROWS, 4, 4)));
   for (size_t i = 0; i < TASK_ROWS * 4; i++) near(at_once[i], in_parts[i], 30 * 0x1p-52); /* |L| is at most 1 */
   falign_code_destroy(code);
   falign_dataset_destroy(dataset);
@@ -123,16 +122,17 @@ START_TEST(evaluation_of_a_large_network) {
   falign_dataset *dataset = NULL;
   falign_code *code = NULL;
   falign_batches *batches = NULL;
-  learner by = new_learner(new_network(FALIGN_F64, 3, n, true, FALIGN_TANH), "fa", 1, 1, 0.1);
+  learner by = new_learner(new_network(FALIGN_F64, 3, n, true, TANH), "fa", 1, 1, 0.1);
   double error;
   uint32_t wrong = 0;
   gaussian(x, POINTS * INPUTS, 1, 1);
   for (uint32_t i = 0; i < POINTS; i++) labels[i] = i * 7 % CATEGORIES;
-  ok(falign_dataset_create_f64(x, POINTS, INPUTS, INPUTS, labels, CATEGORIES, &dataset));
+  ok(falign_dataset_create(READ_F64(x, POINTS, INPUTS, INPUTS), labels, CATEGORIES, &dataset));
   ok(falign_code_create_n_hot(CATEGORIES, CATEGORIES, 1, 1, 0, &code));
   ok(falign_batches_create(dataset, code, POINTS, &batches));
-  ok(falign_trainer_forward_f64(by.trainer, x, POINTS, INPUTS, INPUTS, out, CATEGORIES, CATEGORIES));
-  ok(falign_code_decode_f64(code, out, POINTS, CATEGORIES, CATEGORIES, decoded));
+  ok(falign_trainer_forward(by.trainer, READ_F64(x, POINTS, INPUTS, INPUTS),
+                            WRITE_F64(out, POINTS, CATEGORIES, CATEGORIES)));
+  ok(falign_code_decode(code, READ_F64(out, POINTS, CATEGORIES, CATEGORIES), decoded));
   for (size_t i = 0; i < POINTS; i++) wrong += decoded[i] != labels[i];
   ck_assert(wrong > 0 && wrong < POINTS);
   ok(falign_trainer_evaluate(by.trainer, batches, NULL, &error));
@@ -151,7 +151,8 @@ START_TEST(forward_is_all_or_nothing) {
   learner by = task_learner(FALIGN_F64, "fa");
   task.x[280 * 7 + 3] = (double)NAN;
   for (size_t i = 0; i < 300 * 4; i++) out[i] = 42;
-  fails(FALIGN_INVALID, "row 280, column 3", falign_trainer_forward_f64(by.trainer, task.x, 300, 7, 7, out, 4, 4));
+  fails(FALIGN_INVALID, "row 280, column 3",
+        falign_trainer_forward(by.trainer, READ_F64(task.x, 300, 7, 7), WRITE_F64(out, 300, 4, 4)));
   for (size_t i = 0; i < 300 * 4; i++) ck_assert_msg(out[i] == 42, "row %zu was written", i / 4);
   free_learner(&by);
 }

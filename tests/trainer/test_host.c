@@ -16,12 +16,14 @@ static double x[ROWS * 5], y[ROWS * 4];
 static learner make(const char *rule) {
   gaussian(x, ROWS * 5, 1, 1);
   gaussian(y, ROWS * 4, 1, 2);
-  return new_learner(new_network(FALIGN_F64, 2, widths, true, FALIGN_TANH), rule, 0.3, 1, 1e-4);
+  return new_learner(new_network(FALIGN_F64, 2, widths, true, TANH), rule, 0.3, 1, 1e-4);
 }
 
-static falign_status update(const learner *by) { return falign_trainer_step_f64(by->trainer, x, ROWS, 5, 5, y, 4, 4); }
+static falign_status update(const learner *by) {
+  return falign_trainer_step(by->trainer, READ_F64(x, ROWS, 5, 5), READ_F64(y, ROWS, 4, 4));
+}
 
-static double weight(const learner *by) { return falign_network_view_weights_f64(by->network, 0)[3]; }
+static double weight(const learner *by) { return network_f64(by->network, FALIGN_W, 0)[3]; }
 
 static bool has_threads(const learner *by) {
   falign_status status = falign_trainer_set_threads(by->trainer, 3);
@@ -100,7 +102,7 @@ START_TEST(rounding_of_the_caller) {
   }
   fesetround(FE_TONEAREST);
   size_t count = 5 * 7;
-  ck_assert_mem_eq(falign_network_view_weights_f64(one.network, 0), falign_network_view_weights_f64(many.network, 0),
+  ck_assert_mem_eq(network_f64(one.network, FALIGN_W, 0), network_f64(many.network, FALIGN_W, 0),
                    count * sizeof(double));
   free_learner(&one);
   free_learner(&many);
@@ -118,7 +120,7 @@ START_TEST(destroyed_by_its_own_callback) {
   learner by = make("fa");
   falign_dataset *data;
   falign_batches *batches;
-  ok(falign_dataset_create_regression_f64(x, ROWS, 5, 5, y, 4, 4, &data));
+  ok(falign_dataset_create_regression(READ_F64(x, ROWS, 5, 5), READ_F64(y, ROWS, 4, 4), &data));
   ok(falign_batches_create(data, NULL, 100, &batches));
   falign_trainer_set_progress(by.trainer, destroy_trainer, &by);
   fails(FALIGN_CANCELLED, "iteration 1", falign_trainer_run(by.trainer, batches, 9));
@@ -129,15 +131,14 @@ START_TEST(destroyed_by_its_own_callback) {
 }
 END_TEST
 
-static falign_status fail_silently(void *user, const falign_trainer *trainer, const falign_trace *trace,
-                                   falign_value_fn emit, void *emit_user) {
+static falign_status fail_silently(void *user, falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+                                   void *emit_user) {
   (void)user, (void)trainer, (void)trace, (void)emit, (void)emit_user;
   return FALIGN_IO;
 }
 
-static falign_status ignore(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                            double value) {
-  (void)user, (void)iteration, (void)metric, (void)layer, (void)order, (void)value;
+static falign_status ignore(void *user, const falign_value *value) {
+  (void)user, (void)value;
   return FALIGN_OK;
 }
 
@@ -164,24 +165,26 @@ static int gemms_left;
 
 static falign_status sgemm(void *user, int32_t ta, int32_t tb, size_t m, size_t n, size_t k, float alpha,
                            const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc) {
-  return falign_backend_gemm_f32(user, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  return falign_backend_gemm(user, alpha, (ta ? READ_F32_T(a, k, m, lda) : READ_F32(a, m, k, lda)),
+                             (tb ? READ_F32_T(b, n, k, ldb) : READ_F32(b, k, n, ldb)), beta, WRITE_F32(c, m, n, ldc));
 }
 
 static falign_status dgemm(void *user, int32_t ta, int32_t tb, size_t m, size_t n, size_t k, double alpha,
                            const double *a, size_t lda, const double *b, size_t ldb, double beta, double *c,
                            size_t ldc) {
   if (gemms_left-- == 0) return FALIGN_UNSUPPORTED;
-  return falign_backend_gemm_f64(user, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  return falign_backend_gemm(user, alpha, (ta ? READ_F64_T(a, k, m, lda) : READ_F64(a, m, k, lda)),
+                             (tb ? READ_F64_T(b, n, k, ldb) : READ_F64(b, k, n, ldb)), beta, WRITE_F64(c, m, n, ldc));
 }
 
 /* A backend that fails in the first, second, ... product of a step: the same status each time, and no change. */
 START_TEST(failing_products) {
   learner by = make("fa");
   falign_backend *builtin, *failing;
-  ok(falign_backend_find("builtin", &builtin));
+  ok(falign_backend_create("builtin", &builtin));
   gemms_left = -1;
   falign_backend_table table = {.size = sizeof table, .name = "tired", .sgemm = sgemm, .dgemm = dgemm};
-  ok(falign_backend_create(&table, builtin, &failing));
+  ok(falign_backend_create_custom(&table, builtin, &failing));
   ok(falign_trainer_set_backend(by.trainer, failing));
   ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_BP));
   double before = weight(&by);
@@ -197,7 +200,7 @@ START_TEST(failing_products) {
   const falign_trace *trace = falign_trainer_trace(by.trainer);
   ok(falign_trainer_set_backend(by.trainer, builtin)); /* the last user of `failing` is the caller */
   falign_backend_destroy(failing);
-  ck_assert_str_eq(falign_backend_name(falign_trace_backend(trace)), "builtin");
+  ck_assert_str_eq(falign_backend_name(falign_trace_step(trace)->backend), "builtin");
   free_learner(&by);
 }
 END_TEST
@@ -225,13 +228,11 @@ START_TEST(failure_after_the_update) {
 END_TEST
 
 static falign_status peek(void *user, const falign_rule *rule, const falign_network *network, const falign_trace *trace,
-                          uint32_t l, double *out) {
-  const double *data;
-  (void)rule;
-  *(falign_status *)user = falign_trace_view_f64(trace, FALIGN_DELTA, l, &data, NULL, NULL, NULL);
-  falign_status above = falign_trace_view_f64(trace, FALIGN_DELTA, l + 1, &data, NULL, NULL, NULL);
-  memset(out, 0, falign_trace_rows(trace) * falign_network_width(network, l) * sizeof *out);
-  return above;
+                          uint32_t l, const falign_matrix *out) {
+  falign_view delta;
+  *(falign_status *)user = falign_trace_view(trace, FALIGN_DELTA, l, &delta);
+  falign_status above = falign_trace_view(trace, FALIGN_DELTA, l + 1, &delta);
+  return above == FALIGN_OK ? no_signal(NULL, rule, network, trace, l, out) : above;
 }
 
 /* A rule sees the deltas above the layer that it is asked for, and no others. */
@@ -240,10 +241,10 @@ START_TEST(deltas_that_are_not_known_yet) {
   falign_rule *rule;
   falign_trainer *trainer;
   falign_status seen = FALIGN_OK;
-  falign_rule_table table = {.size = sizeof table, .name = "peeking", .signal_f64 = peek};
+  falign_rule_table table = {.size = sizeof table, .name = "peeking", .signal = peek};
   ok(falign_rule_create_custom(&table, &seen, by.network, &rule));
   ok(falign_trainer_create(by.network, rule, 1e-4, &trainer));
-  ok(falign_trainer_step_f64(trainer, x, ROWS, 5, 5, y, 4, 4));
+  ok(falign_trainer_step(trainer, READ_F64(x, ROWS, 5, 5), READ_F64(y, ROWS, 4, 4)));
   ck_assert_int_eq(seen, FALIGN_UNSUPPORTED);
   falign_trainer_destroy(trainer);
   falign_rule_destroy(rule);
@@ -257,7 +258,7 @@ START_TEST(measured_before_the_start) {
   ok(falign_trainer_measure(by.trainer));
   ck_assert(isnan(falign_trainer_start_norm(by.trainer, 0)));
   ok(falign_network_draw(by.network, 2, 2, 5, 0));
-  double want = falign_frobenius_f64(falign_network_view_weights_f64(by.network, 0), 5, 7, 7);
+  double want = falign_frobenius(READ_F64(network_f64(by.network, FALIGN_W, 0), 5, 7, 7));
   ok(update(&by));
   ck_assert(falign_trainer_start_norm(by.trainer, 0) == want);
   free_learner(&by);
@@ -266,12 +267,12 @@ END_TEST
 
 START_TEST(numbers_beyond_the_precision) {
   learner by = make("fa");
-  falign_network *single = new_network(FALIGN_F32, 2, widths, true, FALIGN_TANH);
+  falign_network *single = new_network(FALIGN_F32, 2, widths, true, TANH);
   falign_rule *rule;
   falign_trainer *trainer;
   fails(FALIGN_INVALID, "sd_w is a standard deviation", falign_network_draw(single, 1e39, 1, 1, 0));
   fails(FALIGN_INVALID, "sd_b is a standard deviation", falign_network_draw(by.network, 1, 1.7e308, 1, 0));
-  ok(falign_rule_create_fa(single, &rule));
+  ok(falign_rule_create("fa", single, &rule));
   fails(FALIGN_INVALID, "eta goes from 0", falign_trainer_create(single, rule, 1e300, &trainer));
   fails(FALIGN_INVALID, "eta goes from 0", falign_trainer_set_eta(by.trainer, (double)INFINITY));
   fails(FALIGN_INVALID, "needs of 16", falign_trainer_keep(by.trainer, 16));

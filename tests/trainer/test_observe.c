@@ -105,7 +105,7 @@ END_TEST
 /* ---- Observers ---- */
 
 static falign_metric *new_metric(int32_t needs) {
-  const falign_metric_table table = {.size = sizeof table, .name = "look", .needs = needs, .measure = look};
+  const falign_metric_table table = {.size = sizeof table, .name = "weight", .needs = needs, .measure = measure_weight};
   falign_metric *metric = NULL;
   ok(falign_metric_create_custom(&table, NULL, &metric));
   return metric;
@@ -126,7 +126,7 @@ START_TEST(observers_look_when_due) {
   ok(falign_trainer_observe_at(by.trainer, metric, NULL, 0, receive, &never));
   memset(at, 0, sizeof at); /* the list was copied */
   falign_metric_destroy(metric);
-  double before = falign_network_weights_f64(by.network, 0)[0];
+  double before = network_f64(by.network, FALIGN_W, 0)[0];
   ok(falign_trainer_run(by.trainer, batches, 10));
   for (int k = 0; k < 3; k++) ok(step(&by, task.x, 5, task.y));
   ck_assert_uint_eq(each.calls, 13);
@@ -142,7 +142,7 @@ START_TEST(observers_look_when_due) {
   ok(falign_trainer_measure(by.trainer));
   ck_assert(each.calls == 14 && third.calls == 6 && listed.calls == 4 && never.calls == 1);
   ck_assert(each.seen[13] == 13 && each.without_trace);
-  ck_assert(each.weight[13] == falign_network_weights_f64(by.network, 0)[0]);
+  ck_assert(each.weight[13] == network_f64(by.network, FALIGN_W, 0)[0]);
   falign_batches_destroy(batches);
   free_learner(&by);
 }
@@ -158,7 +158,7 @@ START_TEST(measure_leaves_out_those_that_need_a_step) {
   ck_assert_uint_eq(seen_by.calls, 0);
   fails(FALIGN_INVALID, "every is 0", falign_trainer_observe(by.trainer, metric, 0, receive, &seen_by));
   fails(FALIGN_INVALID, "metric is NULL", falign_trainer_observe(by.trainer, NULL, 1, receive, &seen_by));
-  fails(FALIGN_INVALID, "the sink of look is NULL", falign_trainer_observe(by.trainer, metric, 1, NULL, &seen_by));
+  fails(FALIGN_INVALID, "the sink of weight is NULL", falign_trainer_observe(by.trainer, metric, 1, NULL, &seen_by));
   fails(FALIGN_INVALID, "iterations is NULL",
         falign_trainer_observe_at(by.trainer, metric, NULL, 1, receive, &seen_by));
   fails(FALIGN_INVALID, "trainer is NULL", falign_trainer_observe(NULL, metric, 1, receive, &seen_by));
@@ -170,9 +170,8 @@ START_TEST(measure_leaves_out_those_that_need_a_step) {
 }
 END_TEST
 
-static falign_status refuse_value(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                                  double value) {
-  (void)user, (void)iteration, (void)metric, (void)layer, (void)order, (void)value;
+static falign_status refuse_value(void *user, const falign_value *value) {
+  (void)user, (void)value;
   falign_set_last_error("the sink is full");
   return FALIGN_IO;
 }
@@ -201,8 +200,8 @@ typedef struct {
   int refused, served;
 } caller;
 
-static falign_status call_back(void *user, const falign_trainer *trainer, const falign_trace *trace,
-                               falign_value_fn emit, void *emit_user) {
+static falign_status call_back(void *user, falign_trainer *trainer, const falign_trace *trace, falign_value_fn emit,
+                               void *emit_user) {
   (void)trace, (void)emit, (void)emit_user;
   caller *c = user;
   double out[5 * 4], loss;
@@ -210,12 +209,13 @@ static falign_status call_back(void *user, const falign_trainer *trainer, const 
   ck_assert_ptr_eq(trainer, own);
   c->refused += step(c->by, task.x, 5, task.y) == FALIGN_INVALID;
   c->refused += falign_trainer_run(own, c->batches, 1000) == FALIGN_INVALID;
-  c->refused += falign_trainer_impose_f64(own, task.x, 5, 7, 7, task.y, 4, 4) == FALIGN_INVALID;
+  c->refused += falign_trainer_impose(own, READ_F64(task.x, 5, 7, 7), READ_F64(task.y, 5, 4, 4)) == FALIGN_INVALID;
+  c->refused += falign_trainer_probe(own, READ_F64(task.x, 5, 7, 7), READ_F64(task.y, 5, 4, 4)) == FALIGN_INVALID;
   c->refused += falign_trainer_set_eta(own, 7) == FALIGN_INVALID;
   c->refused += falign_trainer_set_threads(own, 2) == FALIGN_INVALID;
   c->refused += falign_trainer_set_norm(own, NULL) == FALIGN_INVALID;
   c->served += falign_trainer_evaluate(own, c->batches, &loss, NULL) == FALIGN_OK;
-  c->served += falign_trainer_forward_f64(own, task.x, 5, 7, 7, out, 4, 4) == FALIGN_OK;
+  c->served += falign_trainer_forward(own, READ_F64(task.x, 5, 7, 7), WRITE_F64(out, 5, 4, 4)) == FALIGN_OK;
   return FALIGN_OK;
 }
 
@@ -231,7 +231,7 @@ START_TEST(calls_from_a_metric) {
   ok(falign_trainer_observe(by.trainer, metric, 1, refuse_value, NULL));
   falign_metric_destroy(metric);
   ok(falign_trainer_run(by.trainer, batches, 15));
-  ck_assert_int_eq(c.refused, 6 * 15);
+  ck_assert_int_eq(c.refused, 7 * 15);
   ck_assert_int_eq(c.served, 2 * 15);
   ok(falign_trainer_run(plain_run.trainer, batches, 15));
   ck_assert(same_parameters(by.network, plain_run.network));

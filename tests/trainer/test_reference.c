@@ -30,7 +30,7 @@ static double rounding(falign_precision precision) {
 static falign_batches *new_batches(size_t size) {
   falign_dataset *dataset = NULL;
   falign_batches *batches = NULL;
-  ok(falign_dataset_create_regression_f64(points, POINTS, 7, 7, targets, 4, 4, &dataset));
+  ok(falign_dataset_create_regression(READ_F64(points, POINTS, 7, 7), READ_F64(targets, POINTS, 4, 4), &dataset));
   ok(falign_batches_create(dataset, NULL, size, &batches));
   falign_dataset_destroy(dataset);
   return batches;
@@ -38,29 +38,27 @@ static falign_batches *new_batches(size_t size) {
 
 static void use_backend(const learner *by, size_t index) {
   falign_backend *backend = NULL;
-  ok(falign_backend_find(falign_backend_name_at(index), &backend));
+  ok(falign_backend_create(falign_backend_name_at(index), &backend));
   ok(falign_trainer_set_backend(by->trainer, backend));
 }
 
 static void normalize(const learner *by, double gamma) {
   falign_norm *norm = NULL;
-  ok(falign_norm_create_columns(&gamma, 1, &norm));
+  ok(falign_norm_create("columns", &gamma, 1, &norm));
   ok(falign_norm_apply(norm, by->network, by->rule));
   ok(falign_trainer_set_norm(by->trainer, norm));
   falign_norm_destroy(norm);
 }
 
-static falign_status compare_loss(void *user, uint64_t iteration, const char *metric, int64_t layer, int64_t order,
-                                  double value) {
-  (void)metric, (void)layer, (void)order;
-  ((double *)user)[iteration] = value;
+static falign_status note_loss(void *user, const falign_value *value) {
+  ((double *)user)[value->iteration] = value->value;
   return FALIGN_OK;
 }
 
 typedef struct {
   falign_precision precision;
   const char *rule;
-  falign_activation f;
+  activation f;
   bool normalized, biases;
   size_t backend;
 } configuration;
@@ -71,7 +69,7 @@ static void check_run(const configuration *c) {
   learner by = new_learner(new_network(c->precision, D, widths, c->biases, c->f), c->rule, 0.5, 10, eta);
   falign_metric *loss = NULL;
   ok(falign_metric_create("loss", &loss));
-  ok(falign_trainer_observe(by.trainer, loss, 1, compare_loss, losses));
+  ok(falign_trainer_observe(by.trainer, loss, 1, note_loss, losses));
   falign_metric_destroy(loss);
   use_backend(&by, c->backend);
   plain_read(&model, by.network, by.rule);
@@ -91,7 +89,7 @@ static void check_run(const configuration *c) {
       ck_assert(largest(model.dw[l][0], count) * LARGEST_UPDATE <= largest(model.w[l][0], count));
     }
   }
-  const char *name = falign_activation_name(c->f);
+  const char *name = activation_names[c->f];
   /* A unit on different sides of its kink in the two runs would prove nothing: the seed is one that keeps away. */
   ck_assert_msg(kink > rounding(c->precision), "%s: a unit came within %g of its kink", name, kink);
   double distance = plain_distance(&model, by.network);
@@ -108,7 +106,7 @@ static void check_all(falign_precision precision, size_t backend) {
   const char *const rules[] = {"bp", "fa", "dfa"};
   for (size_t i = 0; i < 3 * 5 * 4; i++) {
     configuration c = {.precision = precision, .rule = rules[i % 3], .backend = backend};
-    c.f = FALIGN_TANH_RELU + (falign_activation)(i / 3 % 5);
+    c.f = TANH_RELU + (activation)(i / 3 % 5);
     c.normalized = i / 15 & 1;
     c.biases = i / 30 & 1;
     check_run(&c);
@@ -124,7 +122,7 @@ END_TEST
 /* The bound above is no empty one: the learning itself is larger by far, also for f32. */
 START_TEST(learning_exceeds_rounding) {
   draw_data(FALIGN_F64);
-  learner by = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "fa", 0.5, 1, eta);
+  learner by = new_learner(new_network(FALIGN_F64, D, widths, true, TANH), "fa", 0.5, 1, eta);
   plain_read(&model, by.network, by.rule);
   for (int k = 0; k < STEPS; k++) ok(step(&by, points, POINTS, targets));
   ck_assert(plain_distance(&model, by.network) > 100 * rounding(FALIGN_F32));
@@ -158,18 +156,18 @@ START_TEST(whole_trace) {
   gaussian(x, ROWS * 7, 1, 1);
   gaussian(y, ROWS * 4, 1, 2);
   for (int i = 0; i < 3; i++) {
-    learner by = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), rules[i], 0.5, 1, eta);
+    learner by = new_learner(new_network(FALIGN_F64, D, widths, true, TANH), rules[i], 0.5, 1, eta);
     ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP));
     plain_read(&model, by.network, by.rule);
     ok(step(&by, x, ROWS, y));
     double loss = plain_step(&model, rules[i], eta, x, ROWS, y);
     const falign_trace *trace = falign_trainer_trace(by.trainer);
-    near(falign_trace_loss(trace), loss, loss * rounding(FALIGN_F64));
-    ck_assert_uint_eq(falign_trace_rows(trace), ROWS);
-    ck_assert_uint_eq(falign_trace_first_row(trace), 0);
-    ck_assert_uint_eq(falign_trace_iteration(trace), 0);
-    ck_assert(falign_trace_eta(trace) == eta);
-    ck_assert_int_eq(falign_trace_precision(trace), FALIGN_F64);
+    near(falign_trace_step(trace)->loss, loss, loss * rounding(FALIGN_F64));
+    ck_assert_uint_eq(falign_trace_step(trace)->rows, ROWS);
+    ck_assert_uint_eq(falign_trace_step(trace)->first_row, 0);
+    ck_assert_uint_eq(falign_trace_step(trace)->iteration, 0);
+    ck_assert(falign_trace_step(trace)->eta == eta);
+    ck_assert_int_eq(falign_trace_step(trace)->precision, FALIGN_F64);
     for (uint32_t l = 0; l <= D; l++) check_matrix(&by, FALIGN_L, l, ROWS, widths[l], model.out[l][0]);
     for (uint32_t l = 1; l <= D; l++) {
       check_matrix(&by, FALIGN_Z, l, ROWS, widths[l], model.z[l][0]);
@@ -194,7 +192,7 @@ START_TEST(many_rows) {
   gaussian(y, ROWS * 4, 1, 2);
   for (falign_precision precision = FALIGN_F32; precision <= FALIGN_F64; precision++) {
     double loss = 0;
-    learner by = new_learner(new_network(precision, D, widths, true, FALIGN_TANH), "fa", 0.5, 1, eta);
+    learner by = new_learner(new_network(precision, D, widths, true, TANH), "fa", 0.5, 1, eta);
     round_as(precision, x, ROWS * 7);
     round_as(precision, y, ROWS * 4);
     plain_read(&model, by.network, by.rule);
@@ -211,7 +209,7 @@ START_TEST(many_rows) {
     }
     ok(step(&by, x, ROWS, y));
     near(plain_distance(&sum, by.network), 0, 20 * rounding(precision));
-    near(falign_trace_loss(falign_trainer_trace(by.trainer)), loss, loss * rounding(precision));
+    near(falign_trace_step(falign_trainer_trace(by.trainer))->loss, loss, loss * rounding(precision));
     free_learner(&by);
   }
 }
@@ -229,14 +227,14 @@ START_TEST(strided_rows) {
     memcpy(y + (size_t)r * 6, tight_y + (size_t)r * 4, 4 * sizeof *y);
   }
   for (int keep = 0; keep < 2; keep++) {
-    learner a = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "fa", 0.5, 1, eta);
-    learner b = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "fa", 0.5, 1, eta);
+    learner a = new_learner(new_network(FALIGN_F64, D, widths, true, TANH), "fa", 0.5, 1, eta);
+    learner b = new_learner(new_network(FALIGN_F64, D, widths, true, TANH), "fa", 0.5, 1, eta);
     ok(falign_trainer_keep(a.trainer, keep ? FALIGN_NEEDS_ACTIVITY : 0));
-    ok(falign_trainer_step_f64(a.trainer, x, 5, 7, 10, y, 4, 6));
+    ok(falign_trainer_step(a.trainer, READ_F64(x, 5, 7, 10), READ_F64(y, 5, 4, 6)));
     ok(step(&b, tight_x, 5, tight_y));
     ck_assert(same_parameters(a.network, b.network));
-    ok(falign_trainer_impose_f64(a.trainer, x, 5, 7, 10, y, 4, 6));
-    ok(falign_trainer_impose_f64(b.trainer, tight_x, 5, 7, 7, tight_y, 4, 4));
+    ok(falign_trainer_impose(a.trainer, READ_F64(x, 5, 7, 10), READ_F64(y, 5, 4, 6)));
+    ok(falign_trainer_impose(b.trainer, READ_F64(tight_x, 5, 7, 7), READ_F64(tight_y, 5, 4, 4)));
     ck_assert(same_parameters(a.network, b.network));
     free_learner(&a);
     free_learner(&b);
@@ -244,12 +242,48 @@ START_TEST(strided_rows) {
 }
 END_TEST
 
+/* Inputs, targets and imposed signals in matrices of any layout: the same bits; outputs go to any layout. */
+START_TEST(any_steps) {
+  enum { ROWS = 5 };
+  falign_precision precision = _i ? FALIGN_F64 : FALIGN_F32;
+  static layout_room rooms[3];
+  double x[ROWS * 7], y[ROWS * 4], want[ROWS * 4];
+  gaussian(x, ROWS * 7, 1, 1);
+  gaussian(y, ROWS * 4, 1, 2);
+  round_as(precision, x, ROWS * 7);
+  round_as(precision, y, ROWS * 4);
+  learner b = new_learner(new_network(precision, D, widths, true, TANH), "fa", 0.5, 1, eta);
+  falign_view plain_x = lay_out_copy(&rooms[0], 0, precision, ROWS, 7, x);
+  falign_view plain_y = lay_out_copy(&rooms[1], 0, precision, ROWS, 4, y);
+  falign_matrix outputs = lay_out(&rooms[2], 0, precision, ROWS, 4, 42);
+  ok(falign_trainer_step(b.trainer, &plain_x, &plain_y));
+  ok(falign_trainer_impose(b.trainer, &plain_x, &plain_y));
+  ok(falign_trainer_forward(b.trainer, &plain_x, &outputs));
+  falign_view view = falign_view_of(outputs);
+  copy_elements(&view, want, 4);
+  for (int layout = 0; layout < LAYOUTS; layout++) {
+    learner a = new_learner(new_network(precision, D, widths, true, TANH), "fa", 0.5, 1, eta);
+    falign_view of_x = lay_out_copy(&rooms[0], layout, precision, ROWS, 7, x);
+    falign_view of_y = lay_out_copy(&rooms[1], LAYOUTS - 1 - layout, precision, ROWS, 4, y);
+    ok(falign_trainer_keep(a.trainer, layout & 1 ? FALIGN_NEEDS_ACTIVITY : 0));
+    ok(falign_trainer_step(a.trainer, &of_x, &of_y));
+    ok(falign_trainer_impose(a.trainer, &of_x, &of_y));
+    ck_assert(same_parameters(a.network, b.network));
+    outputs = lay_out(&rooms[2], layout, precision, ROWS, 4, 42);
+    ok(falign_trainer_forward(a.trainer, &of_x, &outputs));
+    ck_assert(holds(&rooms[2], &outputs, 42, want));
+    free_learner(&a);
+  }
+  free_learner(&b);
+}
+END_TEST
+
 /* A run over batches is the same as steps on their rows, bit for bit. */
 START_TEST(run_is_steps) {
   for (falign_precision precision = FALIGN_F32; precision <= FALIGN_F64; precision++) {
     draw_data(precision);
-    learner a = new_learner(new_network(precision, D, widths, true, FALIGN_TANH_RELU), "fa", 0.5, 1, eta);
-    learner b = new_learner(new_network(precision, D, widths, true, FALIGN_TANH_RELU), "fa", 0.5, 1, eta);
+    learner a = new_learner(new_network(precision, D, widths, true, TANH_RELU), "fa", 0.5, 1, eta);
+    learner b = new_learner(new_network(precision, D, widths, true, TANH_RELU), "fa", 0.5, 1, eta);
     falign_batches *batches = new_batches(BATCH);
     ok(falign_trainer_run(a.trainer, batches, 7));
     for (size_t k = 0; k < 7; k++) {
@@ -279,12 +313,12 @@ static double apart(const falign_network *a, const falign_network *b) {
 
 START_TEST(fa_with_transposed_weights_is_bp) {
   draw_data(FALIGN_F64);
-  learner fa = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "fa", 0.5, 1, eta);
-  learner bp = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "bp", 0.5, 1, eta);
+  learner fa = new_learner(new_network(FALIGN_F64, D, widths, true, TANH), "fa", 0.5, 1, eta);
+  learner bp = new_learner(new_network(FALIGN_F64, D, widths, true, TANH), "bp", 0.5, 1, eta);
   for (int k = 0; k < STEPS; k++) {
     for (uint32_t l = 1; l < D; l++) {
-      const double *w = falign_network_weights_f64(fa.network, l);
-      double *b = falign_rule_feedback_f64(fa.rule, l);
+      const double *w = network_f64(fa.network, FALIGN_W, l);
+      double *b = rule_f64(fa.rule, l);
       for (size_t i = 0; i < widths[l]; i++) {
         for (size_t j = 0; j < widths[l + 1]; j++) b[j * widths[l] + i] = w[i * widths[l + 1] + j];
       }
@@ -318,7 +352,7 @@ static void send_back(const double *delta, size_t rows, uint32_t l, bool transpo
 START_TEST(products_of_matrices_in_linear_networks) {
   draw_data(FALIGN_F64);
   for (int fa = 0; fa < 2; fa++) {
-    learner by = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_LINEAR), fa ? "fa" : "bp", 0.5, 1, eta);
+    learner by = new_learner(new_network(FALIGN_F64, D, widths, true, LINEAR), fa ? "fa" : "bp", 0.5, 1, eta);
     ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP));
     for (int k = 0; k < 3; k++) {
       plain_read(&model, by.network, by.rule); /* before the step changes W */
@@ -347,16 +381,16 @@ START_TEST(dfa_is_fa_with_one_hidden_layer) {
   const size_t one_hidden[] = {7, 9, 4};
   draw_data(FALIGN_F32);
   for (falign_precision precision = FALIGN_F32; precision <= FALIGN_F64; precision++) {
-    learner fa = new_learner(new_network(precision, 2, one_hidden, true, FALIGN_TANH), "fa", 0.5, 1, eta);
-    learner dfa = new_learner(new_network(precision, 2, one_hidden, true, FALIGN_TANH), "dfa", 0.5, 1, eta);
+    learner fa = new_learner(new_network(precision, 2, one_hidden, true, TANH), "fa", 0.5, 1, eta);
+    learner dfa = new_learner(new_network(precision, 2, one_hidden, true, TANH), "dfa", 0.5, 1, eta);
     double b[4 * 9];
-    ok(falign_rule_get_feedback_f64(fa.rule, 1, b, 4, 9, 9));
+    ok(falign_rule_get(fa.rule, FALIGN_FEEDBACK, 1, WRITE_F64(b, 4, 9, 9)));
     ok(step(&fa, points, POINTS, targets));
     ok(step(&dfa, points, POINTS, targets));
     ck_assert(!same_parameters(fa.network, dfa.network)); /* B and F are drawn from streams of their own */
     ok(falign_network_draw(fa.network, 0.5, 0.5, 1, 0));
     ok(falign_network_draw(dfa.network, 0.5, 0.5, 1, 0));
-    ok(falign_rule_set_feedback_f64(dfa.rule, 1, b, 4, 9, 9));
+    ok(falign_rule_set(dfa.rule, FALIGN_FEEDBACK, 1, READ_F64(b, 4, 9, 9)));
     for (int k = 0; k < STEPS; k++) {
       ok(step(&fa, points, POINTS, targets));
       ok(step(&dfa, points, POINTS, targets));
@@ -373,10 +407,10 @@ START_TEST(rules_agree_without_hidden_layers) {
   const size_t shallow[] = {7, 4};
   const char *const rules[] = {"fa", "dfa"};
   draw_data(FALIGN_F64);
-  learner bp = new_learner(new_network(FALIGN_F64, 1, shallow, true, FALIGN_LOGISTIC), "bp", 0.5, 1, eta);
+  learner bp = new_learner(new_network(FALIGN_F64, 1, shallow, true, LOGISTIC), "bp", 0.5, 1, eta);
   for (int k = 0; k < STEPS; k++) ok(step(&bp, points, POINTS, targets));
   for (int i = 0; i < 2; i++) {
-    learner by = new_learner(new_network(FALIGN_F64, 1, shallow, true, FALIGN_LOGISTIC), rules[i], 0.5, 1, eta);
+    learner by = new_learner(new_network(FALIGN_F64, 1, shallow, true, LOGISTIC), rules[i], 0.5, 1, eta);
     for (int k = 0; k < STEPS; k++) ok(step(&by, points, POINTS, targets));
     ck_assert(same_parameters(by.network, bp.network));
     free_learner(&by);
@@ -393,11 +427,11 @@ START_TEST(bp_beside_fa) {
   gaussian(x, ROWS * 7, 1, 1);
   gaussian(y, ROWS * 4, 1, 2);
   for (int i = 0; i < 3; i++) {
-    learner by = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH_RELU), rules[i], 0.5, 1, eta);
-    learner unwatched = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH_RELU), rules[i], 0.5, 1, eta);
+    learner by = new_learner(new_network(FALIGN_F64, D, widths, true, TANH_RELU), rules[i], 0.5, 1, eta);
+    learner unwatched = new_learner(new_network(FALIGN_F64, D, widths, true, TANH_RELU), rules[i], 0.5, 1, eta);
     ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY | FALIGN_NEEDS_BP));
     for (int k = 0; k < 3; k++) {
-      learner bp = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH_RELU), "bp", 0.5, 1, eta);
+      learner bp = new_learner(new_network(FALIGN_F64, D, widths, true, TANH_RELU), "bp", 0.5, 1, eta);
       ok(falign_trainer_keep(bp.trainer, FALIGN_NEEDS_ACTIVITY));
       falign_tensors *weights = NULL;
       ok(falign_tensors_create(&weights));
@@ -431,11 +465,11 @@ START_TEST(backends_agree) {
   for (int i = 0; i < 6; i++) {
     falign_precision precision = i < 3 ? FALIGN_F32 : FALIGN_F64;
     draw_data(precision);
-    learner first = new_learner(new_network(precision, D, widths, true, FALIGN_TANH), rules[i % 3], 0.5, 1, eta);
+    learner first = new_learner(new_network(precision, D, widths, true, TANH), rules[i % 3], 0.5, 1, eta);
     use_backend(&first, 0);
     for (int k = 0; k < STEPS; k++) ok(step(&first, points, POINTS, targets));
-    for (size_t b = 1; b < falign_backend_count(); b++) {
-      learner other = new_learner(new_network(precision, D, widths, true, FALIGN_TANH), rules[i % 3], 0.5, 1, eta);
+    for (size_t b = 1; b < backend_count(); b++) {
+      learner other = new_learner(new_network(precision, D, widths, true, TANH), rules[i % 3], 0.5, 1, eta);
       use_backend(&other, b);
       for (int k = 0; k < STEPS; k++) ok(step(&other, points, POINTS, targets));
       near(apart(first.network, other.network), 0, rounding(precision));
@@ -451,7 +485,7 @@ END_TEST
 START_TEST(imposed_signals) {
   enum { ROWS = 13 };
   const size_t n[] = {7, 9, 4};
-  const falign_activation activations[] = {FALIGN_LOGISTIC, FALIGN_LINEAR, FALIGN_TANH_RELU};
+  const activation activations[] = {LOGISTIC, LINEAR, TANH_RELU};
   double x[ROWS * 7], delta[ROWS * 4];
   gaussian(x, ROWS * 7, 1, 1);
   gaussian(delta, ROWS * 4, 1, 2);
@@ -460,7 +494,7 @@ START_TEST(imposed_signals) {
     ok(falign_trainer_keep(by.trainer, FALIGN_NEEDS_ACTIVITY));
     plain_read(&model, by.network, by.rule);
     plain_forward(&model, x, ROWS);
-    ok(falign_trainer_impose_f64(by.trainer, x, ROWS, 7, 7, delta, 4, 4));
+    ok(falign_trainer_impose(by.trainer, READ_F64(x, ROWS, 7, 7), READ_F64(delta, ROWS, 4, 4)));
     ck_assert_mem_eq(seen(&by, FALIGN_DELTA, 2, ROWS, 4), delta, sizeof delta); /* as it is, not times f' */
     for (size_t r = 0; r < ROWS; r++) {
       for (size_t j = 0; j < 4; j++) model.delta[2][r][j] = delta[r * 4 + j];
@@ -477,9 +511,9 @@ START_TEST(imposed_signals) {
     plain_apply(&model);
     near(plain_distance(&model, by.network), 0, rounding(FALIGN_F64));
     const falign_trace *trace = falign_trainer_trace(by.trainer);
-    const double *none = NULL;
-    ck_assert(isnan(falign_trace_loss(trace)));
-    fails(FALIGN_UNSUPPORTED, "Y*[2]", falign_trace_view_f64(trace, FALIGN_TARGET, 2, &none, NULL, NULL, NULL));
+    falign_view none;
+    ck_assert(isnan(falign_trace_step(trace)->loss));
+    fails(FALIGN_UNSUPPORTED, "Y*[2]", falign_trace_view(trace, FALIGN_TARGET, 2, &none));
     ck_assert_uint_eq(falign_trainer_iteration(by.trainer), 1);
     free_learner(&by);
   }
@@ -489,14 +523,14 @@ END_TEST
 /* As the imposed delta of a step of its own: delta[d] = E .* f' given by hand changes nothing. */
 START_TEST(imposing_the_own_delta) {
   draw_data(FALIGN_F64);
-  learner a = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "fa", 0.5, 1, eta);
-  learner b = new_learner(new_network(FALIGN_F64, D, widths, true, FALIGN_TANH), "fa", 0.5, 1, eta);
+  learner a = new_learner(new_network(FALIGN_F64, D, widths, true, TANH), "fa", 0.5, 1, eta);
+  learner b = new_learner(new_network(FALIGN_F64, D, widths, true, TANH), "fa", 0.5, 1, eta);
   ok(falign_trainer_keep(a.trainer, FALIGN_NEEDS_ACTIVITY));
   for (int k = 0; k < 5; k++) {
     double delta[POINTS * 4];
     ok(step(&a, points, POINTS, targets));
     memcpy(delta, seen(&a, FALIGN_DELTA, D, POINTS, 4), sizeof delta);
-    ok(falign_trainer_impose_f64(b.trainer, points, POINTS, 7, 7, delta, 4, 4));
+    ok(falign_trainer_impose(b.trainer, READ_F64(points, POINTS, 7, 7), READ_F64(delta, POINTS, 4, 4)));
     ck_assert(same_parameters(a.network, b.network));
   }
   free_learner(&a);
@@ -505,13 +539,14 @@ START_TEST(imposing_the_own_delta) {
 END_TEST
 
 static void add_tests(TCase *tests) {
-  int count = (int)falign_backend_count();
+  int count = (int)backend_count();
   tcase_add_loop_test(tests, as_plain_loops_f64, 0, count);
   tcase_add_loop_test(tests, as_plain_loops_f32, 0, count);
   tcase_add_test(tests, learning_exceeds_rounding);
   tcase_add_test(tests, whole_trace);
   tcase_add_test(tests, many_rows);
   tcase_add_test(tests, strided_rows);
+  tcase_add_loop_test(tests, any_steps, 0, 2);
   tcase_add_test(tests, run_is_steps);
   tcase_add_test(tests, fa_with_transposed_weights_is_bp);
   tcase_add_test(tests, products_of_matrices_in_linear_networks);

@@ -52,7 +52,9 @@ static void plain_m(uint32_t l, int k, int o, double *m) {
   times(before, width, inner, now, width, m);
 }
 
-static double size_of(const double *a, size_t rows, size_t cols) { return falign_frobenius_f64(a, rows, cols, cols); }
+static double size_of(const double *a, size_t rows, size_t cols) {
+  return falign_frobenius(READ_F64(a, rows, cols, cols));
+}
 
 /* The library's M is the plain one. Both are sums of ROWS products, twice, and of n[l-1] of those: each number is off
  * by as many epsilons at most of the sum of magnitudes, which the norms of the four factors bound. */
@@ -74,7 +76,7 @@ static double turned(const double *b, size_t rows, size_t cols, const double *m,
     for (size_t j = 0; j < cols; j++) back[j * rows + i] = b[i * cols + j];
   }
   times(back, cols, rows, m, rows, product);
-  ok(falign_angle_f64(product, cols, rows, rows, b, cols, 1, angle, NULL, &inner));
+  ok(falign_angle(READ_F64(product, cols, rows, rows), READ_F64_T(b, rows, cols, cols), angle, NULL, &inner));
   return inner / (size_of(b, rows, cols) * size_of(product, cols, rows));
 }
 
@@ -103,16 +105,16 @@ static const double trace_rounding = 9 * 9 * 0x1p-53;
 static void check_identity(const falign_transformation *of, const double *b, size_t rows, size_t cols) {
   double m[FALIGN_M_SKEW + 1][9 * 9], angle;
   ck_assert_uint_eq(falign_transformation_size(of), rows);
-  for (falign_part_of_m part = FALIGN_M_ALL; part <= FALIGN_M_SKEW; part++)
-    ok(falign_transformation_get(of, part, m[part], rows, rows, rows));
-  const double *whole = m[FALIGN_M_ALL], *symmetric = m[FALIGN_M_SYMMETRIC], *skew = m[FALIGN_M_SKEW];
+  for (falign_quantity part = FALIGN_M; part <= FALIGN_M_SKEW; part++)
+    ok(falign_transformation_get(of, part, WRITE_F64(m[part], rows, rows, rows)));
+  const double *whole = m[FALIGN_M], *symmetric = m[FALIGN_M_SYMMETRIC], *skew = m[FALIGN_M_SKEW];
   double size = size_of(whole, rows, rows);
   ck_assert(size > 0);
   ck_assert(size_of(skew, rows, rows) > 1e-6 * size); /* there is something to turn away */
   near(trace_of(b, rows, cols, skew), 0, trace_rounding);
   near(turned(b, rows, cols, skew, &angle), 0, rounding);
   near(angle, 90, rounding * 57.3);
-  ok(falign_transformation_apply(of, FALIGN_M_SKEW, b, rows, cols, cols, &angle, NULL));
+  ok(falign_transformation_apply(of, FALIGN_M_SKEW, READ_F64(b, rows, cols, cols), &angle, NULL));
   near(angle, 90, rounding * 57.3);
   for (size_t i = 0; i < rows * rows; i++) near(symmetric[i] + skew[i], whole[i], 2 * 0x1p-52 * size);
   ck_assert_msg(fabs(turned(b, rows, cols, whole, &angle)) > 1e6 * rounding, "M itself turns by %.17g", angle);
@@ -126,9 +128,9 @@ static void check_order(const learner *by, const falign_history *history, uint32
   double m[9 * 9], b[9 * 9];
   size_t rows = n[l + 1], cols = n[l];
   ok(falign_transformation_create(history, (uint64_t)k, (uint64_t)o, l, &recorded));
-  ok(falign_transformation_get(recorded, FALIGN_M_ALL, m, rows, rows, rows));
-  ok(falign_transformation_create_of(m, rows, rows, &copied));
-  ok(falign_rule_get_feedback_f64(by->rule, l, b, rows, cols, cols));
+  ok(falign_transformation_get(recorded, FALIGN_M, WRITE_F64(m, rows, rows, rows)));
+  ok(falign_transformation_create_of(READ_F64(m, rows, rows, rows), &copied));
+  ok(falign_rule_get(by->rule, FALIGN_FEEDBACK, l, WRITE_F64(b, rows, cols, cols)));
   check_m(m, l, k, o);
   check_identity(recorded, b, rows, cols);
   check_identity(copied, b, rows, cols);
@@ -148,7 +150,7 @@ static falign_history *record(const learner *by) {
 
 /* All orders of an FA run, in which no product is symmetric by itself: a new batch each step. */
 START_TEST(skew_part_turns_by_90_degrees) {
-  falign_activation f = _i;
+  activation f = (activation)_i;
   learner by = new_learner(new_network(FALIGN_F64, D, n, true, f), "fa", 0.5, 3, 0.002);
   falign_history *history = record(&by);
   for (uint32_t k = 0; k < STEPS; k++) {
@@ -176,7 +178,7 @@ START_TEST(any_matrix_and_feedback) {
       falign_transformation *made;
       gaussian(m, rows * rows, 1, 2 * (9 * rows + cols));
       gaussian(b, rows * cols, 1, 2 * (9 * rows + cols) + 1);
-      ok(falign_transformation_create_of(m, rows, rows, &made));
+      ok(falign_transformation_create_of(READ_F64(m, rows, rows, rows), &made));
       check_identity(made, b, rows, cols);
       falign_transformation_destroy(made);
     }
@@ -189,7 +191,7 @@ START_TEST(constant_signals_keep_the_direction) {
   double x[ROWS * 7], y[ROWS * 5], m[9 * 9], b[9 * 9], angle;
   gaussian(x, ROWS * 7, 1, 1);
   gaussian(y, ROWS * 5, 1, 2);
-  learner by = new_learner(new_network(FALIGN_F64, D, n, true, FALIGN_TANH), "fa", 0.5, 3, 0);
+  learner by = new_learner(new_network(FALIGN_F64, D, n, true, TANH), "fa", 0.5, 3, 0);
   falign_history *history = record(&by);
   for (int k = 0; k < 2; k++) {
     ok(step(&by, x, ROWS, y));
@@ -199,12 +201,12 @@ START_TEST(constant_signals_keep_the_direction) {
     falign_transformation *made;
     size_t rows = n[l + 1], cols = n[l];
     ok(falign_transformation_create(history, 1, 1, l, &made));
-    ok(falign_transformation_get(made, FALIGN_M_ALL, m, rows, rows, rows));
+    ok(falign_transformation_get(made, FALIGN_M, WRITE_F64(m, rows, rows, rows)));
     check_m(m, l, 1, 1);
     for (size_t i = 0; i < rows; i++) {
       for (size_t j = 0; j < i; j++) ck_assert(m[i * rows + j] == m[j * rows + i]);
     }
-    ok(falign_rule_get_feedback_f64(by.rule, l, b, rows, cols, cols));
+    ok(falign_rule_get(by.rule, FALIGN_FEEDBACK, l, WRITE_F64(b, rows, cols, cols)));
     turned(b, rows, cols, m, &angle);
     ck_assert(angle < 80);
     falign_transformation_destroy(made);
@@ -230,7 +232,7 @@ START_TEST(angles_of_a_known_plane) {
         double u[2 * 2] = {3, 0, 0, 0}, v[2 * 2] = {0};
         v[0] = quarter == 0 ? c : quarter == 1 ? -s : -c; /* the cosine and sine of theta, exactly */
         v[3] = quarter == 0 ? s : quarter == 1 ? c : -s;
-        ok(falign_angle_f64(u, 2, 2, 2, v, 2, 0, &angle, &cosine, &inner));
+        ok(falign_angle(READ_F64(u, 2, 2, 2), READ_F64(v, 2, 2, 2), &angle, &cosine, &inner));
         near(angle / 180 * pi, theta, most + 4 * 0x1p-52 * theta);
         near(cosine, v[0], most);
         near(inner, 3 * v[0], 3 * most);
@@ -249,17 +251,17 @@ START_TEST(angle_of_a_matrix_with_itself) {
   }
   /* The two normalized matrices differ by at most an epsilon in each number: 9 epsilons in norm. */
   const double most = 9 * 0x1p-52 * 57.3;
-  ok(falign_angle_f64(a, 9, 9, 9, a, 9, 0, &angle, NULL, NULL));
+  ok(falign_angle(READ_F64(a, 9, 9, 9), READ_F64(a, 9, 9, 9), &angle, NULL, NULL));
   near(angle, 0, most);
-  ok(falign_angle_f64(a, 9, 9, 9, transposed, 9, 1, &angle, NULL, NULL));
+  ok(falign_angle(READ_F64(a, 9, 9, 9), READ_F64_T(transposed, 9, 9, 9), &angle, NULL, NULL));
   near(angle, 0, most);
-  ok(falign_angle_f64(a, 9, 9, 9, minus, 9, 0, &angle, NULL, NULL));
+  ok(falign_angle(READ_F64(a, 9, 9, 9), READ_F64(minus, 9, 9, 9), &angle, NULL, NULL));
   near(angle, 180, most + 180 * 0x1p-52);
 }
 END_TEST
 
 static void add_tests(TCase *tests) {
-  tcase_add_loop_test(tests, skew_part_turns_by_90_degrees, FALIGN_TANH_RELU, FALIGN_LINEAR + 1);
+  tcase_add_loop_test(tests, skew_part_turns_by_90_degrees, TANH_RELU, LINEAR + 1);
   tcase_add_test(tests, any_matrix_and_feedback);
   tcase_add_test(tests, constant_signals_keep_the_direction);
   tcase_add_test(tests, angles_of_a_known_plane);

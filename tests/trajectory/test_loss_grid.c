@@ -15,7 +15,7 @@ static falign_components *components_around(const falign_network *network) {
   ok(falign_trajectory_create(falign_network_precision(network), numbers, &trajectory));
   for (uint32_t i = 0; i <= COUNT; i++) {
     gaussian(point, numbers, 0.2 * (i + 1), i);
-    ok(falign_trajectory_add_f64(trajectory, point, numbers));
+    ok(falign_trajectory_add(trajectory, READ_F64(point, 1, numbers, numbers)));
   }
   ok(falign_components_create(trajectory, COUNT, &found));
   falign_trajectory_destroy(trajectory);
@@ -27,10 +27,10 @@ static falign_components *components_around(const falign_network *network) {
 static void set_parameters(falign_network *network, const double *at) {
   for (uint32_t l = 0; l < falign_network_layers(network); l++) {
     size_t rows = falign_network_width(network, l), cols = falign_network_width(network, l + 1);
-    ok(falign_network_set_weights_f64(network, l, at, rows, cols, cols));
+    ok(falign_network_set(network, FALIGN_W, l, READ_F64(at, rows, cols, cols)));
     at += rows * cols;
     if (!falign_network_has_biases(network)) continue;
-    ok(falign_network_set_bias_f64(network, l + 1, at, cols));
+    ok(falign_network_set(network, FALIGN_BIAS, l + 1, READ_F64(at, 1, cols, cols)));
     at += cols;
   }
 }
@@ -42,8 +42,7 @@ static double loss_at(const learner *by, const falign_components *found, size_t 
   double *point = malloc(numbers * sizeof *point), loss = -1;
   ck_assert_ptr_nonnull(point);
   for (size_t j = 0; j < numbers; j++)
-    point[j] = falign_components_mean(found)[j] + x * falign_components_direction(found, a)[j] +
-               y * falign_components_direction(found, b)[j];
+    point[j] = mean_of(found)[j] + x * direction_of(found, a)[j] + y * direction_of(found, b)[j];
   set_parameters(by->network, point);
   ok(falign_trainer_evaluate(by->trainer, batches, &loss, NULL));
   free(point);
@@ -61,17 +60,23 @@ static void cosine(void *user, const double *z, double *out, size_t count) {
 /* A network of which each layer has another activation, one of them the caller's. */
 static learner mixed_learner(falign_precision precision, bool biases) {
   static double twice = 2;
-  falign_network *network = new_network(precision, TASK_LAYERS, task_widths, biases, FALIGN_CUSTOM);
-  ok(falign_network_set_activation(network, 1, FALIGN_LOGISTIC));
-  ok(falign_network_set_custom_activation(network, 2, sine, cosine, &twice));
-  ok(falign_network_set_activation(network, 3, FALIGN_LINEAR));
+  falign_network *network = new_network(precision, TASK_LAYERS, task_widths, biases, CUSTOM);
+  ok(activate(network, 1, LOGISTIC));
+  ok(activate_custom(network, 2, sine, cosine, &twice));
+  ok(activate(network, 3, LINEAR));
   return new_learner(network, "fa", 0.5, 1, 0.1);
+}
+
+/* The grid in the plane of components a and b. */
+static falign_grid grid_of(size_t a, size_t b) {
+  return (falign_grid){.a = a, .b = b, .x = grid_x, .x_count = X_COUNT, .y = grid_y, .y_count = Y_COUNT, .threads = 1};
 }
 
 static falign_status fill(const falign_components *found, const learner *by, falign_batches *batches, uint32_t threads,
                           double loss[GRID]) {
-  return falign_components_loss_grid(found, 2, 0, by->network, batches, grid_x, X_COUNT, grid_y, Y_COUNT, threads, NULL,
-                                     NULL, loss);
+  falign_grid grid = grid_of(2, 0);
+  grid.threads = threads;
+  return falign_components_loss_grid(found, by->network, batches, &grid, WRITE_F64(loss, Y_COUNT, X_COUNT, X_COUNT));
 }
 
 /* Bit by bit, and the network that was given stays as it was. */
@@ -141,17 +146,27 @@ START_TEST(progress_and_cancelling) {
   falign_batches *batches = task_batches(TASK_POINTS, TASK_POINTS, FALIGN_ORDER_NONE);
   for (size_t i = 0; i < GRID; i++) loss[i] = untouched[i] = 42;
   counter calls = {.stop_at = 5};
-  fails(FALIGN_CANCELLED, "after 5 of 12",
-        falign_components_loss_grid(found, 0, 1, by.network, batches, grid_x, X_COUNT, grid_y, Y_COUNT, 1, count_calls,
-                                    &calls, loss));
+  falign_grid grid = grid_of(0, 1);
+  grid.progress = count_calls;
+  grid.user = &calls;
+  const falign_matrix out = falign_matrix_f64(loss, Y_COUNT, X_COUNT);
+  fails(FALIGN_CANCELLED, "after 5 of 12", falign_components_loss_grid(found, by.network, batches, &grid, &out));
   ck_assert_uint_eq(calls.calls, 5);
   ck_assert_mem_eq(loss, untouched, sizeof loss);
   calls = (counter){0};
-  ok(falign_components_loss_grid(found, 0, 1, by.network, batches, grid_x, X_COUNT, grid_y, Y_COUNT, 1, count_calls,
-                                 &calls, loss));
+  ok(falign_components_loss_grid(found, by.network, batches, &grid, &out));
   ck_assert_uint_eq(calls.calls, GRID);
   for (size_t i = 0; i < GRID; i++) ck_assert(isfinite(loss[i]) && loss[i] != 42);
-  ok(falign_components_loss_grid(found, 0, 1, by.network, batches, grid_x, 0, grid_y, Y_COUNT, 1, NULL, NULL, loss));
+  static layout_room room;
+  for (int layout = 0; layout < LAYOUTS * 2; layout++) {
+    falign_matrix to = lay_out(&room, layout / 2, layout & 1 ? FALIGN_F64 : FALIGN_F32, Y_COUNT, X_COUNT, -1);
+    calls = (counter){0};
+    ok(falign_components_loss_grid(found, by.network, batches, &grid, &to));
+    ck_assert(holds(&room, &to, -1, loss));
+  }
+  grid = grid_of(0, 1);
+  grid.x_count = 0;
+  ok(falign_components_loss_grid(found, by.network, batches, &grid, WRITE_F64(loss, Y_COUNT, 0, 1)));
   falign_components_destroy(found);
   falign_batches_destroy(batches);
   free_learner(&by);
@@ -166,11 +181,12 @@ START_TEST(points_that_overflow) {
   skip_unless(have_lapack(), no_lapack);
   draw_task();
   for (falign_precision precision = FALIGN_F32; precision <= FALIGN_F64; precision++) {
-    learner by = new_learner(new_network(precision, TASK_LAYERS, task_widths, true, FALIGN_LINEAR), "fa", 0.5, 1, 0.1);
+    learner by = new_learner(new_network(precision, TASK_LAYERS, task_widths, true, LINEAR), "fa", 0.5, 1, 0.1);
     falign_components *found = components_around(by.network);
     falign_batches *batches = task_batches(TASK_POINTS, TASK_POINTS, FALIGN_ORDER_NONE);
     double loss[FAR];
-    ok(falign_components_loss_grid(found, 0, 1, by.network, batches, far, FAR, &zero, 1, 1, NULL, NULL, loss));
+    const falign_grid grid = {.a = 0, .b = 1, .x = far, .x_count = FAR, .y = &zero, .y_count = 1, .threads = 1};
+    ok(falign_components_loss_grid(found, by.network, batches, &grid, WRITE_F64(loss, 1, FAR, FAR)));
     for (int i = 0; i < FAR; i++) {
       double want = i == 3 ? loss_at(&by, found, 0, 1, far[i], 0, batches) : (double)INFINITY;
       ck_assert_msg(loss[i] == want, "x %g: %g, not %g", far[i], loss[i], want);
@@ -188,8 +204,8 @@ START_TEST(bad_arguments) {
   skip_unless(have_lapack(), no_lapack);
   draw_task();
   learner by = task_learner(FALIGN_F64, "fa");
-  falign_network *fewer = new_network(FALIGN_F64, TASK_LAYERS, narrow, true, FALIGN_TANH);
-  falign_network *wider = new_network(FALIGN_F64, 2, shifted, true, FALIGN_TANH);
+  falign_network *fewer = new_network(FALIGN_F64, TASK_LAYERS, narrow, true, TANH);
+  falign_network *wider = new_network(FALIGN_F64, 2, shifted, true, TANH);
   falign_components *found = components_around(by.network), *of_fewer = components_around(fewer);
   falign_components *of_wider = components_around(wider);
   falign_batches *batches = task_batches(TASK_POINTS, TASK_POINTS, FALIGN_ORDER_NONE);
@@ -198,36 +214,63 @@ START_TEST(bad_arguments) {
     falign_status want;
     const char *text;
     const falign_components *components;
-    size_t a, b;
     const falign_network *network;
     falign_batches *batches;
-    const double *x, *y;
-    size_t x_count;
-    uint32_t threads;
+    falign_grid grid;
     double *loss;
   } cases[] = {
-      {FALIGN_INVALID, "there is no component 3: they go from 0 to 2", found, 3, 0, by.network, batches, x, x, 2, 1,
+      {FALIGN_INVALID,
+       "there is no component 3: they go from 0 to 2",
+       found,
+       by.network,
+       batches,
+       {3, 0, x, 2, x, 2, 1, NULL, NULL},
        loss},
-      {FALIGN_INVALID, "there is no component 7", found, 0, 7, by.network, batches, x, x, 2, 1, loss},
-      {FALIGN_SHAPE, "coordinates, got", found, 0, 1, fewer, batches, x, x, 2, 1, loss},
-      {FALIGN_SHAPE, "4 numbers, the network 3 outputs", of_fewer, 0, 1, fewer, batches, x, x, 2, 1, loss},
-      {FALIGN_SHAPE, "7 inputs, the network 8", of_wider, 0, 1, wider, batches, x, x, 2, 1, loss},
-      {FALIGN_SHAPE, "7 inputs, the network 8", of_wider, 0, 1, wider, batches, x, x, 0, 1, loss},
-      {FALIGN_INVALID, "threads go from 1", found, 0, 1, by.network, batches, x, x, 2, 0, loss},
-      {FALIGN_INVALID, "threads go from 1", found, 0, 1, by.network, batches, x, x, 2, 1025, loss},
-      {FALIGN_MEMORY, "no memory for a grid", found, 0, 1, by.network, batches, x, x, SIZE_MAX, 1, loss},
-      {FALIGN_INVALID, "components is NULL", NULL, 0, 1, by.network, batches, x, x, 2, 1, loss},
-      {FALIGN_INVALID, "network is NULL", found, 0, 1, NULL, batches, x, x, 2, 1, loss},
-      {FALIGN_INVALID, "batches is NULL", found, 0, 1, by.network, NULL, x, x, 2, 1, loss},
-      {FALIGN_INVALID, "x is NULL", found, 0, 1, by.network, batches, NULL, x, 2, 1, loss},
-      {FALIGN_INVALID, "y is NULL", found, 0, 1, by.network, batches, x, NULL, 2, 1, loss},
-      {FALIGN_INVALID, "loss is NULL", found, 0, 1, by.network, batches, x, x, 2, 1, NULL},
+      {FALIGN_INVALID, "there is no component 7", found, by.network, batches, {0, 7, x, 2, x, 2, 1, NULL, NULL}, loss},
+      {FALIGN_SHAPE,
+       "the components have 160 coordinates, but the network has 153 parameters",
+       found,
+       fewer,
+       batches,
+       {0, 1, x, 2, x, 2, 1, NULL, NULL},
+       loss},
+      {FALIGN_SHAPE,
+       "4 numbers, the network 3 outputs",
+       of_fewer,
+       fewer,
+       batches,
+       {0, 1, x, 2, x, 2, 1, NULL, NULL},
+       loss},
+      {FALIGN_SHAPE, "7 inputs, the network 8", of_wider, wider, batches, {0, 1, x, 2, x, 2, 1, NULL, NULL}, loss},
+      {FALIGN_SHAPE, "7 inputs, the network 8", of_wider, wider, batches, {0, 1, x, 0, x, 2, 1, NULL, NULL}, loss},
+      {FALIGN_INVALID, "threads go from 1", found, by.network, batches, {0, 1, x, 2, x, 2, 0, NULL, NULL}, loss},
+      {FALIGN_INVALID, "threads go from 1", found, by.network, batches, {0, 1, x, 2, x, 2, 1025, NULL, NULL}, loss},
+      {FALIGN_MEMORY,
+       "no memory for a grid",
+       found,
+       by.network,
+       batches,
+       {0, 1, x, SIZE_MAX / 64, x, 2, 1, NULL, NULL},
+       loss},
+      {FALIGN_INVALID, "components is NULL", NULL, by.network, batches, {0, 1, x, 2, x, 2, 1, NULL, NULL}, loss},
+      {FALIGN_INVALID, "network is NULL", found, NULL, batches, {0, 1, x, 2, x, 2, 1, NULL, NULL}, loss},
+      {FALIGN_INVALID, "batches is NULL", found, by.network, NULL, {0, 1, x, 2, x, 2, 1, NULL, NULL}, loss},
+      {FALIGN_INVALID, "x is NULL", found, by.network, batches, {0, 1, NULL, 2, x, 2, 1, NULL, NULL}, loss},
+      {FALIGN_INVALID, "y is NULL", found, by.network, batches, {0, 1, x, 2, NULL, 2, 1, NULL, NULL}, loss},
+      {FALIGN_INVALID, "loss is NULL", found, by.network, batches, {0, 1, x, 2, x, 2, 1, NULL, NULL}, NULL},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     fails(cases[i].want, cases[i].text,
-          falign_components_loss_grid(cases[i].components, cases[i].a, cases[i].b, cases[i].network, cases[i].batches,
-                                      cases[i].x, cases[i].x_count, cases[i].y, 2, cases[i].threads, NULL, NULL,
-                                      cases[i].loss));
+          falign_components_loss_grid(
+              cases[i].components, cases[i].network, cases[i].batches, &cases[i].grid,
+              cases[i].loss ? WRITE_F64(cases[i].loss, 2, cases[i].grid.x_count, cases[i].grid.x_count) : NULL));
+  const falign_grid two = {0, 1, x, 2, x, 2, 1, NULL, NULL};
+  fails(FALIGN_SHAPE, "loss is 2 x 2, got 2 x 3",
+        falign_components_loss_grid(found, by.network, batches, &two, WRITE_F64(loss, 2, 3, 3)));
+  fails(FALIGN_INVALID, "loss is 2 x 2 with invalid steps: 1 from row to row, 1 from column to column",
+        falign_components_loss_grid(found, by.network, batches, &two, WRITE_F64(loss, 2, 2, 1)));
+  fails(FALIGN_INVALID, "grid is NULL",
+        falign_components_loss_grid(found, by.network, batches, NULL, WRITE_F64(loss, 2, 2, 2)));
   for (size_t i = 0; i < GRID; i++) ck_assert(loss[i] == 42);
   falign_components_destroy(found);
   falign_components_destroy(of_fewer);

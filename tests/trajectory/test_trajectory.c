@@ -16,32 +16,38 @@ START_TEST(points_are_counted) {
   const double point[] = {1, 2, 3};
   falign_trajectory *trajectory = NULL;
   ok(falign_trajectory_create(FALIGN_F32, 3, &trajectory));
-  ck_assert_uint_eq(falign_trajectory_points(trajectory), 0);
-  ck_assert_uint_eq(falign_trajectory_numbers(trajectory), 3);
+  ck_assert(points_of(trajectory).rows == 0 && points_of(trajectory).cols == 3);
   for (size_t i = 0; i < 100; i += 2) {
-    ok(falign_trajectory_add_f32(trajectory, single, 3));
-    ok(falign_trajectory_add_f64(trajectory, point, 3));
-    ck_assert_uint_eq(falign_trajectory_points(trajectory), i + 2);
+    ok(falign_trajectory_add(trajectory, READ_F32(single, 1, 3, 3)));
+    ok(falign_trajectory_add(trajectory, READ_F64(point, 1, 3, 3)));
+    ck_assert_uint_eq(points_of(trajectory).rows, i + 2);
   }
   falign_trajectory_destroy(trajectory);
 }
 END_TEST
 
+/* Points of any layout and precision are rows of the view, in the trajectory's own precision. */
 START_TEST(points_are_read_back) {
   const double third = 1.0 / 3, points[2][2] = {{1, third}, {-2, 5}};
-  double point[2] = {7, 7};
+  static layout_room room;
+  falign_view all;
   for (falign_precision precision = FALIGN_F32; precision <= FALIGN_F64; precision++) {
     falign_trajectory *trajectory = NULL;
     ok(falign_trajectory_create(precision, 2, &trajectory));
-    for (size_t i = 0; i < 2; i++) ok(falign_trajectory_add_f64(trajectory, points[i], 2));
-    ok(falign_trajectory_get(trajectory, 1, point, 2));
-    ck_assert(point[0] == -2 && point[1] == 5);
-    ok(falign_trajectory_get(trajectory, 0, point, 2));
-    ck_assert(point[0] == 1 && point[1] == (precision == FALIGN_F32 ? (double)(float)third : third));
-    fails(FALIGN_INVALID, "no point 2: the trajectory has 2", falign_trajectory_get(trajectory, 2, point, 2));
-    fails(FALIGN_SHAPE, "have 2 coordinates, got 3", falign_trajectory_get(trajectory, 0, point, 3));
-    fails(FALIGN_INVALID, "point is NULL", falign_trajectory_get(trajectory, 0, NULL, 2));
-    fails(FALIGN_INVALID, "trajectory is NULL", falign_trajectory_get(NULL, 0, point, 2));
+    for (size_t i = 0; i < 2; i++) ok(falign_trajectory_add(trajectory, READ_F64(points[i], 1, 2, 2)));
+    ok(falign_trajectory_view(trajectory, &all));
+    ck_assert(all.rows == 2 && all.cols == 2 && all.row_step == 2 && all.col_step == 1 && all.precision == precision);
+    ck_assert(element(&all, 0, 0) == 1 && element(&all, 1, 0) == -2 && element(&all, 1, 1) == 5);
+    ck_assert(element(&all, 0, 1) == (precision == FALIGN_F32 ? (double)(float)third : third));
+    for (int choice = 0; choice < LAYOUTS * 2; choice++) {
+      falign_view point = lay_out_copy(&room, choice / 2, choice & 1 ? FALIGN_F64 : FALIGN_F32, 1, 2, points[1]);
+      ok(falign_trajectory_add(trajectory, &point));
+      all = points_of(trajectory);
+      ck_assert(all.rows == (size_t)choice + 3);
+      ck_assert(element(&all, all.rows - 1, 0) == -2 && element(&all, all.rows - 1, 1) == 5);
+    }
+    fails(FALIGN_INVALID, "trajectory is NULL", falign_trajectory_view(NULL, &all));
+    fails(FALIGN_INVALID, "out is NULL", falign_trajectory_view(trajectory, NULL));
     falign_trajectory_destroy(trajectory);
   }
 }
@@ -59,22 +65,26 @@ START_TEST(bad_points) {
   ck_assert_ptr_null(trajectory);
   ok(falign_trajectory_create(FALIGN_F32, 3, &trajectory));
   ok(falign_network_create(FALIGN_F32, 1, widths, 1, &network));
-  ok(falign_trajectory_add_f64(trajectory, fine, 3));
-  fails(FALIGN_SHAPE, "have 3 coordinates, got 2", falign_trajectory_add_f32(trajectory, infinite, 2));
-  fails(FALIGN_SHAPE, "have 3 coordinates, got 4", falign_trajectory_add_f64(trajectory, fine, 4));
-  fails(FALIGN_SHAPE, "have 3 coordinates, got 2", falign_trajectory_add_network(trajectory, network));
-  fails(FALIGN_INVALID, "point[1] has nan in row 0, column 2", falign_trajectory_add_f64(trajectory, nan, 3));
-  fails(FALIGN_INVALID, "point[1] has 1e+39 in row 0, column 1", falign_trajectory_add_f64(trajectory, large, 3));
-  fails(FALIGN_INVALID, "trajectory is NULL", falign_trajectory_add_f64(NULL, fine, 3));
-  fails(FALIGN_INVALID, "point is NULL", falign_trajectory_add_f32(trajectory, NULL, 3));
-  fails(FALIGN_INVALID, "network is NULL", falign_trajectory_add_network(trajectory, NULL));
-  ck_assert_uint_eq(falign_trajectory_points(trajectory), 1);
+  ok(falign_trajectory_add(trajectory, READ_F64(fine, 1, 3, 3)));
+  fails(FALIGN_SHAPE, "point[1] is 1 x 3, got 1 x 2", falign_trajectory_add(trajectory, READ_F32(infinite, 1, 2, 2)));
+  fails(FALIGN_SHAPE, "point[1] is 1 x 3, got 1 x 4", falign_trajectory_add(trajectory, READ_F64(fine, 1, 4, 4)));
+  fails(FALIGN_SHAPE, "point[1] is 1 x 3, got 3 x 1", falign_trajectory_add(trajectory, READ_F64(fine, 3, 1, 1)));
+  fails(FALIGN_SHAPE, "point[1] is 1 x 3, got 1 x 2", add_network(trajectory, network));
+  fails(FALIGN_INVALID, "point[1] has nan in row 0, column 2",
+        falign_trajectory_add(trajectory, READ_F64(nan, 1, 3, 3)));
+  fails(FALIGN_INVALID, "point[1] has 1e+39 in row 0, column 1",
+        falign_trajectory_add(trajectory, READ_F64(large, 1, 3, 3)));
+  fails(FALIGN_INVALID, "trajectory is NULL", falign_trajectory_add(NULL, READ_F64(fine, 1, 3, 3)));
+  fails(FALIGN_INVALID, "point[1] is NULL", falign_trajectory_add(trajectory, READ_F32(NULL, 1, 3, 3)));
+  fails(FALIGN_INVALID, "point[1] is NULL", falign_trajectory_add(trajectory, NULL));
+  ck_assert_uint_eq(points_of(trajectory).rows, 1);
   falign_trajectory_destroy(trajectory);
   ok(falign_trajectory_create(FALIGN_F64, 2, &trajectory));
-  fails(FALIGN_INVALID, "point[0] has inf in row 0, column 1", falign_trajectory_add_f32(trajectory, infinite, 2));
-  falign_network_weights_f32(network, 0)[0] = INFINITY;
-  fails(FALIGN_INVALID, "point[0] has inf", falign_trajectory_add_network(trajectory, network));
-  ck_assert_uint_eq(falign_trajectory_points(trajectory), 0);
+  fails(FALIGN_INVALID, "point[0] has inf in row 0, column 1",
+        falign_trajectory_add(trajectory, READ_F32(infinite, 1, 2, 2)));
+  network_f32(network, FALIGN_W, 0)[0] = INFINITY;
+  fails(FALIGN_INVALID, "point[0] has inf", add_network(trajectory, network));
+  ck_assert_uint_eq(points_of(trajectory).rows, 0);
   falign_trajectory_destroy(trajectory);
   falign_trajectory_destroy(NULL);
   falign_network_destroy(network);
@@ -84,23 +94,24 @@ END_TEST
 /* W[0], b[1], W[1], b[2], each row-major: the mean of one such network and one of zeros, by halves, shows the order. */
 START_TEST(order_of_coordinates) {
   const size_t widths[] = {2, 3, 1};
+  const double w0[] = {1, 2, 3, 4, 5, 6}, b1[] = {11, 12, 13}, w1[] = {21, 22, 23}, b2[] = {31};
   const double want[2][13] = {{1, 2, 3, 4, 5, 6, 11, 12, 13, 21, 22, 23, 31}, {1, 2, 3, 4, 5, 6, 21, 22, 23}};
   skip_unless(have_lapack(), no_lapack);
   for (int biases = 0; biases < 2; biases++) {
     size_t numbers = biases ? 13 : 9;
-    falign_network *network = new_network(FALIGN_F32, 2, widths, biases != 0, FALIGN_LINEAR);
+    falign_network *network = new_network(FALIGN_F32, 2, widths, biases != 0, LINEAR);
     falign_trajectory *trajectory = NULL;
     falign_components *found = NULL;
     ck_assert_uint_eq(falign_network_parameters(network), numbers);
     ok(falign_trajectory_create(FALIGN_F64, numbers, &trajectory));
-    ok(falign_trajectory_add_network(trajectory, network));
-    ok(falign_network_set_weights_f64(network, 0, (const double[]){1, 2, 3, 4, 5, 6}, 2, 3, 3));
-    ok(falign_network_set_weights_f64(network, 1, (const double[]){21, 22, 23}, 3, 1, 1));
-    if (biases) ok(falign_network_set_bias_f64(network, 1, (const double[]){11, 12, 13}, 3));
-    if (biases) ok(falign_network_set_bias_f64(network, 2, (const double[]){31}, 1));
-    ok(falign_trajectory_add_network(trajectory, network));
+    ok(add_network(trajectory, network));
+    ok(falign_network_set(network, FALIGN_W, 0, READ_F64(w0, 2, 3, 3)));
+    ok(falign_network_set(network, FALIGN_W, 1, READ_F64(w1, 3, 1, 1)));
+    if (biases) ok(falign_network_set(network, FALIGN_BIAS, 1, READ_F64(b1, 1, 3, 3)));
+    if (biases) ok(falign_network_set(network, FALIGN_BIAS, 2, READ_F64(b2, 1, 1, 1)));
+    ok(add_network(trajectory, network));
     ok(falign_components_create(trajectory, 1, &found));
-    for (size_t j = 0; j < numbers; j++) ck_assert(falign_components_mean(found)[j] == want[!biases][j] / 2);
+    for (size_t j = 0; j < numbers; j++) ck_assert(mean_of(found)[j] == want[!biases][j] / 2);
     falign_components_destroy(found);
     falign_trajectory_destroy(trajectory);
     falign_network_destroy(network);
@@ -185,10 +196,10 @@ static void find_covariance(size_t points, size_t numbers) {
 }
 
 static void check_directions(const falign_components *found, size_t numbers) {
-  for (size_t i = 0; i < falign_components_count(found); i++) {
-    const double *direction = falign_components_direction(found, i);
+  for (size_t i = 0; i < count_of(found); i++) {
+    const double *direction = direction_of(found, i);
     size_t largest = 0;
-    for (size_t k = 0; k <= i; k++) near(dot(direction, falign_components_direction(found, k), numbers), i == k, 1e-12);
+    for (size_t k = 0; k <= i; k++) near(dot(direction, direction_of(found, k), numbers), i == k, 1e-12);
     for (size_t j = 0; j < numbers; j++)
       if (fabs(direction[j]) > fabs(direction[largest])) largest = j;
     ck_assert(direction[largest] > 0);
@@ -212,19 +223,19 @@ START_TEST(covariance_by_jacobi) {
     jacobi(numbers);
     falign_components *found = components_of(precision, plain_pca.points, points, numbers, count);
     for (size_t j = 0; j < numbers; j++) {
-      near(falign_components_mean(found)[j], plain_pca.mean[j], (double)points * 16 * DBL_EPSILON);
+      near(mean_of(found)[j], plain_pca.mean[j], (double)points * 16 * DBL_EPSILON);
       trace += plain_pca.covariance[j * numbers + j];
     }
     check_directions(found, numbers);
     size_t at = take_largest(numbers, &value);
     for (size_t i = 0; i < count; i++) {
-      const double *direction = falign_components_direction(found, i);
-      double next = 0, before = i == 0 ? INFINITY : falign_components_variance(found, i - 1);
+      const double *direction = direction_of(found, i);
+      double next = 0, before = i == 0 ? INFINITY : part(found, FALIGN_COMPONENT_VARIANCE, 0)[i - 1];
       size_t next_at = i + 1 < numbers ? take_largest(numbers, &next) : 0;
       if (i == 0) first = value;
       double error = (double)(points + numbers) * DBL_EPSILON * first;
-      near(falign_components_variance(found, i), value, error);
-      near(falign_components_explained(found, i), value / trace, error / trace * 2);
+      near(part(found, FALIGN_COMPONENT_VARIANCE, 0)[i], value, error);
+      near(part(found, FALIGN_COMPONENT_EXPLAINED, 0)[i], value / trace, error / trace * 2);
       double gap = fmin(before - value, value - next), sine = error / gap;
       near(fabs(dot(direction, plain_pca.vectors + at * numbers, numbers)), 1, sine * sine + 1e-13);
       double off = 0; /* of C v from the eigenvalue times v */
@@ -249,13 +260,14 @@ START_TEST(all_components) {
     draw_points(FALIGN_F64, points, numbers);
     falign_components *found = components_of(FALIGN_F64, plain_pca.points, points, numbers, count);
     check_directions(found, numbers);
-    for (size_t i = 0; i < count; i++) sum += falign_components_explained(found, i);
+    for (size_t i = 0; i < count; i++) sum += part(found, FALIGN_COMPONENT_EXPLAINED, 0)[i];
     near(sum, 1, 20 * DBL_EPSILON);
     for (size_t i = 0; i < points; i++) {
       const double *from = plain_pca.points + i * numbers;
-      ok(falign_components_project(found, from, numbers, coordinates, count));
-      ok(falign_components_point(found, coordinates, count, point, numbers));
-      ok(falign_components_project(found, point, numbers, again, count));
+      ok(falign_components_project(found, READ_F64(from, 1, numbers, numbers),
+                                   WRITE_F64(coordinates, 1, count, count)));
+      ok(falign_components_point(found, READ_F64(coordinates, 1, count, count), WRITE_F64(point, 1, numbers, numbers)));
+      ok(falign_components_project(found, READ_F64(point, 1, numbers, numbers), WRITE_F64(again, 1, count, count)));
       for (size_t j = 0; j < numbers; j++) near(point[j], from[j], 200 * DBL_EPSILON); /* |x| is at most 20 */
       for (size_t k = 0; k < count; k++) near(again[k], coordinates[k], 400 * DBL_EPSILON);
     }
@@ -282,21 +294,22 @@ START_TEST(ellipse) {
     for (falign_precision precision = FALIGN_F32; precision <= FALIGN_F64; precision++) {
       double tolerance = (double)NUMBERS * NUMBERS * epsilon(precision); /* coordinates up to 43, 40 of them */
       falign_components *found = components_of(precision, rows, POINTS, numbers, 3);
-      near(falign_components_variance(found, 0), 9 * POINTS / 2.0 / (POINTS - 1), 10 * tolerance);
-      near(falign_components_variance(found, 1), 1 * POINTS / 2.0 / (POINTS - 1), 10 * tolerance);
-      near(falign_components_variance(found, 2), 0, tolerance);
-      near(falign_components_explained(found, 0), 0.9, tolerance);
-      near(falign_components_explained(found, 1), 0.1, tolerance);
-      ck_assert(falign_components_variance(found, 2) >= 0);
+      near(part(found, FALIGN_COMPONENT_VARIANCE, 0)[0], 9 * POINTS / 2.0 / (POINTS - 1), 10 * tolerance);
+      near(part(found, FALIGN_COMPONENT_VARIANCE, 0)[1], 1 * POINTS / 2.0 / (POINTS - 1), 10 * tolerance);
+      near(part(found, FALIGN_COMPONENT_VARIANCE, 0)[2], 0, tolerance);
+      near(part(found, FALIGN_COMPONENT_EXPLAINED, 0)[0], 0.9, tolerance);
+      near(part(found, FALIGN_COMPONENT_EXPLAINED, 0)[1], 0.1, tolerance);
+      ck_assert(part(found, FALIGN_COMPONENT_VARIANCE, 0)[2] >= 0);
       for (size_t j = 0; j < numbers; j++) {
-        near(falign_components_direction(found, 0)[j], -a[j], tolerance);
-        near(falign_components_direction(found, 1)[j], b[j], tolerance);
-        near(falign_components_mean(found)[j], (double)j, tolerance);
+        near(direction_of(found, 0)[j], -a[j], tolerance);
+        near(direction_of(found, 1)[j], b[j], tolerance);
+        near(mean_of(found)[j], (double)j, tolerance);
       }
       check_directions(found, numbers);
       for (size_t i = 0; i < POINTS; i++) {
         angle = acos(-1) * 2 * (double)i / POINTS;
-        ok(falign_components_project(found, rows + i * numbers, numbers, coordinates, 3));
+        ok(falign_components_project(found, READ_F64(rows + i * numbers, 1, numbers, numbers),
+                                     WRITE_F64(coordinates, 1, 3, 3)));
         near(coordinates[0], -3 * cos(angle), 10 * tolerance);
         near(coordinates[1], sin(angle), 10 * tolerance);
         near(coordinates[2], 0, 10 * tolerance);
@@ -315,12 +328,12 @@ START_TEST(fewer_dimensions_than_components) {
   for (size_t numbers = 5; numbers <= NUMBERS; numbers += 4) {
     for (size_t i = 0; i < POINTS * numbers; i++) rows[i] = 0.1 + 2 * (double)(i / numbers) * (i % numbers == 2);
     falign_components *found = components_of(FALIGN_F64, rows, POINTS, numbers, 5);
-    near(falign_components_variance(found, 0), 4 * 28 / 6.0, 1e-14);
-    near(falign_components_explained(found, 0), 1, 1e-15);
-    near(falign_components_direction(found, 0)[2], 1, 1e-15);
+    near(part(found, FALIGN_COMPONENT_VARIANCE, 0)[0], 4 * 28 / 6.0, 1e-14);
+    near(part(found, FALIGN_COMPONENT_EXPLAINED, 0)[0], 1, 1e-15);
+    near(direction_of(found, 0)[2], 1, 1e-15);
     for (size_t k = 1; k < 5; k++) {
-      near(falign_components_explained(found, k), 0, 1e-15);
-      ck_assert(falign_components_variance(found, k) >= 0);
+      near(part(found, FALIGN_COMPONENT_EXPLAINED, 0)[k], 0, 1e-15);
+      ck_assert(part(found, FALIGN_COMPONENT_VARIANCE, 0)[k] >= 0);
     }
     check_directions(found, numbers);
     falign_components_destroy(found);
@@ -328,10 +341,10 @@ START_TEST(fewer_dimensions_than_components) {
     for (size_t i = 0; i < POINTS * numbers; i++) rows[i] = 0.1 * (double)(i % numbers);
     found = components_of(FALIGN_F64, rows, POINTS, numbers, 5);
     for (size_t k = 0; k < 5; k++) {
-      ck_assert(falign_components_variance(found, k) == 0);
-      ck_assert(isnan(falign_components_explained(found, k)));
+      ck_assert(part(found, FALIGN_COMPONENT_VARIANCE, 0)[k] == 0);
+      ck_assert(isnan(part(found, FALIGN_COMPONENT_EXPLAINED, 0)[k]));
     }
-    ck_assert_mem_eq(falign_components_mean(found), rows, numbers * sizeof *rows);
+    ck_assert_mem_eq(mean_of(found), rows, numbers * sizeof *rows);
     check_directions(found, numbers);
     falign_components_destroy(found);
   }
@@ -350,7 +363,7 @@ START_TEST(steep_deviations) {
     for (size_t i = 0; i < POINTS * NUMBERS; i++) rows[i] *= pow(steps[s], (double)(i % NUMBERS / 5));
     falign_components *found = components_of(FALIGN_F64, rows, POINTS, NUMBERS, POINTS - 1);
     check_directions(found, NUMBERS);
-    for (size_t k = 0; k < POINTS - 1; k++) ck_assert(falign_components_variance(found, k) >= 0);
+    for (size_t k = 0; k < POINTS - 1; k++) ck_assert(part(found, FALIGN_COMPONENT_VARIANCE, 0)[k] >= 0);
     falign_components_destroy(found);
   }
 }
@@ -368,16 +381,16 @@ START_TEST(projections) {
   double x[NUMBERS], y[NUMBERS], sum[NUMBERS], of_x[COUNT], of_y[COUNT], of_sum[COUNT], point[NUMBERS];
   skip_unless(have_lapack(), no_lapack);
   falign_components *found = random_components(8, NUMBERS, COUNT);
-  const double *mean = falign_components_mean(found);
+  const double *mean = mean_of(found);
   gaussian(x, NUMBERS, 1, 1);
   gaussian(y, NUMBERS, 1, 2);
   for (size_t j = 0; j < NUMBERS; j++) sum[j] = x[j] + y[j];
-  ok(falign_components_project(found, x, NUMBERS, of_x, COUNT));
-  ok(falign_components_project_direction(found, y, NUMBERS, of_y, COUNT));
-  ok(falign_components_project(found, sum, NUMBERS, of_sum, COUNT));
-  ok(falign_components_point(found, of_x, COUNT, point, NUMBERS));
+  ok(falign_components_project(found, READ_F64(x, 1, NUMBERS, NUMBERS), WRITE_F64(of_x, 1, COUNT, COUNT)));
+  ok(falign_components_project_direction(found, READ_F64(y, 1, NUMBERS, NUMBERS), WRITE_F64(of_y, 1, COUNT, COUNT)));
+  ok(falign_components_project(found, READ_F64(sum, 1, NUMBERS, NUMBERS), WRITE_F64(of_sum, 1, COUNT, COUNT)));
+  ok(falign_components_point(found, READ_F64(of_x, 1, COUNT, COUNT), WRITE_F64(point, 1, NUMBERS, NUMBERS)));
   for (size_t i = 0; i < COUNT; i++) {
-    const double *direction = falign_components_direction(found, i);
+    const double *direction = direction_of(found, i);
     double tolerance = NUMBERS * 10 * DBL_EPSILON; /* of coordinates up to 10 */
     near(of_x[i], dot(x, direction, NUMBERS) - dot(mean, direction, NUMBERS), tolerance);
     near(of_y[i], dot(y, direction, NUMBERS), tolerance);
@@ -385,7 +398,7 @@ START_TEST(projections) {
   }
   for (size_t j = 0; j < NUMBERS; j++) {
     double want = mean[j];
-    for (size_t i = 0; i < COUNT; i++) want += of_x[i] * falign_components_direction(found, i)[j];
+    for (size_t i = 0; i < COUNT; i++) want += of_x[i] * direction_of(found, i)[j];
     near(point[j], want, 10 * DBL_EPSILON * 10);
   }
   falign_components_destroy(found);
@@ -400,13 +413,15 @@ START_TEST(networks_and_feedback) {
   for (int choice = 0; choice < 4; choice++) {
     falign_precision precision = choice % 2 ? FALIGN_F64 : FALIGN_F32;
     bool biases = choice / 2;
-    learner by = new_learner(new_network(precision, D, n, biases, FALIGN_TANH), "fa", 1, 5, 0);
+    learner by = new_learner(new_network(precision, D, n, biases, TANH), "fa", 1, 5, 0);
     size_t numbers = falign_network_parameters(by.network), at = n[0] * n[1] + (biases ? n[1] : 0);
     ck_assert_uint_eq(numbers, 4 * 5 + 5 * 3 + 3 * 2 + (biases ? 10 : 0));
     falign_components *found = random_components(COUNT + 1, numbers, COUNT);
     double *point = parameters(by.network), got[COUNT], want[COUNT], back[MAX_WIDTH * MAX_WIDTH];
-    ok(falign_components_project_network(found, by.network, got, COUNT));
-    ok(falign_components_project(found, point, numbers, want, COUNT));
+    falign_view all;
+    ok(falign_network_view(by.network, FALIGN_PARAMETERS, 0, &all));
+    ok(falign_components_project(found, &all, WRITE_F64(got, 1, COUNT, COUNT)));
+    ok(falign_components_project(found, READ_F64(point, 1, numbers, numbers), WRITE_F64(want, 1, COUNT, COUNT)));
     ck_assert_mem_eq(got, want, sizeof got);
     memset(point, 0, numbers * sizeof *point);
     for (uint32_t l = 1; l < D; l++) {
@@ -416,8 +431,8 @@ START_TEST(networks_and_feedback) {
       if (biases) at += n[l + 1];
     }
     ck_assert_uint_eq(at, numbers);
-    ok(falign_components_project_feedback(found, by.network, by.rule, got, COUNT));
-    ok(falign_components_project(found, point, numbers, want, COUNT));
+    ok(falign_components_project_feedback(found, by.network, by.rule, WRITE_F64(got, 1, COUNT, COUNT)));
+    ok(falign_components_project(found, READ_F64(point, 1, numbers, numbers), WRITE_F64(want, 1, COUNT, COUNT)));
     ck_assert_mem_eq(got, want, sizeof got);
     free(point);
     falign_components_destroy(found);
@@ -451,48 +466,123 @@ START_TEST(bad_components) {
 }
 END_TEST
 
-START_TEST(beyond_the_last) {
+START_TEST(parts_of_components) {
   skip_unless(have_lapack(), no_lapack);
   falign_components *found = random_components(4, 3, 2);
-  ck_assert_ptr_nonnull(falign_components_direction(found, 1));
-  ck_assert_ptr_null(falign_components_direction(found, 2));
-  ck_assert(isnan(falign_components_variance(found, 2)) && isnan(falign_components_explained(found, 2)));
+  const struct {
+    falign_component what;
+    size_t rows, cols;
+  } parts[] = {{FALIGN_COMPONENT_DIRECTIONS, 2, 3},
+               {FALIGN_COMPONENT_MEAN, 1, 3},
+               {FALIGN_COMPONENT_VARIANCE, 1, 2},
+               {FALIGN_COMPONENT_EXPLAINED, 1, 2}};
+  falign_view view;
+  for (size_t i = 0; i < 4; i++) {
+    ok(falign_components_view(found, parts[i].what, &view));
+    ck_assert(view.rows == parts[i].rows && view.cols == parts[i].cols && view.precision == FALIGN_F64);
+    ck_assert(view.row_step == (ptrdiff_t)parts[i].cols && view.col_step == 1);
+  }
+  view.rows = 42;
+  fails(FALIGN_INVALID, "unknown part of the components 0", falign_components_view(found, 0, &view));
+  fails(FALIGN_INVALID, "unknown part of the components 5", falign_components_view(found, 5, &view));
+  fails(FALIGN_INVALID, "components is NULL", falign_components_view(NULL, FALIGN_COMPONENT_MEAN, &view));
+  fails(FALIGN_INVALID, "out is NULL", falign_components_view(found, FALIGN_COMPONENT_MEAN, NULL));
+  ck_assert_uint_eq(view.rows, 42);
+  falign_components_destroy(found);
+}
+END_TEST
+
+/* Several rows at once, in matrices of any layout and precision, are as each row alone. */
+START_TEST(several_rows) {
+  enum { ROWS = 4, NUMBERS = 30, COUNT = 3 };
+  double points[ROWS * NUMBERS], coordinates[ROWS * COUNT], directions[ROWS * COUNT], back[ROWS * NUMBERS];
+  static layout_room rooms[2];
+  skip_unless(have_lapack(), no_lapack);
+  falign_components *found = random_components(8, NUMBERS, COUNT);
+  gaussian(points, ROWS * NUMBERS, 1, 1);
+  round_as(FALIGN_F32, points, ROWS * NUMBERS);
+  for (size_t i = 0; i < ROWS; i++) {
+    const falign_view point = falign_view_f64(points + i * NUMBERS, 1, NUMBERS);
+    ok(falign_components_project(found, &point, WRITE_F64(coordinates + i * COUNT, 1, COUNT, COUNT)));
+    ok(falign_components_project_direction(found, &point, WRITE_F64(directions + i * COUNT, 1, COUNT, COUNT)));
+  }
+  double single[ROWS * COUNT];
+  memcpy(single, coordinates, sizeof single);
+  round_as(FALIGN_F32, single, ROWS * COUNT);
+  for (size_t i = 0; i < ROWS; i++)
+    ok(falign_components_point(found, READ_F64(single + i * COUNT, 1, COUNT, COUNT),
+                               WRITE_F64(back + i * NUMBERS, 1, NUMBERS, NUMBERS)));
+  for (int layout = 0; layout < LAYOUTS; layout++) {
+    falign_precision precision = layout & 1 ? FALIGN_F64 : FALIGN_F32, other = layout & 1 ? FALIGN_F32 : FALIGN_F64;
+    falign_view from = lay_out_copy(&rooms[0], layout, precision, ROWS, NUMBERS, points);
+    falign_matrix to = lay_out(&rooms[1], LAYOUTS - 1 - layout, other, ROWS, COUNT, 42);
+    ok(falign_components_project(found, &from, &to));
+    ck_assert(holds(&rooms[1], &to, 42, coordinates));
+    to = lay_out(&rooms[1], LAYOUTS - 1 - layout, other, ROWS, COUNT, 42);
+    ok(falign_components_project_direction(found, &from, &to));
+    ck_assert(holds(&rooms[1], &to, 42, directions));
+    from = lay_out_copy(&rooms[0], layout, precision, ROWS, COUNT, single);
+    to = lay_out(&rooms[1], LAYOUTS - 1 - layout, other, ROWS, NUMBERS, 42);
+    ok(falign_components_point(found, &from, &to));
+    ck_assert(holds(&rooms[1], &to, 42, back));
+  }
   falign_components_destroy(found);
 }
 END_TEST
 
 START_TEST(bad_projections) {
   const size_t n[] = {1, 2, 1}, others[] = {1, 1, 2, 1};
-  double x[4] = {0}, out[2] = {42, 42};
+  double x[8] = {0}, out[2] = {42, 42};
   skip_unless(have_lapack(), no_lapack);
   falign_components *found = random_components(4, 4, 2), *large = random_components(4, 5, 2);
-  learner by = new_learner(new_network(FALIGN_F64, 2, n, false, FALIGN_TANH), "fa", 1, 5, 0);
-  learner other = new_learner(new_network(FALIGN_F64, 3, others, false, FALIGN_TANH), "fa", 1, 5, 0);
+  learner by = new_learner(new_network(FALIGN_F64, 2, n, false, TANH), "fa", 1, 5, 0);
+  learner other = new_learner(new_network(FALIGN_F64, 3, others, false, TANH), "fa", 1, 5, 0);
   falign_rule *bp = NULL, *dfa = NULL;
-  ok(falign_rule_create_bp(by.network, &bp));
-  ok(falign_rule_create_dfa(by.network, &dfa));
-  fails(FALIGN_SHAPE, "have 4 coordinates, got 3", falign_components_project(found, x, 3, out, 2));
-  fails(FALIGN_SHAPE, "there are 2 components, got 1", falign_components_project(found, x, 4, out, 1));
-  fails(FALIGN_SHAPE, "have 4 coordinates, got 5", falign_components_project_direction(found, x, 5, out, 2));
-  fails(FALIGN_SHAPE, "there are 2 components, got 3", falign_components_project_direction(found, x, 4, out, 3));
-  fails(FALIGN_SHAPE, "have 5 coordinates, got 4", falign_components_project_network(large, by.network, out, 2));
-  fails(FALIGN_SHAPE, "there are 2 components, got 1", falign_components_project_network(found, by.network, out, 1));
-  fails(FALIGN_SHAPE, "have 5 coordinates, got 4",
-        falign_components_project_feedback(large, by.network, by.rule, out, 2));
+  ok(falign_rule_create("bp", by.network, &bp));
+  ok(falign_rule_create("dfa", by.network, &dfa));
+  const falign_view point = falign_view_f64(x, 1, 4), rows = falign_view_f64(x, 2, 4);
+  const falign_matrix to = falign_matrix_f64(out, 1, 2), to_point = falign_matrix_f64(x, 1, 4);
+  falign_view of_network;
+  ok(falign_network_view(by.network, FALIGN_PARAMETERS, 0, &of_network));
+  fails(FALIGN_SHAPE, "points is 1 x 4, got 1 x 3", falign_components_project(found, READ_F64(x, 1, 3, 3), &to));
+  fails(FALIGN_SHAPE, "points is 4 x 4, got 4 x 1", falign_components_project(found, READ_F64(x, 4, 1, 1), &to));
+  fails(FALIGN_SHAPE, "points is 1 x 5, got 1 x 4", falign_components_project(large, &of_network, &to));
+  fails(FALIGN_SHAPE, "coordinates is 1 x 2, got 1 x 1",
+        falign_components_project(found, &point, WRITE_F64(out, 1, 1, 1)));
+  fails(FALIGN_SHAPE, "coordinates is 2 x 2, got 1 x 2", falign_components_project(found, &rows, &to));
+  fails(FALIGN_SHAPE, "directions is 1 x 4, got 1 x 5",
+        falign_components_project_direction(found, READ_F64(x, 1, 5, 5), &to));
+  fails(FALIGN_SHAPE, "coordinates is 1 x 2, got 1 x 3",
+        falign_components_project_direction(found, &point, WRITE_F64(out, 1, 3, 3)));
+  fails(FALIGN_SHAPE, "coordinates is 2 x 2, got 1 x 2", falign_components_project_direction(found, &rows, &to));
+  fails(FALIGN_SHAPE, "the components have 5 coordinates, but the network has 4 parameters",
+        falign_components_project_feedback(large, by.network, by.rule, &to));
+  fails(FALIGN_SHAPE, "coordinates is 1 x 2, got 2 x 2",
+        falign_components_project_feedback(found, by.network, by.rule, WRITE_F64(x, 2, 2, 2)));
   fails(FALIGN_SHAPE, "rule fa was made for 3 layers",
-        falign_components_project_feedback(found, by.network, other.rule, out, 2));
-  fails(FALIGN_UNSUPPORTED, "rule bp has no B[l]", falign_components_project_feedback(found, by.network, bp, out, 2));
-  fails(FALIGN_UNSUPPORTED, "rule dfa has no B[l]", falign_components_project_feedback(found, by.network, dfa, out, 2));
-  fails(FALIGN_SHAPE, "there are 2 components, got 3", falign_components_point(found, x, 3, out, 4));
-  fails(FALIGN_SHAPE, "have 4 coordinates, got 2", falign_components_point(found, x, 2, out, 2));
-  fails(FALIGN_INVALID, "components is NULL", falign_components_project(NULL, x, 4, out, 2));
-  fails(FALIGN_INVALID, "point is NULL", falign_components_project(found, NULL, 4, out, 2));
-  fails(FALIGN_INVALID, "coordinates is NULL", falign_components_project(found, x, 4, NULL, 2));
-  fails(FALIGN_INVALID, "direction is NULL", falign_components_project_direction(found, NULL, 4, out, 2));
-  fails(FALIGN_INVALID, "network is NULL", falign_components_project_network(found, NULL, out, 2));
-  fails(FALIGN_INVALID, "rule is NULL", falign_components_project_feedback(found, by.network, NULL, out, 2));
-  fails(FALIGN_INVALID, "coordinates is NULL", falign_components_point(found, NULL, 2, x, 4));
-  fails(FALIGN_INVALID, "point is NULL", falign_components_point(found, out, 2, NULL, 4));
+        falign_components_project_feedback(found, by.network, other.rule, &to));
+  fails(FALIGN_UNSUPPORTED, "rule bp has no B[l]", falign_components_project_feedback(found, by.network, bp, &to));
+  fails(FALIGN_UNSUPPORTED, "rule dfa has no B[l]", falign_components_project_feedback(found, by.network, dfa, &to));
+  fails(FALIGN_SHAPE, "coordinates is 1 x 2, got 1 x 3",
+        falign_components_point(found, READ_F64(x, 1, 3, 3), &to_point));
+  fails(FALIGN_SHAPE, "points is 1 x 4, got 1 x 2", falign_components_point(found, READ_F64(x, 1, 2, 2), &to));
+  fails(FALIGN_SHAPE, "points is 2 x 4, got 1 x 4", falign_components_point(found, READ_F64(x, 2, 2, 2), &to_point));
+  fails(FALIGN_INVALID, "points is 2 x 4 with invalid steps: 3 from row to row, 1 from column to column",
+        falign_components_project(found, READ_F64(x, 2, 4, 3), &to));
+  fails(FALIGN_INVALID, "coordinates is 2 x 2 with invalid steps: 1 from row to row, 1 from column to column",
+        falign_components_project(found, &rows, WRITE_F64(out, 2, 2, 1)));
+  fails(FALIGN_INVALID, "components is NULL", falign_components_project(NULL, &point, &to));
+  fails(FALIGN_INVALID, "points is NULL", falign_components_project(found, NULL, &to));
+  fails(FALIGN_INVALID, "coordinates is NULL", falign_components_project(found, &point, NULL));
+  fails(FALIGN_INVALID, "components is NULL", falign_components_project_direction(NULL, &point, &to));
+  fails(FALIGN_INVALID, "directions is NULL", falign_components_project_direction(found, NULL, &to));
+  fails(FALIGN_INVALID, "coordinates is NULL", falign_components_project_direction(found, &point, NULL));
+  fails(FALIGN_INVALID, "network is NULL", falign_components_project_feedback(found, NULL, by.rule, &to));
+  fails(FALIGN_INVALID, "rule is NULL", falign_components_project_feedback(found, by.network, NULL, &to));
+  fails(FALIGN_INVALID, "coordinates is NULL", falign_components_project_feedback(found, by.network, by.rule, NULL));
+  fails(FALIGN_INVALID, "components is NULL", falign_components_point(NULL, READ_F64(out, 1, 2, 2), &to_point));
+  fails(FALIGN_INVALID, "coordinates is NULL", falign_components_point(found, NULL, &to_point));
+  fails(FALIGN_INVALID, "points is NULL", falign_components_point(found, READ_F64(out, 1, 2, 2), NULL));
   ck_assert(out[0] == 42 && out[1] == 42);
   falign_rule_destroy(bp);
   falign_rule_destroy(dfa);
@@ -516,7 +606,8 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, projections);
   tcase_add_test(tests, networks_and_feedback);
   tcase_add_test(tests, bad_components);
-  tcase_add_test(tests, beyond_the_last);
+  tcase_add_test(tests, parts_of_components);
+  tcase_add_test(tests, several_rows);
   tcase_add_test(tests, bad_projections);
 }
 

@@ -4,13 +4,12 @@
 enum { WIDEST = 12 };
 static const double eps = 0x1p-52;
 
-static const falign_activation activations[] = {FALIGN_TANH_RELU, FALIGN_RELU, FALIGN_TANH, FALIGN_LOGISTIC,
-                                                FALIGN_LINEAR};
+static const activation activations[] = {TANH_RELU, RELU, TANH, LOGISTIC, LINEAR};
 enum { ACTIVATIONS = sizeof activations / sizeof *activations };
 
 static falign_transformation *new_of(const double *m, size_t n) {
   falign_transformation *made = NULL;
-  ok(falign_transformation_create_of(m, n, n, &made));
+  ok(falign_transformation_create_of(READ_F64(m, n, n, n), &made));
   return made;
 }
 
@@ -21,9 +20,9 @@ static falign_transformation *new_from(const past *p, uint64_t order, uint32_t l
   return made;
 }
 
-static void get(const falign_transformation *of, falign_part_of_m part, double *out) {
+static void get(const falign_transformation *of, falign_quantity part, double *out) {
   size_t n = falign_transformation_size(of);
-  ok(falign_transformation_get(of, part, out, n, n, n));
+  ok(falign_transformation_get(of, part, WRITE_F64(out, n, n, n)));
 }
 
 /* The eigenvalues, the largest first; false in a build without LAPACK. */
@@ -66,7 +65,7 @@ static void plain_apply_m(const double *b, const double *m, size_t n, size_t col
   }
 }
 
-static past *run(falign_precision precision, const char *rule, falign_activation f, bool shuffled) {
+static past *run(falign_precision precision, const char *rule, activation f, bool shuffled) {
   past_plan plan = {.precision = precision,
                     .rule = rule,
                     .f = f,
@@ -107,7 +106,7 @@ static void check_m(const past *p, uint32_t l, uint64_t o) {
   size_t n = p->n[l + 1];
   falign_transformation *made = new_from(p, o, l);
   ck_assert_uint_eq(falign_transformation_size(made), n);
-  get(made, FALIGN_M_ALL, m);
+  get(made, FALIGN_M, m);
   plain_m(p, l, o, want, magnitude);
   double off = 2 * (2 * PAST_ROWS + PAST_WIDTH) * epsilon(falign_network_precision(p->by.network));
   for (size_t i = 0; i < n * n; i++) near(m[i], want[i], off * magnitude[i]);
@@ -126,7 +125,7 @@ START_TEST(m_as_it_is_written) {
   const char *const rules[] = {"bp", "fa", "dfa"};
   const uint64_t orders[] = {0, 1, 2, PAST_STEPS - 1};
   for (int i = 0; i < 6; i++) {
-    past *p = run(i & 1 ? FALIGN_F32 : FALIGN_F64, rules[i / 2], FALIGN_TANH, true);
+    past *p = run(i & 1 ? FALIGN_F32 : FALIGN_F64, rules[i / 2], TANH, true);
     for (uint32_t l = 1; l < PAST_LAYERS; l++) {
       for (int o = 0; o < 4; o++) check_m(p, l, orders[o]);
     }
@@ -137,12 +136,12 @@ END_TEST
 
 /* Each part has its symmetry in every bit, and their sum is M. */
 START_TEST(parts) {
-  past *p = run(FALIGN_F64, "fa", FALIGN_TANH, true);
+  past *p = run(FALIGN_F64, "fa", TANH, true);
   double m[3][WIDEST * WIDEST];
   for (uint32_t l = 1; l < PAST_LAYERS; l++) {
     falign_transformation *made = new_from(p, 1, l);
     size_t n = p->n[l + 1];
-    for (falign_part_of_m part = FALIGN_M_ALL; part <= FALIGN_M_SKEW; part++) get(made, part, m[part - 1]);
+    for (falign_quantity part = FALIGN_M; part <= FALIGN_M_SKEW; part++) get(made, part, m[part - FALIGN_M]);
     ck_assert_double_gt(norm(m[2], n * n), 0.01 * norm(m[0], n * n));
     for (size_t i = 0; i < n; i++) {
       for (size_t j = 0; j < n; j++) {
@@ -172,7 +171,7 @@ START_TEST(the_skew_part_turns_by_90_degrees) {
         double angle, size;
         get_b(p, l, b);
         get(made, FALIGN_M_SKEW, skew);
-        ok(falign_transformation_apply(made, FALIGN_M_SKEW, b, n, cols, cols, &angle, &size));
+        ok(falign_transformation_apply(made, FALIGN_M_SKEW, READ_F64(b, n, cols, cols), &angle, &size));
         double off = 2 * (double)n * eps * norm(b, n * cols) * norm(skew, n * n) / size;
         near(angle, 90, 180 / acos(-1) * off);
         ck_assert_double_gt(size, 0);
@@ -189,27 +188,27 @@ END_TEST
  * orthogonal to each other. */
 START_TEST(what_the_parts_do_to_b) {
   double b[WIDEST * WIDEST], m[WIDEST * WIDEST], product[WIDEST * WIDEST], b_t[WIDEST * WIDEST];
-  past *p = run(FALIGN_F64, "fa", FALIGN_TANH, true);
+  past *p = run(FALIGN_F64, "fa", TANH, true);
   for (uint64_t o = 1; o < PAST_STEPS; o++) {
     for (uint32_t l = 1; l < PAST_LAYERS; l++) {
       falign_transformation *made = new_from(p, o, l);
       size_t n = p->n[l + 1], cols = p->n[l];
-      double angle, size, sizes[4], along[4], ratio;
+      double angle, size, sizes[3], along[3], ratio;
       get_b(p, l, b);
-      get(made, FALIGN_M_ALL, m);
+      get(made, FALIGN_M, m);
       double most = norm(b, n * cols) * norm(m, n * n), off = 2 * WIDEST * eps * most;
-      for (falign_part_of_m part = FALIGN_M_ALL; part <= FALIGN_M_SKEW; part++) {
+      for (falign_quantity part = FALIGN_M; part <= FALIGN_M_SKEW; part++) {
         get(made, part, m);
         plain_apply_m(b, m, n, cols, product, b_t);
-        ok(falign_transformation_apply(made, part, b, n, cols, cols, &angle, &size));
+        ok(falign_transformation_apply(made, part, READ_F64(b, n, cols, cols), &angle, &size));
         near(size, norm(product, n * cols), off);
-        sizes[part] = size;
-        along[part] = size * norm(b, n * cols) * cos(angle * acos(-1) / 180);
-        near(along[part], inner(b_t, product, n * cols), off * norm(b, n * cols));
+        sizes[part - FALIGN_M] = size;
+        along[part - FALIGN_M] = size * norm(b, n * cols) * cos(angle * acos(-1) / 180);
+        near(along[part - FALIGN_M], inner(b_t, product, n * cols), off * norm(b, n * cols));
       }
-      near(along[FALIGN_M_ALL], along[FALIGN_M_SYMMETRIC], 2 * off * norm(b, n * cols));
-      ok(falign_transformation_skew_ratio(made, b, n, cols, cols, &ratio));
-      near(ratio, sizes[FALIGN_M_SKEW] / sizes[FALIGN_M_SYMMETRIC], 4 * eps * ratio);
+      near(along[0], along[1], 2 * off * norm(b, n * cols));
+      ok(falign_transformation_skew_ratio(made, READ_F64(b, n, cols, cols), &ratio));
+      near(ratio, sizes[2] / sizes[1], 4 * eps * ratio);
       falign_transformation_destroy(made);
     }
   }
@@ -225,7 +224,7 @@ START_TEST(rotations) {
   for (int degrees = 0; degrees <= 180; degrees += 15) {
     double turn = degrees * acos(-1) / 180, c = 3 * cos(turn), s = 3 * sin(turn), m[] = {c, -s, s, c}, values[2];
     falign_transformation *made = new_of(m, 2);
-    ok(falign_transformation_apply(made, FALIGN_M_ALL, b, 2, 5, 5, &angle, &size));
+    ok(falign_transformation_apply(made, FALIGN_M, READ_F64(b, 2, 5, 5), &angle, &size));
     near(angle, degrees, 1e-13);
     near(size, 3 * norm(b, 10), 10 * eps * norm(b, 10));
     near(falign_transformation_trace(made), 2 * c, 1e-15);
@@ -234,7 +233,7 @@ START_TEST(rotations) {
       near(values[1], c, 10 * eps);
     }
     if (degrees != 90) {
-      ok(falign_transformation_skew_ratio(made, b, 2, 5, 5, &ratio));
+      ok(falign_transformation_skew_ratio(made, READ_F64(b, 2, 5, 5), &ratio));
       near(ratio, fabs(tan(turn)), 20 * eps * (1 + fabs(tan(turn))) / fabs(cos(turn)));
     }
     falign_transformation_destroy(made);
@@ -247,24 +246,24 @@ START_TEST(matrices_that_keep_or_turn_round) {
   const double same[] = {2, 0, 0, 2}, opposite[] = {-2, 0, 0, -2}, skew[] = {0, 1, -1, 0}, zero[4] = {0};
   gaussian(b, 6, 1, 1);
   falign_transformation *made = new_of(same, 2);
-  ok(falign_transformation_apply(made, FALIGN_M_ALL, b, 2, 3, 3, &angle, &size));
+  ok(falign_transformation_apply(made, FALIGN_M, READ_F64(b, 2, 3, 3), &angle, &size));
   ck_assert(angle == 0);
   near(size, 2 * norm(b, 6), 1e-14);
-  ok(falign_transformation_skew_ratio(made, b, 2, 3, 3, &ratio));
+  ok(falign_transformation_skew_ratio(made, READ_F64(b, 2, 3, 3), &ratio));
   ck_assert(ratio == 0);
-  ok(falign_transformation_apply(made, FALIGN_M_SKEW, b, 2, 3, 3, &angle, &size));
+  ok(falign_transformation_apply(made, FALIGN_M_SKEW, READ_F64(b, 2, 3, 3), &angle, &size));
   ck_assert(isnan(angle) && size == 0); /* B^T 0 has no direction */
   falign_transformation_destroy(made);
   made = new_of(opposite, 2);
-  ok(falign_transformation_apply(made, FALIGN_M_ALL, b, 2, 3, 3, &angle, NULL));
+  ok(falign_transformation_apply(made, FALIGN_M, READ_F64(b, 2, 3, 3), &angle, NULL));
   ck_assert(angle == 180);
   falign_transformation_destroy(made);
   made = new_of(skew, 2);
-  ok(falign_transformation_skew_ratio(made, b, 2, 3, 3, &ratio));
+  ok(falign_transformation_skew_ratio(made, READ_F64(b, 2, 3, 3), &ratio));
   ck_assert(isinf(ratio));
   falign_transformation_destroy(made);
   made = new_of(zero, 2);
-  ok(falign_transformation_skew_ratio(made, b, 2, 3, 3, &ratio));
+  ok(falign_transformation_skew_ratio(made, READ_F64(b, 2, 3, 3), &ratio));
   ck_assert(isnan(ratio));
   falign_transformation_destroy(made);
 }
@@ -353,7 +352,7 @@ END_TEST
 START_TEST(sums_of_eigenvalues) {
   skip_unless(falign_has_feature("lapack"), no_lapack);
   double m[WIDEST * WIDEST], values[WIDEST];
-  past *p = run(FALIGN_F32, "fa", FALIGN_TANH_RELU, true);
+  past *p = run(FALIGN_F32, "fa", TANH_RELU, true);
   for (uint64_t o = 0; o < PAST_STEPS; o++) {
     for (uint32_t l = 1; l < PAST_LAYERS; l++) {
       falign_transformation *made = new_from(p, o, l);
@@ -377,7 +376,7 @@ END_TEST
  * and every third step has the same batch; the other two have other signals, and M negative eigenvalues. */
 START_TEST(constant_signals) {
   skip_unless(falign_has_feature("lapack"), no_lapack);
-  past_plan plan = {.precision = FALIGN_F64, .rule = "fa", .f = FALIGN_TANH, .biases = true};
+  past_plan plan = {.precision = FALIGN_F64, .rule = "fa", .f = TANH, .biases = true};
   past *p = past_new(&plan, PAST_LAYERS, past_widths);
   double values[WIDEST], m[WIDEST * WIDEST];
   ok(falign_trainer_set_eta(p->by.trainer, 0));
@@ -409,16 +408,16 @@ END_TEST
 /* <T_linear, B^T> = eta^2 tr(B B^T M), for the linear terms of a run. */
 START_TEST(linear_terms_along_b) {
   double t[WIDEST * WIDEST], b[WIDEST * WIDEST], m[WIDEST * WIDEST], b_bt[WIDEST * WIDEST];
-  past *p = run(FALIGN_F64, "fa", FALIGN_TANH, true);
+  past *p = run(FALIGN_F64, "fa", TANH, true);
   double eta = p->step[0].eta;
   for (uint64_t o = 1; o < PAST_STEPS; o++) {
     for (uint32_t l = 1; l < PAST_LAYERS; l++) {
       size_t n = p->n[l + 1], cols = p->n[l];
       double along = 0, trace = 0;
       falign_transformation *made = new_from(p, o, l);
-      ok(falign_terms_linear(p->terms, past_trace(p), l, &o, 1, t));
+      ok(terms_get(p->terms, past_trace(p), FALIGN_TERM_LINEAR, l, &(falign_orders){&o, 1, 1}, t));
       get_b(p, l, b);
-      get(made, FALIGN_M_ALL, m);
+      get(made, FALIGN_M, m);
       for (size_t i = 0; i < n * cols; i++) along += t[i] * b[i % n * cols + i / n];
       for (size_t i = 0; i < n * n; i++) b_bt[i] = inner(b + i / n * cols, b + i % n * cols, cols);
       for (size_t i = 0; i < n * n; i++) trace += b_bt[i] * m[i % n * n + i / n];
@@ -444,8 +443,8 @@ START_TEST(expected_alignment) {
   ck_assert_double_gt(norm(m, N * N), 1);
   ok(falign_rng_create(1, FALIGN_RNG_B, 1, 0, &rng));
   for (int i = 0; i < DRAWS; i++) {
-    falign_rng_normal_f64(rng, sigma, b, N * COLS);
-    ok(falign_transformation_apply(made, FALIGN_M_ALL, b, N, COLS, COLS, &angle, &size));
+    draw_normal(rng, sigma, WRITE_F64(b, 1, N * COLS, N * COLS));
+    ok(falign_transformation_apply(made, FALIGN_M, READ_F64(b, N, COLS, COLS), &angle, &size));
     double along = size * norm(b, N * COLS) * cos(angle * acos(-1) / 180);
     sum += along;
     squares += along * along;
@@ -469,17 +468,46 @@ START_TEST(strides) {
   for (size_t i = 0; i < 12; i++) out[i] = -1;
   wide[3] = wide[4] = (double)NAN; /* beside the columns */
   falign_transformation *made, *same = new_of(tight, 3);
-  ok(falign_transformation_create_of(wide, 3, 5, &made));
+  ok(falign_transformation_create_of(READ_F64(wide, 3, 3, 5), &made));
   memset(wide, 0, sizeof wide); /* it was copied */
-  ok(falign_transformation_get(made, FALIGN_M_ALL, out, 3, 3, 4));
+  ok(falign_transformation_get(made, FALIGN_M, WRITE_F64(out, 3, 3, 4)));
   for (size_t i = 0; i < 12; i++) ck_assert_double_eq(out[i], i % 4 < 3 ? tight[i / 4 * 3 + i % 4] : -1);
-  ok(falign_transformation_apply(made, FALIGN_M_ALL, b, 3, 4, 7, &angle[0], &size[0]));
-  ok(falign_transformation_apply(same, FALIGN_M_ALL, tight_b, 3, 4, 4, &angle[1], &size[1]));
-  ok(falign_transformation_skew_ratio(made, b, 3, 4, 7, &ratio[0]));
-  ok(falign_transformation_skew_ratio(same, tight_b, 3, 4, 4, &ratio[1]));
+  ok(falign_transformation_apply(made, FALIGN_M, READ_F64(b, 3, 4, 7), &angle[0], &size[0]));
+  ok(falign_transformation_apply(same, FALIGN_M, READ_F64(tight_b, 3, 4, 4), &angle[1], &size[1]));
+  ok(falign_transformation_skew_ratio(made, READ_F64(b, 3, 4, 7), &ratio[0]));
+  ok(falign_transformation_skew_ratio(same, READ_F64(tight_b, 3, 4, 4), &ratio[1]));
   ck_assert(angle[0] == angle[1] && size[0] == size[1] && ratio[0] == ratio[1]);
-  ok(falign_transformation_apply(made, FALIGN_M_ALL, b, 3, 4, 7, NULL, NULL));
+  ok(falign_transformation_apply(made, FALIGN_M, READ_F64(b, 3, 4, 7), NULL, NULL));
   falign_transformation_destroy(made);
+  falign_transformation_destroy(same);
+}
+END_TEST
+
+/* M, B and the parts in matrices of any layout and precision. */
+START_TEST(any_steps) {
+  static layout_room room;
+  double m[9], b[3 * 4], part[9], angle[2], size[2], ratio[2];
+  gaussian(m, 9, 1, 1);
+  gaussian(b, 12, 1, 2);
+  round_as(FALIGN_F32, m, 9);
+  round_as(FALIGN_F32, b, 12);
+  falign_transformation *made, *same = new_of(m, 3);
+  get(same, FALIGN_M_SKEW, part);
+  ok(falign_transformation_apply(same, FALIGN_M, READ_F64(b, 3, 4, 4), &angle[0], &size[0]));
+  ok(falign_transformation_skew_ratio(same, READ_F64(b, 3, 4, 4), &ratio[0]));
+  for (int choice = 0; choice < LAYOUTS * 2; choice++) {
+    falign_precision precision = choice & 1 ? FALIGN_F64 : FALIGN_F32;
+    falign_view view = lay_out_copy(&room, choice / 2, precision, 3, 3, m);
+    ok(falign_transformation_create_of(&view, &made));
+    falign_matrix to = lay_out(&room, choice / 2, precision, 3, 3, -1);
+    ok(falign_transformation_get(made, FALIGN_M_SKEW, &to));
+    ck_assert(holds(&room, &to, -1, part));
+    view = lay_out_copy(&room, choice / 2, precision, 3, 4, b);
+    ok(falign_transformation_apply(made, FALIGN_M, &view, &angle[1], &size[1]));
+    ok(falign_transformation_skew_ratio(made, &view, &ratio[1]));
+    ck_assert(angle[0] == angle[1] && size[0] == size[1] && ratio[0] == ratio[1]);
+    falign_transformation_destroy(made);
+  }
   falign_transformation_destroy(same);
 }
 END_TEST
@@ -488,7 +516,7 @@ END_TEST
 
 START_TEST(steps_that_are_not_there) {
   falign_transformation *none = NULL;
-  past *p = run(FALIGN_F64, "fa", FALIGN_TANH, true);
+  past *p = run(FALIGN_F64, "fa", TANH, true);
   fails(FALIGN_INVALID, "no M of layer 0: l goes from 1 to 3",
         falign_transformation_create(p->history, 5, 1, 0, &none));
   fails(FALIGN_INVALID, "no M of layer 4", falign_transformation_create(p->history, 5, 1, 4, &none));
@@ -498,14 +526,14 @@ START_TEST(steps_that_are_not_there) {
   fails(FALIGN_INVALID, "history is NULL", falign_transformation_create(NULL, 5, 1, 1, &none));
   fails(FALIGN_INVALID, "out is NULL", falign_transformation_create(p->history, 5, 1, 1, NULL));
   past_free(p);
-  past_plan plan = {.precision = FALIGN_F64, .rule = "fa", .f = FALIGN_TANH};
+  past_plan plan = {.precision = FALIGN_F64, .rule = "fa", .f = TANH};
   p = past_new(&plan, PAST_LAYERS, past_widths);
   ok(falign_history_set_window(p->history, 2));
   while (p->steps < 6) past_go(p, true);
   fails(FALIGN_INVALID, "iteration 2 is not in the history", falign_transformation_create(p->history, 5, 3, 1, &none));
   past_free(p);
   const size_t n[] = {3, 2};
-  falign_network *shallow = new_network(FALIGN_F64, 1, n, true, FALIGN_TANH);
+  falign_network *shallow = new_network(FALIGN_F64, 1, n, true, TANH);
   falign_history *history;
   ok(falign_history_create(shallow, &history));
   fails(FALIGN_INVALID, "no M of layer 1: the network has no hidden layer",
@@ -520,7 +548,7 @@ START_TEST(c_that_was_not_kept) {
   falign_transformation *none = NULL;
   falign_history *history;
   double x[PAST_ROWS * 7] = {1}, y[PAST_ROWS * 5] = {1};
-  learner by = new_learner(new_network(FALIGN_F64, PAST_LAYERS, past_widths, true, FALIGN_TANH), "dfa", 0.5, 1, 0.01);
+  learner by = new_learner(new_network(FALIGN_F64, PAST_LAYERS, past_widths, true, TANH), "dfa", 0.5, 1, 0.01);
   ok(falign_history_create(by.network, &history));
   ok(falign_history_keep(history, FALIGN_KEEP_DIRECT));
   ok(falign_trainer_set_history(by.trainer, history));
@@ -536,33 +564,41 @@ START_TEST(bad_arguments) {
   falign_transformation *none = NULL;
   double m[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, bad[9] = {0}, out[9] = {7}, b[12] = {1}, number = 7;
   bad[5] = (double)INFINITY;
-  fails(FALIGN_INVALID, "M has inf in row 1, column 2", falign_transformation_create_of(bad, 3, 3, &none));
-  fails(FALIGN_INVALID, "M has no rows", falign_transformation_create_of(m, 0, 0, &none));
-  fails(FALIGN_SHAPE, "its stride is 2", falign_transformation_create_of(m, 3, 2, &none));
-  fails(FALIGN_INVALID, "M is NULL", falign_transformation_create_of(NULL, 3, 3, &none));
-  fails(FALIGN_INVALID, "out is NULL", falign_transformation_create_of(m, 3, 3, NULL));
+  fails(FALIGN_INVALID, "M has inf in row 1, column 2", falign_transformation_create_of(READ_F64(bad, 3, 3, 3), &none));
+  fails(FALIGN_INVALID, "M has no rows", falign_transformation_create_of(READ_F64(m, 0, 0, 0), &none));
+  fails(FALIGN_INVALID, "M is 3 x 3 with invalid steps: 2 from row to row, 1 from column to column",
+        falign_transformation_create_of(READ_F64(m, 3, 3, 2), &none));
+  fails(FALIGN_SHAPE, "M is 3 x 3, got 3 x 2", falign_transformation_create_of(READ_F64(m, 3, 2, 2), &none));
+  fails(FALIGN_INVALID, "M is NULL", falign_transformation_create_of(READ_F64(NULL, 3, 3, 3), &none));
+  fails(FALIGN_INVALID, "out is NULL", falign_transformation_create_of(READ_F64(m, 3, 3, 3), NULL));
   ck_assert_ptr_null(none);
   falign_transformation *made = new_of(m, 3);
-  fails(FALIGN_INVALID, "0 is no part of M", falign_transformation_get(made, 0, out, 3, 3, 3));
-  fails(FALIGN_INVALID, "4 is no part of M", falign_transformation_get(made, 4, out, 3, 3, 3));
-  fails(FALIGN_SHAPE, "M is 3 x 3, got 3 x 2", falign_transformation_get(made, FALIGN_M_ALL, out, 3, 2, 2));
-  fails(FALIGN_SHAPE, "its stride is 2", falign_transformation_get(made, FALIGN_M_ALL, out, 3, 3, 2));
-  fails(FALIGN_INVALID, "M is NULL", falign_transformation_get(made, FALIGN_M_ALL, NULL, 3, 3, 3));
-  fails(FALIGN_INVALID, "transformation is NULL", falign_transformation_get(NULL, FALIGN_M_ALL, out, 3, 3, 3));
+  fails(FALIGN_INVALID, "quantity 0 is not a part of M: ", falign_transformation_get(made, 0, WRITE_F64(out, 3, 3, 3)));
+  fails(FALIGN_INVALID,
+        "quantity 19 is not a part of M: ", falign_transformation_get(made, FALIGN_F_PERP, WRITE_F64(out, 3, 3, 3)));
+  fails(FALIGN_SHAPE, "M is 3 x 3, got 3 x 2", falign_transformation_get(made, FALIGN_M, WRITE_F64(out, 3, 2, 2)));
+  fails(FALIGN_INVALID, "M is 3 x 3 with invalid steps: 2 from row to row, 1 from column to column",
+        falign_transformation_get(made, FALIGN_M, WRITE_F64(out, 3, 3, 2)));
+  fails(FALIGN_INVALID, "M is NULL", falign_transformation_get(made, FALIGN_M, WRITE_F64(NULL, 3, 3, 3)));
+  fails(FALIGN_INVALID, "transformation is NULL", falign_transformation_get(NULL, FALIGN_M, WRITE_F64(out, 3, 3, 3)));
   fails(FALIGN_SHAPE, "3 eigenvalues, got room for 2", falign_transformation_eigenvalues(made, out, 2));
   fails(FALIGN_INVALID, "values is NULL", falign_transformation_eigenvalues(made, NULL, 3));
   fails(FALIGN_INVALID, "transformation is NULL", falign_transformation_eigenvalues(NULL, out, 3));
   ck_assert_double_eq(out[0], 7);
   fails(FALIGN_SHAPE, "B is 3 x 4, got 4 x 4",
-        falign_transformation_apply(made, FALIGN_M_ALL, b, 4, 4, 4, &number, &number));
-  fails(FALIGN_SHAPE, "its stride is 3", falign_transformation_apply(made, FALIGN_M_ALL, b, 3, 4, 3, &number, &number));
-  fails(FALIGN_INVALID, "B is NULL", falign_transformation_apply(made, FALIGN_M_ALL, NULL, 3, 4, 4, &number, &number));
-  fails(FALIGN_INVALID, "9 is no part", falign_transformation_apply(made, 9, b, 3, 4, 4, &number, &number));
+        falign_transformation_apply(made, FALIGN_M, READ_F64(b, 4, 4, 4), &number, &number));
+  fails(FALIGN_INVALID, "B is 3 x 4 with invalid steps: 3 from row to row, 1 from column to column",
+        falign_transformation_apply(made, FALIGN_M, READ_F64(b, 3, 4, 3), &number, &number));
+  fails(FALIGN_INVALID, "B is NULL",
+        falign_transformation_apply(made, FALIGN_M, READ_F64(NULL, 3, 4, 4), &number, &number));
+  fails(FALIGN_INVALID, "9 is not a part",
+        falign_transformation_apply(made, 9, READ_F64(b, 3, 4, 4), &number, &number));
   fails(FALIGN_INVALID, "transformation is NULL",
-        falign_transformation_apply(NULL, FALIGN_M_ALL, b, 3, 4, 4, &number, &number));
-  fails(FALIGN_SHAPE, "B is 3 x 4", falign_transformation_skew_ratio(made, b, 2, 4, 4, &number));
-  fails(FALIGN_INVALID, "ratio is NULL", falign_transformation_skew_ratio(made, b, 3, 4, 4, NULL));
-  fails(FALIGN_INVALID, "transformation is NULL", falign_transformation_skew_ratio(NULL, b, 3, 4, 4, &number));
+        falign_transformation_apply(NULL, FALIGN_M, READ_F64(b, 3, 4, 4), &number, &number));
+  fails(FALIGN_SHAPE, "B is 3 x 4", falign_transformation_skew_ratio(made, READ_F64(b, 2, 4, 4), &number));
+  fails(FALIGN_INVALID, "ratio is NULL", falign_transformation_skew_ratio(made, READ_F64(b, 3, 4, 4), NULL));
+  fails(FALIGN_INVALID, "transformation is NULL",
+        falign_transformation_skew_ratio(NULL, READ_F64(b, 3, 4, 4), &number));
   ck_assert_double_eq(number, 7);
   falign_transformation_destroy(made);
   falign_transformation_destroy(NULL);
@@ -574,7 +610,7 @@ START_TEST(products_beyond_double_precision) {
   if (!falign_has_feature("lapack")) skip_part(no_lapack);
   double m[] = {1e300, 0, 0, 1e300}, b[] = {1e300, 1}, values[2], angle, size;
   falign_transformation *made = new_of(m, 2);
-  ok(falign_transformation_apply(made, FALIGN_M_ALL, b, 2, 1, 1, &angle, &size));
+  ok(falign_transformation_apply(made, FALIGN_M, READ_F64(b, 2, 1, 1), &angle, &size));
   ck_assert(isnan(angle) && !isfinite(size));
   if (eigenvalues(made, values)) near(values[1], 1e300, 1e285);
   falign_transformation_destroy(made);
@@ -595,6 +631,7 @@ static void add_tests(TCase *tests) {
   tcase_add_test(tests, linear_terms_along_b);
   tcase_add_test(tests, expected_alignment);
   tcase_add_test(tests, strides);
+  tcase_add_test(tests, any_steps);
   tcase_add_test(tests, steps_that_are_not_there);
   tcase_add_test(tests, c_that_was_not_kept);
   tcase_add_test(tests, bad_arguments);

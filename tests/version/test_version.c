@@ -63,16 +63,16 @@ START_TEST(what_a_feature_stands_for_is_there) {
   double one = 1, eigenvalue;
   char path[200];
   size_t widths[] = {2, 3};
-  ck_assert_int_eq(falign_backend_find("cblas", &backend),
+  ck_assert_int_eq(falign_backend_create("cblas", &backend),
                    falign_has_feature("cblas") ? FALIGN_OK : FALIGN_UNSUPPORTED);
   scratch(path, sizeof path, "none");
   ck_assert_int_eq(falign_tensors_read(path, &tensors), falign_has_feature("files") ? FALIGN_IO : FALIGN_UNSUPPORTED);
-  ok(falign_transformation_create_of(&one, 1, 1, &m));
+  ok(falign_transformation_create_of(READ_F64(&one, 1, 1, 1), &m));
   ck_assert_int_eq(falign_transformation_eigenvalues(m, &eigenvalue, 1),
                    falign_has_feature("lapack") ? FALIGN_OK : FALIGN_UNSUPPORTED);
   falign_transformation_destroy(m);
   ok(falign_network_create(FALIGN_F32, 1, widths, 1, &network));
-  ok(falign_rule_create_bp(network, &rule));
+  ok(falign_rule_create("bp", network, &rule));
   ok(falign_trainer_create(network, rule, 0.1, &trainer));
   ck_assert_int_eq(falign_trainer_set_threads(trainer, 2),
                    falign_has_feature("threads") ? FALIGN_OK : FALIGN_UNSUPPORTED);

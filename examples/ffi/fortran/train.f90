@@ -5,10 +5,11 @@ module callbacks
   use falign
   implicit none
 
-  !> What the rule has done, and shall do.
+  !> What the rule has done, and is to do.
   type :: rule_state
     integer :: calls = 0
     logical :: fails = .false.
+    logical :: strange = .false. !< a signal for layer l was not of width n[l]
   end type
 
   !> The values that an observer has seen, and when it is to cancel the run once.
@@ -22,54 +23,54 @@ module callbacks
 
 contains
 
-  !> The rule FA, written here: delta[l+1] B[l] (eq. 21), whose factors change places as they are transposed.
+  !> The rule FA, written here: delta[l+1] B[l] (eq. 21).
   function feedback_alignment(user, rule, network, trace, l, out) bind(c) result(status)
-    type(c_ptr), value :: user, rule, network, trace, out
+    type(c_ptr), value :: user, rule, network, trace
     integer(c_int32_t), value :: l
+    type(falign_matrix), intent(in) :: out
     integer(c_int32_t) :: status
     type(rule_state), pointer :: state
-    real(c_double), pointer :: delta(:, :), b(:, :), signal(:, :)
+    type(falign_view) :: delta, b
     call c_f_pointer(user, state)
     state%calls = state%calls + 1
+    if (out%cols /= falign_network_width(network, l)) state%strange = .true.
     if (state%fails) then
       call falign_set_last_error(falign_text('no feedback today'))
       status = falign_invalid
       return
     end if
-    status = falign_view(trace, falign_delta, l + 1, delta)
+    status = falign_trace_view(trace, falign_delta, l + 1, delta)
     if (status /= falign_ok) return
-    call c_f_pointer(falign_rule_view_feedback_f64(rule, l), b, &
-      [falign_network_width(network, l), falign_network_width(network, l + 1)])
-    call c_f_pointer(out, signal, [falign_network_width(network, l), falign_trace_rows(trace)])
-    signal = matmul(b, delta)
+    status = falign_rule_view(rule, falign_feedback, l, b)
+    if (status /= falign_ok) return
+    call falign_put(matmul(falign_values(delta), falign_values(b)), out)
   end function
 
-  !> Writes an angle down.
-  function note(user, iteration, metric, layer, order, value) bind(c) result(status)
-    type(c_ptr), value :: user, metric
-    integer(c_int64_t), value :: iteration, layer, order
-    real(c_double), value :: value
+  !> Records an angle.
+  function note(user, value) bind(c) result(status)
+    type(c_ptr), value :: user
+    type(falign_value), intent(in) :: value
     integer(c_int32_t) :: status
     type(record), pointer :: seen
     call c_f_pointer(user, seen)
     status = falign_ok
-    if (iteration == seen%cancel_at) then
+    if (value%iteration == seen%cancel_at) then
       seen%cancel_at = -1
       call falign_set_last_error(falign_text('enough for now'))
       status = falign_cancelled
       return
     end if
-    if (falign_string(metric) /= 'angle_w_b' .or. layer /= 1 .or. order /= -1) seen%strange = .true.
+    if (falign_string(value%name) /= 'angle_w_b' .or. value%layer /= 1 .or. value%order /= -1) seen%strange = .true.
     seen%count = seen%count + 1
     if (seen%count > size(seen%angle)) return
-    seen%iteration(seen%count) = iteration
-    seen%angle(seen%count) = value
+    seen%iteration(seen%count) = value%iteration
+    seen%angle(seen%count) = value%value
   end function
 
 end module
 
 !> Trains by feedback alignment in Fortran: reads weights and angles back, gets error messages, and brings a rule and an
-!! observer of its own. Exit code: 0 if all came out as it should.
+!! observer of its own. Exit code: 0 if everything came out as it should.
 program train
   use callbacks
   implicit none
@@ -86,7 +87,7 @@ contains
     logical, intent(in) :: holds
     character(*), intent(in) :: claim
     if (holds) return
-    write (error_unit, '(2a)') 'train: it does not hold that ', claim
+    write (error_unit, '(2a)') 'train: this is wrong: ', claim
     error stop 1
   end subroutine
 
@@ -101,7 +102,7 @@ contains
     character(*), intent(in) :: name
     type(c_ptr), intent(in) :: network
     type(c_ptr) :: rule
-    call falign_check(falign_rule_create_named(falign_text(name), network, rule))
+    call falign_check(falign_rule_create(falign_text(name), network, rule))
   end function
 
   !> The rule of `feedback_alignment`. `state` lives as long as the rule.
@@ -116,15 +117,15 @@ contains
     table%size = c_sizeof(table)
     table%name = c_loc(ended)
     table%feedback = falign_feedback_layer
-    table%signal_f64 = falign_signal(feedback_alignment)
+    table%signal = falign_signal(feedback_alignment)
     call falign_check(falign_rule_create_custom(table, c_loc(state), network, rule))
   end function
 
   function batches_of(part) result(batches)
     integer(c_int32_t), intent(in) :: part
     type(c_ptr) :: batches, data, code
-    call falign_check(falign_dataset_create_synthetic(100_c_size_t, 12_c_size_t, 5, 0.6_c_double, 0.0_c_double, part, &
-      1_c_int64_t, data))
+    call falign_check(falign_dataset_create_synthetic(falign_synthetic(points=100, width=12, categories=5, &
+      within=0.6_c_double, between=0.0_c_double), part, 1_c_int64_t, data))
     call falign_check(falign_code_create_n_hot(5, 10_c_size_t, 2_c_size_t, 1_c_int64_t, 0, code))
     call falign_check(falign_batches_create(data, code, 50_c_size_t, batches))
     call falign_code_destroy(code) ! the batches keep both
@@ -151,7 +152,7 @@ contains
     call run_and_see(network, rule, seen, error)
   end subroutine
 
-  !> Trains `network`, and gives the share of test points that are then decoded wrongly.
+  !> Trains `network` and returns the share of test points that it then decodes wrongly.
   subroutine run_and_see(network, rule, seen, error)
     type(c_ptr), intent(in) :: network, rule
     type(record), target, intent(inout) :: seen
@@ -197,7 +198,7 @@ contains
     call assert(.not. seen%strange, 'all values are angles of layer 1')
     call assert(seen%angle(2) < seen%angle(1) - 10, 'the angle falls by 10 degrees')
     call assert(error < 0.1, 'errors are below 10 %')
-    call assert(all(shape(falign_weights(network, 0)) == [8, 12]), 'W[0], 12 x 8, is an array (8, 12)')
+    call assert(all(shape(falign_weights(network, 0)) == [12, 8]), 'W[0], 12 x 8, is an array (12, 8)')
     call assert(maxval(abs(falign_weights(network, 0) - before)) > 0, 'W[0] has changed')
     call falign_rule_destroy(rule)
     call falign_network_destroy(network)
@@ -216,6 +217,7 @@ contains
     difference = largest_difference(own, builtin)
     print '(a, es7.1)', 'by a rule written here, weights differ by at most ', difference
     call assert(state%calls == 2 * steps, 'the rule is called for two layers in each step')
+    call assert(.not. state%strange, 'each signal is as wide as its layer')
     call assert(difference < 1e-12_c_double, 'both rules give the same weights but for roundings')
     call falign_rule_destroy(ruled)
     call falign_rule_destroy(built)
@@ -227,10 +229,10 @@ contains
     type(c_ptr) :: network, rule, trainer, batches
     type(rule_state), target :: state
     type(record), target :: seen
-    real(c_double) :: w(12, 8)
+    real(c_double), target :: w(8, 12)
     network = drawn_network([12, 8, 10])
     w = 0
-    call assert(falign_set_weights(network, 0, w) == falign_shape, 'W[0] is no array (12, 8)')
+    call assert(falign_network_set(network, falign_w, 0, falign_view(w)) == falign_shape, 'W[0] is not (8, 12)')
     print '(a)', falign_message()
     call assert(falign_message() == 'W[0] is 12 x 8, got 8 x 12', 'the message has both shapes')
 
@@ -241,14 +243,14 @@ contains
     call assert(falign_trainer_run(trainer, batches, 1_c_int64_t) == falign_callback, 'the rule fails')
     print '(a)', falign_message()
     call assert(index(falign_message(), 'failing') > 0, 'the message names the rule')
-    call assert(index(falign_message(), 'no feedback today') > 0, 'the message has what the rule has said')
+    call assert(index(falign_message(), 'no feedback today') > 0, 'the message has what the rule said')
     call falign_trainer_destroy(trainer)
     call falign_batches_destroy(batches)
     call falign_rule_destroy(rule)
     call falign_network_destroy(network)
   end subroutine
 
-  !> An observer stops a run, which then goes on as if nothing had been.
+  !> An observer stops a run, which then resumes as if it had not been stopped.
   subroutine show_cancelling()
     type(c_ptr) :: stopped, whole, stopped_rule, whole_rule, trainer, batches
     type(record), target :: seen
@@ -267,8 +269,8 @@ contains
     call assert(falign_message() == 'enough for now', 'the message is that of the observer')
     call assert(falign_trainer_iteration(trainer) == 60, 'the run stops at update 60')
     call falign_check(falign_trainer_run(trainer, batches, steps))
-    call assert(falign_trainer_iteration(trainer) == steps, 'the run goes on to its end')
-    call assert(.not. largest_difference(stopped, whole) > 0, 'no weight tells that the run was stopped')
+    call assert(falign_trainer_iteration(trainer) == steps, 'the run resumes to its end')
+    call assert(.not. largest_difference(stopped, whole) > 0, 'the weights are those of a run that was not stopped')
     call falign_trainer_destroy(trainer)
     call falign_batches_destroy(batches)
     call falign_rule_destroy(whole_rule)

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * Calls libfalign through koffi: what train.js needs of it. The headers say what functions do, of shapes and errors.
+ * The parts of libfalign that train.js uses, called through koffi. The C headers document the functions.
  *
- * - load() first. Each object has close(), which gives its reference back; one that is forgotten is closed by the
- *   garbage collector, but not as long as a function that the library holds refers to it.
+ * - Call load() first. Every object has close(), which releases its reference. A forgotten object is closed by the
+ *   garbage collector, unless a function that the library holds refers to it.
+ * - Matrices are typed arrays with a shape and steps, and go to C without a copy. What comes back is a copy.
  * - Sizes, iterations and seeds are numbers up to 2^53 - 1 or BigInts up to 2^64 - 1. Results of 64 bits are BigInts
  *   where a number would not be exact.
- * - A call that fails throws a FalignError. What a function that the library calls throws, ends the call that has run
- *   it; it is then the `cause` of a FalignError with its message.
+ * - A call that fails throws a FalignError. What a function that the library calls throws ends the call that ran it,
+ *   and is the `cause` of a FalignError with its message. Such functions cannot be async.
  * - Functions are called on the thread that runs JavaScript, which run() occupies until it returns.
  */
 import koffi from 'koffi';
@@ -18,50 +19,63 @@ export const Status = Object.freeze({
 });
 export const Precision = Object.freeze({ F32: 1, F64: 2 });
 export const Part = Object.freeze({ TRAIN: 1, TEST: 2 });
+/** What an object's matrix is; see falign/matrix.h. */
+export const Quantity = Object.freeze({
+  W: 1, BIAS: 2, PARAMETERS: 3, FEEDBACK: 4, L: 5, Z: 6, DELTA: 7, TARGET: 8, DW: 9, DB: 10, DW_APPLIED: 11,
+  DELTA_BP: 12, DW_BP: 13, DB_BP: 14,
+});
+/** What a metric needs of a step, to be added up; see falign/metric.h. */
+export const Needs = Object.freeze({ STEP: 1, ACTIVITY: 2, BP: 4 });
 const LAYER_FEEDBACK = 1;
-const DELTA = 3;
 
-for (const noun of ['batches', 'code', 'dataset', 'metric', 'network', 'rule', 'trace', 'trainer']) {
+for (const noun of ['activation', 'batches', 'code', 'dataset', 'metric', 'network', 'rule', 'trace', 'trainer']) {
   koffi.opaque(`falign_${noun}`);
 }
-const RuleTable = koffi.struct('falign_rule_table', {
-  size: 'size_t', name: 'const char *', feedback: 'int32_t', concurrent: 'int32_t', signal_f32: 'void *',
-  signal_f64: 'void *', adapt: 'void *', needs_activity: 'int32_t', save: 'void *', load: 'void *', destroy: 'void *',
-});
+const matrixMembers = { data: 'void *', rows: 'size_t', cols: 'size_t', row_step: 'intptr_t', col_step: 'intptr_t',
+  precision: 'int32_t' };
+koffi.struct('falign_view', matrixMembers);
+const CMatrix = koffi.struct('falign_matrix', matrixMembers);
+const Value = koffi.struct('falign_value', { iteration: 'int64_t', name: 'const char *', layer: 'int64_t',
+  order: 'int64_t', value: 'double' });
+const Step = koffi.struct('falign_step', { iteration: 'uint64_t', rows: 'size_t', first_row: 'size_t', eta: 'double',
+  loss: 'double', precision: 'int32_t', backend: 'void *' });
+koffi.struct('falign_synthetic', { points: 'size_t', width: 'size_t', categories: 'uint32_t', within: 'double',
+  between: 'double' });
+const RuleTable = koffi.struct('falign_rule_table', { size: 'size_t', name: 'const char *', feedback: 'int32_t',
+  concurrent: 'int32_t', signal: 'void *', adapt: 'void *', needs_activity: 'int32_t', save: 'void *', load: 'void *',
+  destroy: 'void *' });
+const MetricTable = koffi.struct('falign_metric_table', { size: 'size_t', name: 'const char *', needs: 'int32_t',
+  measure: 'void *', destroy: 'void *', look: 'void *' });
 
 const prototypes = `
   const char *falign_version();
   const char *falign_last_error();
   void falign_set_last_error(const char *message);
 
+  int32_t falign_activation_create(const char *name, _Out_ falign_activation **out);
+  void falign_activation_destroy(falign_activation *activation);
+
   int32_t falign_network_create(int32_t precision, uint32_t layers, const size_t *widths, int32_t biases,
                                 _Out_ falign_network **out);
   void falign_network_destroy(falign_network *network);
-  int32_t falign_network_precision(const falign_network *network);
   uint32_t falign_network_layers(const falign_network *network);
   size_t falign_network_width(const falign_network *network, uint32_t l);
+  int32_t falign_network_set_activation(falign_network *network, uint32_t l, const falign_activation *activation);
   int32_t falign_network_draw(falign_network *network, double sd_w, double sd_b, uint64_t seed, uint32_t run);
-  int32_t falign_network_set_weights_f32(falign_network *network, uint32_t l, const float *w, size_t rows, size_t cols,
-                                         size_t stride);
-  int32_t falign_network_set_weights_f64(falign_network *network, uint32_t l, const double *w, size_t rows, size_t cols,
-                                         size_t stride);
-  int32_t falign_network_get_weights_f32(const falign_network *network, uint32_t l, float *w, size_t rows, size_t cols,
-                                         size_t stride);
-  int32_t falign_network_get_weights_f64(const falign_network *network, uint32_t l, double *w, size_t rows, size_t cols,
-                                         size_t stride);
+  int32_t falign_network_set(falign_network *network, int32_t what, uint32_t l, const falign_view *values);
+  int32_t falign_network_get(const falign_network *network, int32_t what, uint32_t l, const falign_matrix *out);
+  int32_t falign_network_view(const falign_network *network, int32_t what, uint32_t l, _Out_ falign_view *out);
 
-  int32_t falign_rule_create_named(const char *name, const falign_network *network, _Out_ falign_rule **out);
+  int32_t falign_rule_create(const char *name, const falign_network *network, _Out_ falign_rule **out);
   int32_t falign_rule_create_custom(const falign_rule_table *table, void *user, const falign_network *network,
                                     _Out_ falign_rule **out);
   void falign_rule_destroy(falign_rule *rule);
   int32_t falign_rule_draw(falign_rule *rule, double sd, uint64_t seed, uint32_t run);
-  int32_t falign_rule_get_feedback_f32(const falign_rule *rule, uint32_t l, float *b, size_t rows, size_t cols,
-                                       size_t stride);
-  int32_t falign_rule_get_feedback_f64(const falign_rule *rule, uint32_t l, double *b, size_t rows, size_t cols,
-                                       size_t stride);
+  int32_t falign_rule_set(falign_rule *rule, int32_t what, uint32_t l, const falign_view *values);
+  int32_t falign_rule_view(const falign_rule *rule, int32_t what, uint32_t l, _Out_ falign_view *out);
 
-  int32_t falign_dataset_create_synthetic(size_t points, size_t width, uint32_t categories, double within,
-                                          double between, int32_t part, uint64_t seed, _Out_ falign_dataset **out);
+  int32_t falign_dataset_create_synthetic(const falign_synthetic *synthetic, int32_t part, uint64_t seed,
+                                          _Out_ falign_dataset **out);
   void falign_dataset_destroy(falign_dataset *dataset);
   uint64_t falign_dataset_fingerprint(const falign_dataset *dataset);
 
@@ -74,27 +88,29 @@ const prototypes = `
   void falign_batches_destroy(falign_batches *batches);
 
   int32_t falign_metric_create(const char *name, _Out_ falign_metric **out);
+  int32_t falign_metric_create_custom(const falign_metric_table *table, void *user, _Out_ falign_metric **out);
   void falign_metric_destroy(falign_metric *metric);
 
   int32_t falign_trainer_create(falign_network *network, falign_rule *rule, double eta, _Out_ falign_trainer **out);
   void falign_trainer_destroy(falign_trainer *trainer);
   uint64_t falign_trainer_iteration(const falign_trainer *trainer);
+  void *falign_trainer_network(const falign_trainer *trainer);
+  void *falign_trainer_rule(const falign_trainer *trainer);
   int32_t falign_trainer_observe(falign_trainer *trainer, falign_metric *metric, uint64_t every, void *sink,
                                  void *user);
+  int32_t falign_trainer_step(falign_trainer *trainer, const falign_view *x, const falign_view *y);
+  int32_t falign_trainer_forward(falign_trainer *trainer, const falign_view *x, const falign_matrix *y);
   int32_t falign_trainer_run(falign_trainer *trainer, falign_batches *batches, uint64_t until);
   int32_t falign_trainer_measure(falign_trainer *trainer);
-  int32_t falign_trainer_evaluate(const falign_trainer *trainer, falign_batches *batches, _Out_ double *loss,
+  int32_t falign_trainer_evaluate(falign_trainer *trainer, falign_batches *batches, _Out_ double *loss,
                                   _Out_ double *error);
 
-  size_t falign_trace_rows(const falign_trace *trace);
-  int32_t falign_trace_view_f32(const falign_trace *trace, int32_t quantity, uint32_t l, _Out_ const float **data,
-                                _Out_ size_t *rows, _Out_ size_t *cols, _Out_ size_t *stride);
-  int32_t falign_trace_view_f64(const falign_trace *trace, int32_t quantity, uint32_t l, _Out_ const double **data,
-                                _Out_ size_t *rows, _Out_ size_t *cols, _Out_ size_t *stride)`;
+  void *falign_trace_step(const falign_trace *trace);
+  int32_t falign_trace_view(const falign_trace *trace, int32_t what, uint32_t l, _Out_ falign_view *out)`;
 
 const c = {};
 
-/** Loads the library, from the places where the system looks for libraries or by its path. */
+/** Loads the library by its path, or by its name from where the system looks for libraries. */
 export function load(path = { darwin: 'libfalign.dylib', win32: 'falign.dll' }[process.platform] ?? 'libfalign.so') {
   const library = koffi.load(path);
   for (const prototype of prototypes.split(';')) {
@@ -102,10 +118,10 @@ export function load(path = { darwin: 'libfalign.dylib', win32: 'falign.dll' }[p
   }
 }
 
-/** The version of the library that is loaded. */
+/** Returns the version of the library that is loaded. */
 export const version = () => c.falign_version();
 
-/** A call that failed: its status and, as message, what the library says. */
+/** A call that failed, with its status and the message of the library. */
 export class FalignError extends Error {
   constructor(status, message, cause) {
     super(message, cause === undefined ? undefined : { cause });
@@ -114,7 +130,7 @@ export class FalignError extends Error {
   }
 }
 
-let thrown; // by a function that the library has called, until the call that has run it returns
+let thrown; // by a function that the library called, until the call that ran it returns
 
 function check(status) {
   const cause = thrown;
@@ -123,54 +139,109 @@ function check(status) {
   throw new FalignError(status, c.falign_last_error(), cause);
 }
 
-/** What create(out) writes to its last argument. */
-function created(create) {
-  const out = [null];
-  check(create(out));
-  return out[0];
-}
-
-/** Arguments of C are checked here: koffi would cut them to their size. */
+/** Checks a whole number, since koffi would cut it to the size of its type. */
 function whole(value, bits = 64) {
   const exact = typeof value === 'bigint' || Number.isSafeInteger(value);
   if (exact && value >= 0 && value < 2n ** BigInt(bits)) return value;
   throw new RangeError(`expected a whole number from 0 to 2^${bits} - 1, beyond 2^53 - 1 a BigInt; got ${value}`);
 }
 
-/** rows x cols numbers, row after row, in a Float64Array or a Float32Array. */
+/** Checks a name, since koffi would take a number for an address, and C ends a text at its first NUL. */
+function text(value) {
+  if (typeof value === 'string' && !value.includes('\0')) return value;
+  throw new TypeError(`expected a string without NUL characters, got ${typeof value}`);
+}
+
+function callable(value) {
+  if (typeof value === 'function') return value;
+  throw new TypeError(`expected a function, got ${typeof value}`);
+}
+
+/**
+ * rows x cols numbers in a Float64Array or a Float32Array: element (i, j) is data[first + i * rowStep + j * colStep].
+ * Without steps they are in `data` row after row. Steps may be negative.
+ */
 export class Matrix {
-  constructor(rows, cols, data = new Float64Array(Number(rows) * Number(cols))) {
+  constructor(rows, cols, data = new Float64Array(Number(rows) * Number(cols)), steps = undefined) {
     [rows, cols] = [Number(whole(rows)), Number(whole(cols))];
     if (!(data instanceof Float64Array || data instanceof Float32Array)) {
       throw new TypeError('a matrix needs a Float64Array or a Float32Array');
     }
-    if (data.length !== rows * cols) {
+    if (steps === undefined && data.length !== rows * cols) {
       throw new RangeError(`a ${rows} x ${cols} matrix has ${rows * cols} numbers, got ${data.length}`);
     }
-    Object.assign(this, { rows, cols, data });
+    const { first = 0, rowStep = cols, colStep = 1 } = steps ?? {};
+    if (![first, rowStep, colStep].every(Number.isSafeInteger)) throw new RangeError('steps are whole numbers');
+    Object.assign(this, { rows, cols, data, first, rowStep, colStep });
     Object.freeze(this);
+    this.#check();
   }
 
-  at(i, j) { return this.data[i * this.cols + j]; }
-  set(i, j, value) { this.data[i * this.cols + j] = value; }
+  at(i, j) { return this.data[this.first + i * this.rowStep + j * this.colStep]; }
+  set(i, j, value) { this.data[this.first + i * this.rowStep + j * this.colStep] = value; }
+
+  /** The transpose: the same data. */
+  transposed() {
+    const { rows, cols, data, first, rowStep, colStep } = this;
+    return new Matrix(cols, rows, data, { first, rowStep: colStep, colStep: rowStep });
+  }
+
+  /** All elements must be in the data. */
+  #check() {
+    const { rows, cols, data, first, rowStep, colStep } = this;
+    if (rows === 0 || cols === 0) return;
+    const [down, right] = [(rows - 1) * rowStep, (cols - 1) * colStep];
+    const lowest = first + Math.min(down, 0) + Math.min(right, 0);
+    const highest = first + Math.max(down, 0) + Math.max(right, 0);
+    if (!(lowest >= 0 && highest < data.length)) {
+      throw new RangeError(`a ${rows} x ${cols} matrix has elements ${lowest} to ${highest} of ${data.length} numbers`);
+    }
+  }
+
+  /** As C takes it, without a copy. */
+  get c() {
+    this.#check(); // again, since a buffer can be detached or shrink
+    const { rows, cols, data, first, rowStep, colStep } = this;
+    return { data: data.subarray(first), rows, cols, row_step: rowStep, col_step: colStep,
+      precision: data instanceof Float32Array ? Precision.F32 : Precision.F64 };
+  }
 }
 
-const suffix = (data) => (data instanceof Float32Array ? 'f32' : 'f64');
-const arrayOf = (network) => (c.falign_network_precision(network) === Precision.F32 ? Float32Array : Float64Array);
-/** An array in C's memory, which must not outlive it. */
-const view = (Type, pointer, length) => new Type(koffi.view(pointer, length * Type.BYTES_PER_ELEMENT));
+function matrix(value) {
+  if (value instanceof Matrix) return value.c;
+  throw new TypeError(`expected a Matrix, got ${value?.constructor?.name}`);
+}
 
-/** The functions that the library may call, by the user pointer that it has for them. */
+const arrayOf = (precision) => (precision === Precision.F32 ? Float32Array : Float64Array);
+
+/** An array in C's memory, which must not outlive it. */
+const lent = (Type, pointer, length) => new Type(koffi.view(pointer, length * Type.BYTES_PER_ELEMENT));
+
+/** Copies the matrix that look(out) writes, which has no negative steps. */
+function copied(look, Type = undefined) {
+  const view = {};
+  check(look(view));
+  const { data, rows, cols, row_step, col_step, precision } = view;
+  const copy = new Matrix(rows, cols, new (Type ?? arrayOf(precision))(rows * cols));
+  if (rows * cols === 0) return copy;
+  const all = lent(arrayOf(precision), data, (rows - 1) * row_step + (cols - 1) * col_step + 1);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < cols; j++) copy.data[i * cols + j] = all[i * row_step + j * col_step];
+  }
+  return copy;
+}
+
+/** The functions that the library may call, by the user pointer that it has for them: { signal } and so on. */
 const functions = new Map();
 let users = 0n;
 
-function keep(call) {
+function keep(calls) {
   users += 1n;
-  functions.set(users, call);
+  functions.set(users, calls);
   return users;
 }
 
-let calls = 0; // under way that may run functions
+let calls = 0; // in progress that may run functions
 const closed = []; // functions of objects that were closed meanwhile
 
 /** Checks a call that may run functions; they stay until it returns, even if they close their object. */
@@ -192,10 +263,15 @@ function textOf(error) {
   }
 }
 
-/** Calls one of them. C gets a status for what it throws; koffi would make FALIGN_OK of that. */
-function guarded(user, ...values) {
+/** Returns a function for C that calls one of them. C gets a status for what it throws; koffi would make FALIGN_OK of
+ *  that. */
+const guarded = (name) => (user, ...values) => {
   try {
-    functions.get(user)(...values);
+    const result = functions.get(user)[name](...values);
+    if (typeof result?.then === 'function') {
+      result.then(undefined, () => {}); // what it throws later comes too late
+      throw new TypeError('the function returned a promise, but the library cannot wait for it');
+    }
     return Status.OK;
   } catch (error) {
     thrown = error;
@@ -203,31 +279,37 @@ function guarded(user, ...values) {
     const chosen = error instanceof FalignError && Object.values(Status).includes(error.status);
     return chosen && error.status !== Status.OK ? error.status : Status.CALLBACK;
   }
-}
+};
 
-// One C function of each kind serves all objects, so there are none to give back.
-const callback = (call, prototype) => koffi.register(call, koffi.pointer(koffi.proto(prototype)));
-const onSignal = callback(guarded,
-  'int32_t falign_signal(void *user, void *rule, void *network, void *trace, uint32_t l, void *out)');
-const onValue = callback(guarded,
-  'int32_t falign_value(void *user, uint64_t k, const char *metric, int64_t layer, int64_t order, double value)');
-const onDestroy = callback((user) => { functions.delete(user); }, 'void falign_destroy(void *user)');
+// One C function of each kind serves all objects and stays registered.
+const callback = (call, proto) => koffi.register(call, koffi.pointer(proto));
+const valueProto = koffi.proto('int32_t falign_value_fn(void *user, const falign_value *value)');
+const onSignal = callback(guarded('signal'), koffi.proto(
+  'int32_t falign_signal(void *user, void *rule, void *network, void *trace, uint32_t l, void *out)'));
+const onValue = callback(guarded('sink'), koffi.proto('int32_t falign_sink(void *user, void *value)'));
+const onMeasure = callback(guarded('measure'), koffi.proto(
+  'int32_t falign_measure(void *user, void *trainer, void *trace, void *emit, void *emit_user)'));
+const onLook = callback(guarded('look'), koffi.proto('int32_t falign_look(void *user, void *trainer, void *trace)'));
+const onDestroy = callback((user) => { functions.delete(user); }, koffi.proto('void falign_destroy(void *user)'));
 
-function giveBack({ noun, pointer, users }) {
+function release({ noun, pointer, users }) {
   c[`falign_${noun}_destroy`](pointer);
   if (calls > 0) closed.push(...users);
   else for (const user of users) functions.delete(user);
 }
 
-const forgotten = new FinalizationRegistry(giveBack);
+const forgotten = new FinalizationRegistry(release);
 
 /** One reference to an object of the library. */
 class Handle {
   #held;
 
-  /** @param users functions that the object alone calls, and that go with it */
-  constructor(noun, pointer, users = []) {
-    this.#held = { noun, pointer, users };
+  /** @param create writes the new object's pointer to its argument and returns a status
+   *  @param users functions that only this object calls, which are forgotten with it */
+  constructor(noun, create, users = []) {
+    const out = [null];
+    check(create(out));
+    this.#held = { noun, pointer: out[0], users };
     forgotten.register(this, this.#held, this);
   }
 
@@ -236,111 +318,134 @@ class Handle {
     return this.#held.pointer;
   }
 
-  /** Gives the reference back; a second time does nothing. Other objects that were given this one keep their own. */
+  /** Releases the reference; a second call does nothing. Other objects that were given this one keep their own. */
   close() {
     if (this.#held === null) return;
     forgotten.unregister(this);
-    giveBack(this.#held);
+    release(this.#held);
     this.#held = null;
   }
 }
 
-/** C's pointer of an object, which must be of this class: C itself cannot tell. */
+/** Returns the pointer of an object, which must be of this class: C cannot check it. */
 function pointerOf(Class, object) {
   if (!(object instanceof Class)) throw new TypeError(`expected a ${Class.name}, got ${object?.constructor?.name}`);
   return object.pointer;
 }
 
+export class Activation extends Handle {
+  constructor(name) { super('activation', (out) => c.falign_activation_create(text(name), out)); }
+}
+
 export class Network extends Handle {
   /** @param widths n[0..d] */
   constructor(widths, { precision = Precision.F64, biases = true } = {}) {
-    const sizes = widths.map((width) => whole(width));
-    super('network', created((out) =>
-      c.falign_network_create(whole(precision, 31), sizes.length - 1, sizes, biases ? 1 : 0, out)));
+    const sizes = Array.from(widths, (width) => whole(width));
+    super('network', (out) =>
+      c.falign_network_create(whole(precision, 31), Math.max(sizes.length - 1, 0), sizes, biases ? 1 : 0, out));
   }
 
   get layers() { return c.falign_network_layers(this.pointer); }
 
   width(l) { return c.falign_network_width(this.pointer, whole(l, 32)); }
 
+  setActivation(l, activation) {
+    check(c.falign_network_set_activation(this.pointer, whole(l, 32), pointerOf(Activation, activation)));
+  }
+
   draw(sdW, sdB, seed, run = 0) {
     check(c.falign_network_draw(this.pointer, sdW, sdB, whole(seed), whole(run, 32)));
   }
 
-  /** A copy of W[l], in either precision. */
-  weights(l, Type = Float64Array) {
-    const [rows, cols] = [this.width(l), this.width(l + 1)];
-    const w = new Matrix(rows, cols, new Type(rows * cols));
-    check(c[`falign_network_get_weights_${suffix(w.data)}`](this.pointer, l, w.data, rows, cols, cols));
-    return w;
+  /** Sets a matrix of the network from a Matrix in either precision. */
+  set(what, l, values) { check(c.falign_network_set(this.pointer, whole(what, 31), whole(l, 32), matrix(values))); }
+
+  /** Copies a matrix of the network: to `out`, in either precision, or to a new Matrix in the network's precision. */
+  get(what, l, out = undefined) {
+    const [pointer, ...place] = [this.pointer, whole(what, 31), whole(l, 32)];
+    if (out === undefined) return copied((view) => c.falign_network_view(pointer, ...place, view));
+    check(c.falign_network_get(pointer, ...place, matrix(out)));
+    return out;
   }
 
-  setWeights(l, w) {
-    if (!(w instanceof Matrix)) throw new TypeError('weights are a Matrix');
-    const set = c[`falign_network_set_weights_${suffix(w.data)}`];
-    check(set(this.pointer, whole(l, 32), w.data, w.rows, w.cols, w.cols));
+  /** A copy of W[l] in a Float64Array or Float32Array. */
+  weights(l, Type = Float64Array) {
+    return this.get(Quantity.W, l, new Matrix(this.width(l), this.width(Number(l) + 1),
+      new Type(this.width(l) * this.width(Number(l) + 1))));
   }
 }
 
-/** What a rule's function sees of a block of rows, while it runs; matrices are copies in the network's precision. */
-class Block {
-  #rule;
-  #network;
-  #trace;
+/**
+ * What a rule sees of the block of rows that it works on, and a metric of a step. It ends when their function returns.
+ * Matrices are copies in the network's precision.
+ */
+class Trace {
+  #held;
 
   constructor(rule, network, trace) {
-    this.#rule = rule;
-    this.#network = network;
-    this.#trace = trace;
+    this.#held = { rule, network, trace };
   }
 
-  get rows() { return c.falign_trace_rows(this.#trace); }
-
-  width(l) { return c.falign_network_width(this.#network, whole(l, 32)); }
-
-  /** delta[l] of the layers above the one that the signal is for. */
-  delta(l) {
-    const Type = arrayOf(this.#network);
-    const [data, rows, cols, stride] = [[null], [0], [0], [0]];
-    const look = c[`falign_trace_view_${suffix(new Type())}`];
-    check(look(this.#trace, DELTA, whole(l, 32), data, rows, cols, stride));
-    const delta = new Matrix(rows[0], cols[0], new Type(rows[0] * cols[0]));
-    const all = view(Type, data[0], rows[0] * stride[0]);
-    for (let i = 0; i < delta.rows; i++) {
-      delta.data.set(all.subarray(i * stride[0], i * stride[0] + delta.cols), i * delta.cols);
+  /** Calls run(trace), after which the trace cannot be used any more. */
+  static during(rule, network, pointer, run) {
+    const trace = new Trace(rule, network, pointer);
+    try {
+      return run(trace);
+    } finally {
+      trace.#held = null;
     }
-    return delta;
   }
 
-  /** B[l], n[l+1] x n[l]. */
-  feedback(l) {
-    const [rows, cols] = [this.width(l + 1), this.width(l)];
-    const b = new Matrix(rows, cols, new (arrayOf(this.#network))(rows * cols));
-    check(c[`falign_rule_get_feedback_${suffix(b.data)}`](this.#rule, l, b.data, rows, cols, cols));
-    return b;
+  get #pointers() {
+    if (this.#held === null) throw new Error('this trace ended when its function returned');
+    return this.#held;
+  }
+
+  /** The numbers of the step: { iteration, rows, first_row, eta, loss }. */
+  get step() {
+    const { trace } = this.#pointers;
+    if (trace === null) throw new Error('this measurement was made without a step');
+    const { iteration, rows, first_row, eta, loss } = koffi.decode(c.falign_trace_step(trace), Step);
+    return { iteration, rows, first_row, eta, loss };
+  }
+
+  width(l) { return c.falign_network_width(this.#pointers.network, whole(l, 32)); }
+
+  /** A copy of a matrix of the step, of the network (W, BIAS, PARAMETERS) or of the rule (FEEDBACK). */
+  get(what, l) {
+    const { rule, network, trace } = this.#pointers;
+    const [quantity, layer] = [whole(what, 31), whole(l, 32)];
+    return copied((out) => {
+      if (quantity <= Quantity.PARAMETERS) return c.falign_network_view(network, quantity, layer, out);
+      if (quantity === Quantity.FEEDBACK) return c.falign_rule_view(rule, quantity, layer, out);
+      return c.falign_trace_view(trace, quantity, layer, out);
+    });
   }
 }
 
 export class Rule extends Handle {
-  /** The library's rule "bp", "fa" or "dfa". */
+  /** The built-in rule "bp", "fa" or "dfa". */
   static named(name, network) {
-    return new Rule('rule', created((out) => c.falign_rule_create_named(name, pointerOf(Network, network), out)));
+    return new Rule('rule', (out) => c.falign_rule_create(text(name), pointerOf(Network, network), out));
   }
 
-  /** A rule with feedback B[l]: `signal(block, l, out)` writes the signal that reaches layer l, before f', to `out`. */
+  /** A rule with feedback B[l]: `signal(trace, l, out)` writes the signal that reaches layer l, before f', to `out`. */
   static custom(name, network, signal) {
-    const user = keep((rule, network, trace, l, pointer) => {
-      const Type = arrayOf(network);
-      const block = new Block(rule, network, trace);
-      const out = new Matrix(block.rows, block.width(l), new Type(block.rows * block.width(l)));
-      signal(block, l, out);
-      view(Type, pointer, out.data.length).set(out.data);
+    callable(signal);
+    const user = keep({
+      signal(rule, network, trace, l, pointer) {
+        const { data, rows, cols, precision } = koffi.decode(pointer, CMatrix);
+        const Type = arrayOf(precision);
+        const out = new Matrix(rows, cols, new Type(rows * cols));
+        const result = Trace.during(rule, network, trace, (block) => signal(block, l, out));
+        lent(Type, data, rows * cols).set(out.data);
+        return result;
+      },
     });
-    const table = { size: koffi.sizeof(RuleTable), name, feedback: LAYER_FEEDBACK, signal_f32: onSignal,
-      signal_f64: onSignal, destroy: onDestroy };
     try {
-      return new Rule('rule', created((out) => c.falign_rule_create_custom(table, user,
-        pointerOf(Network, network), out)));
+      const table = { size: koffi.sizeof(RuleTable), name: text(name), feedback: LAYER_FEEDBACK, signal: onSignal,
+        destroy: onDestroy };
+      return new Rule('rule', (out) => c.falign_rule_create_custom(table, user, pointerOf(Network, network), out));
     } catch (error) {
       functions.delete(user);
       throw error;
@@ -348,13 +453,23 @@ export class Rule extends Handle {
   }
 
   draw(sd, seed, run = 0) { check(c.falign_rule_draw(this.pointer, sd, whole(seed), whole(run, 32))); }
+
+  /** Sets B[l] or F[l] from a Matrix in either precision. */
+  setFeedback(l, b) { check(c.falign_rule_set(this.pointer, Quantity.FEEDBACK, whole(l, 32), matrix(b))); }
+
+  /** A copy of B[l] or F[l]. */
+  feedback(l) {
+    const [pointer, layer] = [this.pointer, whole(l, 32)];
+    return copied((out) => c.falign_rule_view(pointer, Quantity.FEEDBACK, layer, out));
+  }
 }
 
 export class Dataset extends Handle {
   static synthetic(points, width, categories, within, between, part, seed) {
-    whole(categories, 32);
-    return new Dataset('dataset', created((out) => c.falign_dataset_create_synthetic(whole(points), whole(width),
-      categories, within, between, whole(part, 31), whole(seed), out)));
+    const synthetic = { points: whole(points), width: whole(width), categories: whole(categories, 32), within,
+      between };
+    return new Dataset('dataset', (out) => c.falign_dataset_create_synthetic(synthetic, whole(part, 31),
+      whole(seed), out));
   }
 
   get fingerprint() { return c.falign_dataset_fingerprint(this.pointer); }
@@ -362,20 +477,61 @@ export class Dataset extends Handle {
 
 export class Code extends Handle {
   static nHot(categories, width, hot, seed, run = 0) {
-    return new Code('code', created((out) => c.falign_code_create_n_hot(whole(categories, 32), whole(width), whole(hot),
-      whole(seed), whole(run, 32), out)));
+    return new Code('code', (out) => c.falign_code_create_n_hot(whole(categories, 32), whole(width), whole(hot),
+      whole(seed), whole(run, 32), out));
   }
 }
 
 export class Batches extends Handle {
   constructor(dataset, code, size) {
-    super('batches', created((out) => c.falign_batches_create(pointerOf(Dataset, dataset), pointerOf(Code, code),
-      whole(size), out)));
+    super('batches', (out) => c.falign_batches_create(pointerOf(Dataset, dataset), pointerOf(Code, code),
+      whole(size), out));
   }
 }
 
 export class Metric extends Handle {
-  constructor(name) { super('metric', created((out) => c.falign_metric_create(name, out))); }
+  /** The built-in metric of a name. */
+  constructor(name, create = (out) => c.falign_metric_create(text(name), out)) { super('metric', create); }
+
+  /**
+   * A metric of functions. `measure(trace, emit)` measures a step that is due and calls emit({ value, layer, order })
+   * for each value, where layer and order may be left out; `look(trace)` sees every step, after `measure`.
+   * @param needs the sum of those Needs that apply. A metric that needs 0 can be measured without a step: its trace
+   * then has the matrices of the network and of the rule only
+   */
+  static custom(name, needs, measure, look = () => {}) {
+    [measure, look].forEach(callable);
+    const during = (trainer, trace, run) =>
+      Trace.during(c.falign_trainer_rule(trainer), c.falign_trainer_network(trainer), trace, run);
+    const index = (value) => (value === -1 ? -1 : whole(value, 31));
+    const user = keep({
+      measure(trainer, pointer, emit, emitUser) {
+        const send = ({ value, layer = -1, order = -1 }) => {
+          if (emit === null) throw new Error('this measurement ended when its function returned');
+          const status = koffi.call(emit, valueProto, emitUser,
+            { iteration: c.falign_trainer_iteration(trainer), name, layer: index(layer), order: index(order), value });
+          if (status === Status.OK) return;
+          const cause = thrown; // by the sink
+          thrown = undefined;
+          throw cause ?? new FalignError(status, c.falign_last_error());
+        };
+        try {
+          return during(trainer, pointer, (trace) => measure(trace, send));
+        } finally {
+          emit = null;
+        }
+      },
+      look(trainer, pointer) { return during(trainer, pointer, look); },
+    });
+    try {
+      const table = { size: koffi.sizeof(MetricTable), name: text(name), needs: whole(needs, 31), measure: onMeasure,
+        destroy: onDestroy, look: onLook };
+      return new Metric(name, (out) => c.falign_metric_create_custom(table, user, out));
+    } catch (error) {
+      functions.delete(user);
+      throw error;
+    }
+  }
 }
 
 export class Trainer extends Handle {
@@ -383,8 +539,8 @@ export class Trainer extends Handle {
 
   constructor(network, rule, eta) {
     const users = [];
-    super('trainer', created((out) => c.falign_trainer_create(pointerOf(Network, network),
-      pointerOf(Rule, rule), eta, out)), users);
+    super('trainer', (out) => c.falign_trainer_create(pointerOf(Network, network), pointerOf(Rule, rule), eta, out),
+      users);
     this.#users = users;
   }
 
@@ -393,9 +549,24 @@ export class Trainer extends Handle {
   /** Sends each value to `sink({ iteration, metric, layer, order, value })`. A FalignError that it throws chooses the
    *  status, such as CANCELLED. */
   observe(metric, every, sink) {
-    const user = keep((iteration, name, layer, order, value) => sink({ iteration, metric: name, layer, order, value }));
+    callable(sink);
+    const user = keep({
+      sink(pointer) {
+        const { iteration, name, layer, order, value } = koffi.decode(pointer, Value);
+        return sink({ iteration, metric: name, layer, order, value });
+      },
+    });
     this.#users.push(user);
     check(c.falign_trainer_observe(this.pointer, pointerOf(Metric, metric), whole(every), onValue, user));
+  }
+
+  /** Makes one update on inputs x, rows x n[0], with targets y, rows x n[d], in the network's precision. */
+  step(x, y) { checkRunning(() => c.falign_trainer_step(this.pointer, matrix(x), matrix(y))); }
+
+  /** Computes L[d], rows x n[d], for inputs x, rows x n[0]: y, in the network's precision. */
+  forward(x, y) {
+    check(c.falign_trainer_forward(this.pointer, matrix(x), matrix(y)));
+    return y;
   }
 
   run(batches, until) {

@@ -2,10 +2,10 @@
 
 /**
  * Trains by feedback alignment in Node: reads weights and angles back, gets error messages, and brings a rule and an
- * observer of its own. Exit code: 0 if all came out as it should.  Usage: node train.js [LIBRARY]
+ * observer of its own. Exit code: 0 if everything came out as it should.  Usage: node train.js [LIBRARY]
  */
 import assert from 'node:assert/strict';
-import { Batches, Code, Dataset, FalignError, Matrix, Metric, Network, Part, Rule, Status, Trainer, load }
+import { Batches, Code, Dataset, FalignError, Matrix, Metric, Network, Part, Quantity, Rule, Status, Trainer, load }
   from './falign.js';
 
 const widths = [12, 8, 10];
@@ -29,9 +29,9 @@ function drawnNetwork(sizes = widths) {
 }
 
 /** The rule FA, written here: delta[l+1] B[l] (eq. 21). */
-function feedbackAlignment(block, l, out) {
-  const delta = block.delta(l + 1);
-  const b = block.feedback(l);
+function feedbackAlignment(trace, l, out) {
+  const delta = trace.get(Quantity.DELTA, l + 1);
+  const b = trace.get(Quantity.FEEDBACK, l);
   for (let i = 0; i < out.rows; i++) {
     for (let j = 0; j < out.cols; j++) {
       let sum = 0;
@@ -41,7 +41,8 @@ function feedbackAlignment(block, l, out) {
   }
 }
 
-/** Trains `network`; `sink` gets the angles of W[l] with B[l]^T before and after. @return the share of test errors */
+/** Trains `network` and sends the angles of W[l] with B[l]^T before and after to `sink`.
+ *  @return the share of test points that are decoded wrongly */
 function train(network, rule, sink) {
   const batches = batchesOf(Part.TRAIN);
   const test = batchesOf(Part.TEST);
@@ -93,9 +94,9 @@ function showOwnRule() {
   const sizes = [12, 8, 9, 10];
   const [own, builtin] = [drawnNetwork(sizes), drawnNetwork(sizes)];
   const layers = [];
-  const ownRule = Rule.custom('own-fa', own, (block, l, out) => {
+  const ownRule = Rule.custom('own-fa', own, (trace, l, out) => {
     layers.push(l);
-    feedbackAlignment(block, l, out);
+    feedbackAlignment(trace, l, out);
   });
   const builtinRule = Rule.named('fa', builtin);
   train(own, ownRule, () => {});
@@ -108,7 +109,7 @@ function showOwnRule() {
   for (const object of [ownRule, builtinRule, own, builtin]) object.close();
 }
 
-/** What `run` throws. */
+/** Returns what `run` throws. */
 function failure(run) {
   try {
     run();
@@ -117,14 +118,15 @@ function failure(run) {
     console.log(`${error}`);
     return error;
   }
-  throw new assert.AssertionError({ message: 'nothing has failed' });
+  throw new assert.AssertionError({ message: 'nothing failed' });
 }
 
 function showErrors() {
   const network = drawnNetwork();
-  const shape = failure(() => network.setWeights(0, new Matrix(8, 12)));
+  const shape = failure(() => network.set(Quantity.W, 0, new Matrix(8, 12)));
   assert.equal(shape.status, Status.SHAPE);
   assert.equal(shape.message, 'W[0] is 12 x 8, got 8 x 12');
+  network.set(Quantity.W, 0, new Matrix(8, 12).transposed());
 
   const rule = Rule.custom('failing', network, () => { throw new Error('no feedback today'); });
   const own = failure(() => train(network, rule, () => {}));
@@ -135,7 +137,7 @@ function showErrors() {
   network.close();
 }
 
-/** An observer stops a run, which then goes on as if nothing had been. */
+/** An observer stops a run, which then resumes as if it had not been stopped. */
 function showCancelling() {
   const [stopped, whole] = [drawnNetwork(), drawnNetwork()];
   const [stoppedRule, wholeRule] = [Rule.named('fa', stopped), Rule.named('fa', whole)];

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What include/falign/*.h declares: functions as kinds of falign.PROTOTYPES, enum values, tables' fields."""
+"""What include/falign/*.h declares: functions with the kinds of falign.PROTOTYPES, enum values, members of structs."""
 
 import pathlib
 import re
 from typing import Dict, List, Set, Tuple
 
 KINDS = {"void": "v", "double": "d", "float": "f", "int32_t": "i", "uint32_t": "I", "int64_t": "l", "uint64_t": "L",
-         "size_t": "z"}
+         "size_t": "z", "ptrdiff_t": "s"}
 
 
 def text(folder: str) -> str:
@@ -86,15 +86,16 @@ def callbacks(folder: str) -> Dict[str, str]:
     return found
 
 
-def tables(folder: str) -> Dict[str, List[Tuple[str, str]]]:
-    found = {}
-    for name, body in re.findall(r"typedef struct (falign_\w+_table) \{(.*?)\} \1;", text(folder), flags=re.S):
-        fields = []
-        for field in re.sub(r"\s+", " ", body).split(";"):
-            if field.strip():
-                callback = re.search(r"\(\*(\w+)\)", field)
-                word = callback.group(1) if callback else re.split(r"[ *]", field.strip())[-1]
-                size = {"size_t": "z", "int32_t": "i", "falign_feedback": "i"}
-                fields.append((word, "p" if callback else size.get(field.split()[0], "p")))
-        found[name] = fields
+def structs(folder: str) -> Dict[str, List[Tuple[str, str]]]:
+    """The members of each struct and their kinds, or the struct that they are."""
+    source, found = text(folder), {}
+    known = dict(KINDS)
+    for integer, name in re.findall(r"typedef (\w+) (falign_\w+);", source):
+        known[name] = KINDS.get(integer, "p")
+    bodies = re.findall(r"typedef struct falign_(\w+) \{(.*?)\} falign_\1;", source, flags=re.S)
+    known.update(("falign_" + name, name) for name, _ in bodies)
+    for name, body in bodies:
+        members = [" ".join(member.split()) for member in body.split(";") if member.strip()]
+        found[name] = [((re.search(r"\(\*(\w+)\)", member) or re.search(r"(\w+)$", member)).group(1),  # type: ignore
+                        kind(member, known)) for member in members]
     return found

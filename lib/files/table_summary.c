@@ -2,14 +2,13 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/support.h"
-#include "files/table.h"
+#include "files/table_csv.h"
 
 /* Rows that agree in everything but the run, in the table's order. */
 typedef struct {
   const fal_row **rows;
   size_t count;
-} fal_group;
+} row_group;
 
 #define COMPARE(a, b)         \
   do {                        \
@@ -17,7 +16,7 @@ typedef struct {
     if ((a) > (b)) return 1;  \
   } while (0)
 
-/* Orders rows by all that a group agrees in; an empty epoch comes last. */
+/* Compares everything that the rows of a group share; an empty epoch comes last. */
 static int compare_keys(const fal_row *a, const fal_row *b) {
   COMPARE(a->condition, b->condition);
   COMPARE(a->metric, b->metric);
@@ -37,27 +36,27 @@ static int compare_rows(const void *a, const void *b) {
   return 0;
 }
 
-/* By their first rows' places in the table. */
+/* Orders groups by their first rows in the table. */
 static int compare_groups(const void *a, const void *b) {
-  const fal_row *x = *((const fal_group *)a)->rows, *y = *((const fal_group *)b)->rows;
+  const fal_row *x = *((const row_group *)a)->rows, *y = *((const row_group *)b)->rows;
   COMPARE(x, y);
   return 0;
 }
 
-/* Sorts the rows and cuts them into groups, of which there may be as many as rows. Returns how many. */
-static size_t group_rows(const falign_table *table, const fal_row **rows, fal_group *groups) {
+/* Sorts the rows and divides them into groups. Returns the number of groups, at most that of rows. */
+static size_t group_rows(const falign_table *table, const fal_row **rows, row_group *groups) {
   size_t count = 0;
   for (size_t i = 0; i < table->count; i++) rows[i] = &table->rows[i];
   qsort(rows, table->count, sizeof *rows, compare_rows);
   for (size_t i = 0; i < table->count; i++) {
-    if (i == 0 || compare_keys(rows[i - 1], rows[i]) != 0) groups[count++] = (fal_group){.rows = rows + i};
+    if (i == 0 || compare_keys(rows[i - 1], rows[i]) != 0) groups[count++] = (row_group){.rows = rows + i};
     groups[count - 1].count++;
   }
   qsort(groups, count, sizeof *groups, compare_groups);
   return count;
 }
 
-static void put_group(fal_file *file, const falign_table *table, const fal_group *group) {
+static void put_group(fal_file *file, const falign_table *table, const row_group *group) {
   size_t n = 0;
   double sum = 0, squares = 0;
   for (size_t i = 0; i < group->count; i++) {
@@ -78,7 +77,7 @@ static void put_group(fal_file *file, const falign_table *table, const fal_group
   fal_put_integer(file, (int64_t)n, '\n');
 }
 
-static falign_status write_groups(const falign_table *table, const fal_group *groups, size_t count, const char *path) {
+static falign_status write_groups(const falign_table *table, const row_group *groups, size_t count, const char *path) {
   fal_file *file;
   FAL_TRY(fal_file_create(path, &file));
   fal_put_titles(file, table, "iteration,epoch,layer,order,metric,mean,sd,n\n");
@@ -90,7 +89,7 @@ falign_status falign_table_write_summary(const falign_table *table, const char *
   FAL_GIVEN(table);
   FAL_GIVEN(path);
   const fal_row **rows = fal_alloc(table->count, sizeof *rows);
-  fal_group *groups = fal_alloc(table->count, sizeof *groups);
+  row_group *groups = fal_alloc(table->count, sizeof *groups);
   falign_status status = rows && groups ? write_groups(table, groups, group_rows(table, rows, groups), path)
                                         : fal_fail_memory("a summary", table->count, sizeof *rows + sizeof *groups);
   free(rows);
