@@ -84,7 +84,7 @@ static falign_status set_activations(falign_network *network) {
   TRY(falign_activation_create_custom(&table, NULL, &activation));
   falign_status status = falign_network_set_activation(network, 1, activation);
   if (status == FALIGN_OK) status = falign_network_set_activation(network, 2, activation);
-  falign_activation_destroy(activation); /* the network keeps references of its own */
+  falign_activation_destroy(activation); /* the network keeps its references */
   return status;
 }
 

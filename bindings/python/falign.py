@@ -345,8 +345,8 @@ def _find(raised: Sequence[_Raised], status: int, message: bytes) -> List[_Raise
 
 
 def _check(status: int, within: Sequence[_Raised], since: int) -> None:
-    """Raises the error of a call that failed. `within` holds the exceptions of its own thread; those of other threads
-    are matched by time and text alone."""
+    """Raises the error of a call that failed. `within` holds the exceptions that were raised on this thread; those of
+    other threads are matched only by time and text."""
     if status == Status.OK and not within and not _elsewhere:
         return
     message = _lib.falign_last_error() if status else b""
@@ -432,7 +432,7 @@ def _row_major(shape: Sequence[int]) -> Tuple[int, ...]:
 
 
 class Matrix:
-    """Stands in for a NumPy array where there is no NumPy: m[i], m[i, j], m[1:3, ::2], m.T, m.shape, m.tolist()."""
+    """Stands in for a NumPy array if NumPy is not installed: m[i], m[i, j], m[1:3, ::2], m.T, m.shape, m.tolist()."""
 
     def __init__(self, storage: Any, shape: Tuple[int, ...], steps: Tuple[int, ...], offset: int = 0,
                  writable: bool = True):
@@ -660,7 +660,7 @@ class _Object:
     def _get(self, name: str, *arguments: Any) -> Any: return _run(self._noun + "_" + name, self, *arguments)
 
     def _struct(self, name: str, struct: str) -> Any:
-        """The struct of its own that the object lends."""
+        """The C struct that the object owns, for reading."""
         return STRUCTS[struct].from_address(self._get(name))
 
     def _numbers(self, name: str, *arguments: Any, kind: Any = c.c_double, count: int = 2) -> List[Any]:
@@ -723,7 +723,7 @@ class _Stored(_Object):
 
 
 class _Matrices(_Stored):
-    """What has matrices of its own, each named by a quantity and a layer (matrix.h)."""
+    """Base of objects that own matrices, each named by a quantity and a layer (matrix.h)."""
 
     def view(self, what: Quantity, l: int) -> Any:
         """The matrix itself, read-only."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trains by FA, and by a rule of its own, and prints how the forward weights align with the feedback weights."""
+"""Trains by FA and by a user-defined rule, and prints how the forward weights align with the feedback weights."""
 
 import falign
 

@@ -97,7 +97,7 @@ static falign_status write_directly(const char *path, const char *text) {
   return file != NULL && put_text(file, text) ? FALIGN_OK : fail_to_write(path);
 }
 
-/* Creates a file beside the target under a name of its own, which goes to `name`. */
+/* Creates a temporary file beside the target and writes its name to `name`. */
 static FILE *open_temporary(const char *target, char *name, size_t size) {
   const char *slash = strrchr(target, '/');
   int folder = slash != NULL ? (int)(slash - target) + 1 : 0;

@@ -39,8 +39,8 @@ FALIGN_API const char *falign_backend_name_at(size_t index);
 
 /** Finds a backend of this build by name; it need not be destroyed.
  *  "auto" is the best choice here: the built-in product, which is fastest for the small matrices of blocks of rows,
- *  and the BLAS for matrices that are large in every direction; on a machine that does not fuse products and sums, the
- *  BLAS alone. falign_backend_detail() says which.
+ *  and the BLAS for matrices that are large in every direction; on a machine that does not fuse products and sums, only
+ *  the BLAS. falign_backend_detail() says which.
  *  "xsmm" starts libxsmm, and so does a listing of names: it reads the variables LIBXSMM_* and keeps a locked file in
  *  /tmp until the process ends.
  *  @return FALIGN_UNSUPPORTED listing what this build has and the machine can run. */

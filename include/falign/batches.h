@@ -23,7 +23,7 @@ enum {
 };
 
 /** Cuts a dataset into batches of `size` rows; the last is smaller if size does not divide the points.
- *  @param code desired outputs of the categories; NULL for a dataset with targets of its own
+ *  @param code desired outputs of the categories; NULL for a dataset that has targets
  *  @return FALIGN_INVALID for a size of 0 or above the points, FALIGN_SHAPE if code and dataset do not fit,
  *  FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_create(const falign_dataset *dataset, const falign_code *code,
@@ -59,16 +59,16 @@ typedef struct falign_batches_shape {
 
 /** Returns the size of batches, in their own storage. */
 FALIGN_API const falign_batches_shape *falign_batches_get_shape(const falign_batches *batches);
-/** Returns the code; NULL for a dataset with targets of its own. Borrowed, until the batches are destroyed or import
+/** Returns the code; NULL for a dataset that has targets. Borrowed, until the batches are destroyed or import
  *  another. */
 FALIGN_API const falign_code *falign_batches_code(const falign_batches *batches);
 /** Returns the rows of the batch of iteration k (counted from 0 over all epochs). */
 FALIGN_API size_t falign_batches_rows(const falign_batches *batches, uint64_t k);
 
 /** Writes which points of the dataset the batch of iteration k holds, counted from 0, and the labels it gives them.
- * `length`, of each array, is falign_batches_rows(). Outputs that are NULL are not written.
+ *  `length`, of each array, is falign_batches_rows(). Outputs that are NULL are not written.
  *  @return FALIGN_SHAPE for another length, FALIGN_UNSUPPORTED for labels of a dataset without labels, FALIGN_INVALID
- * beyond the last epoch (falign_batches_set_order()). */
+ *  beyond the last epoch (falign_batches_set_order()). */
 FALIGN_API FALIGN_CHECKED falign_status falign_batches_points_of(falign_batches *batches, uint64_t k, uint32_t *points,
                                                                  uint32_t *labels, size_t length);
 

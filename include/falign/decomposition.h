@@ -30,7 +30,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_decomposition_get(const falign_de
                                                                  falign_quantity what, uint32_t l,
                                                                  const falign_matrix *out);
 /** Returns ||F_perp[l]||_F / ||F[l]||_F, the share that no product through the layers can give; NaN for F[l] = 0 and
- * for a layer that does not exist. */
+ *  for a layer that does not exist. */
 FALIGN_API double falign_decomposition_share(const falign_decomposition *decomposition, uint32_t l);
 
 FALIGN_END

@@ -27,10 +27,10 @@ typedef struct falign_disturbance_settings {
 /** Makes a disturbance by name, before the first step of `history`, to which and to `rule` it keeps references.
  *  - "undisturbed": the terms themselves, to compare with.
  *  - "linear": without the nonlinearity, the linear terms (eq. 5) in place of those of eq. 4 (Fig. 4A). Lets the
- * history keep what they need.
+ *  history keep what they need.
  *  - "fresh_feedback": with the fixed feedback weights of `fresh` in the place of those of `rule`; delta[l+1] stays
- * that of the network itself (Fig. 4B). The weights are compared with the fresh ones. The history keeps one more matrix
- * of the shape of dW[l-1] for each layer.
+ *    that of the network itself (Fig. 4B). The weights are compared with the fresh ones. The history keeps one more
+ *    matrix of the shape of dW[l-1] for each layer.
  *  - "shuffled_rows": with the rows of each step's error matrices delta[2..d] shuffled, by one permutation a step from
  *    the stream (seed, FALIGN_RNG_ROWS, k, run), wherever that step's delta appears, the zero-degree term included
  *    (Fig. 5). The history keeps as much more. Steps end with k = 2^24 - 1: those beyond fail with FALIGN_INVALID.
@@ -66,8 +66,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_disturbance_update(falign_disturb
 FALIGN_API FALIGN_CHECKED falign_status falign_disturbance_get_weights(const falign_disturbance *disturbance,
                                                                        uint32_t l, const falign_matrix *w);
 /** Computes the angle of the disturbed W[l] with B[l]^T, or that of the fresh feedback weights (Q[l]^T under direct
- * feedback), in degrees. @return FALIGN_INVALID for a layer that does not exist and before the first update; under
- * direct feedback also FALIGN_UNSUPPORTED without LAPACK, FALIGN_DIVERGED if it does not converge, FALIGN_MEMORY. */
+ *  feedback), in degrees. @return FALIGN_INVALID for a layer that does not exist and before the first update; under
+ *  direct feedback also FALIGN_UNSUPPORTED without LAPACK, FALIGN_DIVERGED if it does not converge, FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_disturbance_angle(falign_disturbance *disturbance, uint32_t l,
                                                                  double *angle);
 

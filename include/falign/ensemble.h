@@ -21,8 +21,8 @@ FALIGN_BEGIN
 typedef falign_status (*falign_run_fn)(void *user, uint32_t number);
 
 /** Does the runs 0 to runs - 1, at most `threads` of them at once; the caller's thread is one of these. Runs begin in
- * the order of their numbers, each when a thread is free. After a failure no run with a higher number begins, and those
- * at work finish. Returns when all are done.
+ *  the order of their numbers, each when a thread is free. After a failure no run with a higher number begins, and
+ *  those at work finish. Returns when all are done.
  *  @return FALIGN_INVALID for 0 threads or more than 1024, FALIGN_UNSUPPORTED for more than 1 in a build without
  *  threads, FALIGN_MEMORY if the threads cannot be created: no run then begins. Else the status and message of the run
  *  that failed; of several, that of the lowest number, whichever was first in time. */
@@ -32,8 +32,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_ensemble_run(uint32_t runs, uint3
 /** Calls falign_trainer_run() for each of `count` trainers, by falign_ensemble_run(): trainer i takes batches[i] until
  *  its iteration is `until`. falign_trainer_iteration() shows how far each has come; another call resumes the rest.
  *  Datasets, codes, normalizations and backends may be shared; networks, batches, histories, metrics that keep state
- *  between calls (such as one with test batches of its own) and rules that learn must not. Give each trainer one
- * thread. falign_trainer_cancel() of each stops them all; one that has not begun takes the request in its next run.
+ *  between calls (such as one that evaluates test batches) and rules that learn must not. Give each trainer one
+ *  thread. falign_trainer_cancel() of each stops them all; one that has not begun takes the request in its next run.
  *  @return FALIGN_INVALID for two trainers, networks or batches that are the same, and as falign_ensemble_run() and
  *  falign_trainer_run(), with the number of the trainer in the message. */
 FALIGN_API FALIGN_CHECKED falign_status falign_ensemble_train(falign_trainer *const *trainers,

@@ -195,7 +195,7 @@ using sink = std::function<void(const value &)>;
 using progress = std::function<bool(uint64_t done, uint64_t total)>;
 
 namespace detail {
-/* What callbacks threw, until the call that ran them takes it. Each call in progress has an outbox of its own, for
+/* What callbacks threw, until the call that ran them takes it. Each call in progress has its own outbox, for
  * callbacks on its thread; what is thrown on the library's threads goes to the outbox of the rule, backend or the like.
  * That may serve several calls at once: a call takes what is not older than itself and whose text is in its message. */
 struct outbox {

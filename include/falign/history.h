@@ -6,7 +6,7 @@
  *  @brief The past steps that alignment terms are made of, within a limit of memory.
  *
  *  A trainer that was given a history (falign_trainer_set_history()) records each step k in it before the observers
- *  look; a program that trains by itself records traces of its own (falign_history_record()). Kept are W[l-1] and
+ *  look; a program with its own training loop records its traces (falign_history_record()). Kept are W[l-1] and
  *  b[l] as they are used in the step, the update dW[l-1] = eta L[l-1]^T delta[l] and what the optimizer makes of it,
  *  both before normalization, for the hidden layers l = 1..d-1; never activities. Everything is kept in the network's
  *  precision. */
@@ -26,7 +26,7 @@ enum {
 };
 
 /** Makes an empty history for runs of `network`, to which it keeps a reference. It keeps all steps in memory without
- * limit, unless set otherwise before the first step. @return FALIGN_MEMORY. */
+ *  limit, unless set otherwise before the first step. @return FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_history_create(falign_network *network, falign_history **out);
 /** Releases a reference; NULL is fine. */
 FALIGN_API void falign_history_destroy(falign_history *history);
@@ -59,11 +59,11 @@ FALIGN_API FALIGN_CHECKED falign_status falign_history_bytes(const falign_histor
 FALIGN_API void falign_history_clear(falign_history *history);
 
 /** Returns the steps it holds: iterations *first to *end - 1; *first = *end if it holds none. Outputs that are NULL are
- * not written. @return FALIGN_INVALID for a NULL history. */
+ *  not written. @return FALIGN_INVALID for a NULL history. */
 FALIGN_API FALIGN_CHECKED falign_status falign_history_range(const falign_history *history, uint64_t *first,
                                                              uint64_t *end);
 /** Returns the bytes in memory and in the file. Outputs that are NULL are not written. @return FALIGN_INVALID for a
- * NULL history alone. */
+ *  NULL history alone. */
 FALIGN_API FALIGN_CHECKED falign_status falign_history_used(const falign_history *history, uint64_t *memory,
                                                             uint64_t *file);
 

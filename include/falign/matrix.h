@@ -9,8 +9,8 @@
  *  them. Element (i, j) is data[i * row_step + j * col_step], counted in elements. A plain row-major array of rows x
  *  cols has row_step = cols and col_step = 1; its transpose swaps rows with cols and row_step with col_step. Steps may
  *  be negative. The elements of one row (or, if columns are contiguous, of one column) must not reach into the next,
- * and the distance between the first and the last element must fit in ptrdiff_t bytes. A matrix that a call writes must
- * not overlap one that it reads.
+ *  and the distance between the first and the last element must fit in ptrdiff_t bytes. A matrix that a call writes
+ *  must not overlap one that it reads.
  *
  *  A function refuses a matrix with FALIGN_INVALID if a pointer is NULL, the precision is unknown or the steps are
  *  invalid, and with FALIGN_SHAPE, naming both shapes, if it has the wrong shape; this is not repeated with each

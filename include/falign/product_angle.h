@@ -27,8 +27,8 @@ FALIGN_API FALIGN_CHECKED falign_status falign_product_angle_create(size_t rows,
 FALIGN_API void falign_product_angle_destroy(falign_product_angle *source);
 
 /** Makes the next `count` draws. B_1 and B_2 are uniform on the unit hypersphere, W_1^T and W_2^T are so for each
- * angle, and the angles are uniform: W^T = r_1 A + r_2 B, normalized, with A orthonormal to B and r_1, r_2 from N(0,
- * 1). All angles are in degrees; arrays have `count` numbers, and those that are NULL are not written.
+ *  angle, and the angles are uniform: W^T = r_1 A + r_2 B, normalized, with A orthonormal to B and r_1, r_2 from N(0,
+ *  1). All angles are in degrees; arrays have `count` numbers, and those that are NULL are not written.
  *  @param theta_1 B_1 angle W_1^T
  *  @param theta_2 B_2 angle W_2^T
  *  @param theta_3 B_2 B_1 angle W_2^T W_1^T

@@ -13,7 +13,7 @@
  *    falign_last_error() says what was wrong, with names and numbers.
  *  - Objects are opaque. falign_X_create() makes one, by name where there are several kinds;
  *    falign_X_create_custom() makes one of a user's functions; falign_X_destroy() releases it (NULL is fine). Objects
- *    that others use are counted: the user keeps a reference of its own, so any order of destruction is safe.
+ *    that others use are counted: the user holds its own reference, so any order of destruction is safe.
  *  - NULL must not be passed unless a function says that it may: functions that return a status then return
  *    FALIGN_INVALID, others crash.
  *  - Tables of functions begin with their own size. Later versions may append entries: an entry that an older caller

@@ -36,7 +36,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_table_add(falign_table *table, co
 
 /** Adds the rows of `other`, which has the same leading column or also none, in their order, each with its run and
  *  condition. What is set for the next rows stays. @return FALIGN_INVALID for another leading column, FALIGN_MEMORY;
- * the rows are then unchanged. */
+ *  the rows are then unchanged. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_append(falign_table *table, const falign_table *other);
 
 /** Returns the number of rows. */

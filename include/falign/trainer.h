@@ -21,7 +21,7 @@ FALIGN_BEGIN
 typedef struct falign_trainer falign_trainer;
 
 /** Makes a trainer of a network, a rule made for a network of its shape, and a learning rate. The trainer starts with
- * no normalization, the backend "auto" and one thread.
+ *  no normalization, the backend "auto" and one thread.
  *  @param eta enters once: dW[l] = eta L[l]^T delta[l+1] (section 4.1)
  *  @return FALIGN_SHAPE if rule and network do not match, FALIGN_INVALID for an eta that is negative or not finite,
  *  FALIGN_MEMORY. */
@@ -37,12 +37,12 @@ FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_eta(falign_trainer *t
 FALIGN_API double falign_trainer_eta(const falign_trainer *trainer);
 
 /** Normalizes with `norm` after each update from now on (NULL: not at all). It is not applied now: see
- *  falign_norm_apply(). Keeps a reference. @return FALIGN_INVALID from a callback of its own; a
+ *  falign_norm_apply(). Keeps a reference. @return FALIGN_INVALID from one of the trainer's callbacks; a
  *  mismatch with the network is reported by the first step, as falign_norm_apply() reports it. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_norm(falign_trainer *trainer, const falign_norm *norm);
 
-/** Multiplies with `backend` from now on, to which it keeps a reference. @return FALIGN_INVALID for a NULL, or from a
- *  callback of its own. */
+/** Multiplies with `backend` from now on, to which it keeps a reference. @return FALIGN_INVALID for a NULL, or from
+ *  one of the trainer's callbacks. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_backend(falign_trainer *trainer,
                                                                    const falign_backend *backend);
 /** Returns the backend that multiplies. Borrowed. */
@@ -141,7 +141,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_trainer_measure(falign_trainer *t
 
 /** Called by falign_trainer_run() after each update, on its thread, with the updates made so far and `until`. The
  *  trainer is idle then: it may be changed, and trained further. A result other than 0 cancels the run. NULL removes
- * it. */
+ *  it. */
 typedef int32_t (*falign_progress_fn)(void *user, uint64_t iteration, uint64_t until);
 /** Sets the progress callback; see falign_progress_fn. NULL removes it. */
 FALIGN_API void falign_trainer_set_progress(falign_trainer *trainer, falign_progress_fn progress, void *user);
@@ -153,7 +153,7 @@ FALIGN_API void falign_trainer_cancel(falign_trainer *trainer);
 
 /** Adds the state of a run (weights, feedback, iteration, starting norms) to a set of tensors, so
  *  that a run with the same settings (activations, eta, normalization, backend) can resume, bitwise identical. The
- * state of batches is in falign_batches_export().
+ *  state of batches is in falign_batches_export().
  *  @return FALIGN_INVALID for a name that exists already, FALIGN_MEMORY, the status of the rule's `save`. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_export(const falign_trainer *trainer,
                                                               struct falign_tensors *tensors);

@@ -33,7 +33,7 @@ FALIGN_API void falign_transformation_destroy(falign_transformation *transformat
 FALIGN_API size_t falign_transformation_size(const falign_transformation *transformation);
 
 /** Copies FALIGN_M, FALIGN_M_SYMMETRIC or FALIGN_M_SKEW to the caller's n x n matrix. @return FALIGN_INVALID for
- * another quantity. */
+ *  another quantity. */
 FALIGN_API FALIGN_CHECKED falign_status falign_transformation_get(const falign_transformation *transformation,
                                                                   falign_quantity what, const falign_matrix *out);
 /** Returns tr(M), of which in expectation over B the alignment is made (eq. 12). */

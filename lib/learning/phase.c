@@ -15,7 +15,7 @@ static falign_status check_phase(const falign_trainer *trainer, fal_phase phase)
     return fal_fail(FALIGN_INVALID, "the trainer was called %s, from another thread than theirs", names[FAL_OBSERVING]);
   fal_phase now = work->phase;
   if (now == FAL_IDLE || (now == FAL_OBSERVING && phase == FAL_EVALUATING)) return FALIGN_OK;
-  return fal_fail(FALIGN_INVALID, "the trainer was called %s, from a callback of its own", names[now]);
+  return fal_fail(FALIGN_INVALID, "the trainer was called %s, from one of its callbacks", names[now]);
 }
 
 falign_status fal_check_idle(const falign_trainer *trainer) {

@@ -34,7 +34,7 @@ static void call_at_work(phone *p) {
       falign_trainer_set_backend(own, falign_trainer_backend(own)) == FALIGN_INVALID &&
       falign_trainer_set_history(own, NULL) == FALIGN_INVALID && falign_trainer_keep(own, 0) == FALIGN_INVALID &&
       falign_trainer_observe(own, p->loss, 1, add_value, NULL) == FALIGN_INVALID &&
-      falign_trainer_import(own, NULL) == FALIGN_INVALID && strstr(falign_last_error(), "from a callback of its own");
+      falign_trainer_import(own, NULL) == FALIGN_INVALID && strstr(falign_last_error(), "from one of its callbacks");
   atomic_fetch_add(&p->calls, 1);
   atomic_fetch_add(&p->refused, refused);
 }
