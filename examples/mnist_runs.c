@@ -168,7 +168,7 @@ static falign_status record_term(void *user, const falign_value *value) {
   return is_last ? record_norm(user, value->iteration, value->layer) : FALIGN_OK;
 }
 
-/* Has a metric measured, and gives up the reference to it. */
+/* Observes a metric, and releases it. */
 static falign_status observe(run *r, falign_metric *metric, uint64_t every) {
   falign_status status = falign_trainer_observe(r->trainer, metric, every, record, r);
   falign_metric_destroy(metric);

@@ -135,7 +135,7 @@ static falign_status create_metric(const settings *s, falign_metric **out) {
   return status;
 }
 
-/* Has a metric measured at the iterations of --terms-at, and gives up the reference to it. */
+/* Observes a metric at the iterations of --terms-at, and releases it. */
 static falign_status observe(const settings *s, falign_trainer *trainer, falign_metric *metric, falign_value_fn sink,
                              void *user) {
   uint64_t *at;

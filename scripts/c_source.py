@@ -4,7 +4,7 @@
 import collections
 import re
 
-# `defined`: it has a body. `arguments`: of text each.
+# `defined`: whether it has a body. `arguments`: their texts.
 Function = collections.namedtuple("Function", "name arguments static defined line")
 
 START = re.compile(r"^(?:[A-Za-z_][^\n;{}()=#]*?[\s*])?(REAL\()?(\w+)\)?\(", re.MULTILINE)
@@ -13,7 +13,7 @@ MACROS = re.compile(r'FALIGN_DEPRECATED\("[^"]*"\)|__attribute__\(\(.*?\)\)\)?')
 
 
 def blank(match):
-    """What keeps the line numbers."""
+    """Returns only the line breaks, so that line numbers stay the same."""
     return "\n" * match[0].count("\n")
 
 

@@ -716,7 +716,7 @@ def _member(name: str, struct: str, member: str, doc: Optional[str] = None) -> A
 
 
 class _Stored(_Object):
-    """What can be kept in tensors."""
+    """Base of objects that can be exported to tensors."""
 
     def export_to(self, tensors: "Tensors") -> None: self._do("export", tensors)
     def import_from(self, tensors: "Tensors") -> None: self._do("import", tensors)
@@ -959,7 +959,7 @@ class Trace(_Object):
 
 
 class Norm(_Object):
-    """What holds the weights: Norm("columns" or "matrices", gamma), Norm(), or a subclass with scale(network, l)."""
+    """A normalization: Norm("columns" or "matrices", gamma), Norm(), or a subclass with scale(network, l)."""
     _noun = "norm"
     name = "custom"
 
@@ -976,7 +976,7 @@ class Norm(_Object):
 
 
 class Backend(_Object):
-    """What multiplies matrices: Backend("auto"), or Backend(name, gemm=f) with f(A, B) = the product of two arrays."""
+    """A backend: Backend("auto"), or Backend(name, gemm=f) with f(A, B) = the product of two arrays."""
     _noun = "backend"
 
     def __init__(self, name: str = "auto", gemm: Optional[Callable[[Any, Any], Any]] = None):
@@ -1032,7 +1032,7 @@ def _value_of(struct: Any) -> Value:
 
 
 class Metric(_Object):
-    """What is measured: Metric("angle_w_b"), or a subclass with measure(trainer, trace, emit).
+    """A metric: Metric("angle_w_b"), or a subclass with measure(trainer, trace, emit).
 
     measure() calls emit(value, layer, order, name) for each value; all but the value may be left out. A subclass sets
     `needs`, and may have look(trainer, trace), which sees every step, whether the metric is due or not."""

@@ -25,7 +25,7 @@ static const cJSON *find(const configuration *config, const char *name) {
   return cJSON_GetObjectItemCaseSensitive(config, name);
 }
 
-/* Sets a field; its value, NULL if memory was short for it, then belongs to the configuration. */
+/* Sets a field and takes ownership of its value, which is NULL if it could not be allocated. */
 static falign_status set(configuration *config, const char *name, cJSON *value) {
   bool is_set = find(config, name) == NULL ? cJSON_AddItemToObject(config, name, value)
                                            : cJSON_ReplaceItemInObjectCaseSensitive(config, name, value);
@@ -130,7 +130,7 @@ static bool has_escaped_zero(const char *text) {
 static falign_status check_field(const configuration *config, const cJSON *field) {
   const char *name = field->string;
   if (*name == '\0') return fail(FALIGN_FORMAT, NOTE ": a field's name is empty");
-  if (find(config, name) != field) return fail(FALIGN_FORMAT, NOTE ": field %s is there twice", name);
+  if (find(config, name) != field) return fail(FALIGN_FORMAT, NOTE ": field %s is repeated", name);
   if (cJSON_IsString(field)) return FALIGN_OK;
   if (!cJSON_IsNumber(field)) return fail(FALIGN_FORMAT, NOTE ": field %s is neither text nor number", name);
   if (!isfinite(field->valuedouble)) return fail(FALIGN_FORMAT, NOTE ": field %s is too large a number", name);
@@ -139,7 +139,7 @@ static falign_status check_field(const configuration *config, const cJSON *field
 
 static falign_status check(const configuration *config) {
   const cJSON *field;
-  if (!cJSON_IsObject(config)) return fail(FALIGN_FORMAT, NOTE ": its JSON is no object");
+  if (!cJSON_IsObject(config)) return fail(FALIGN_FORMAT, NOTE ": its JSON is not an object");
   if (cJSON_GetArraySize(config) > MAX_FIELDS) return fail(FALIGN_FORMAT, NOTE ": more than %d fields", MAX_FIELDS);
   cJSON_ArrayForEach(field, config) TRY(check_field(config, field));
   return FALIGN_OK;
@@ -166,6 +166,6 @@ static falign_status parse(const char *text, configuration **out) {
 falign_status config_import(const falign_tensors *tensors, configuration **out) {
   const char *text = falign_tensors_note(tensors, "config");
   if (text == NULL) return fail(FALIGN_FORMAT, "there is no " NOTE);
-  if (has_escaped_zero(text)) return fail(FALIGN_FORMAT, NOTE ": its JSON has a zero byte in it");
+  if (has_escaped_zero(text)) return fail(FALIGN_FORMAT, NOTE ": its JSON contains a zero byte");
   return parse(text, out);
 }

@@ -51,7 +51,7 @@ void digits_release(digits_run *run);
  * is NULL. */
 falign_status digits_keep_history(const digits_run *run, int32_t quantities, uint64_t window, falign_terms **terms);
 
-/* Has a metric measured at each multiple of `every`, and gives up the reference to it. */
+/* Observes a metric at each multiple of `every`, and releases it. */
 falign_status digits_observe(const digits_run *run, falign_metric *metric, uint64_t every, falign_value_fn sink,
                              void *user);
 /* The same, at the given iterations. */

@@ -29,7 +29,7 @@ void sweep_release(sweep *s) {
   free(s->labels);
 }
 
-/* Copies what a step on batch k says of each point to the points' places. */
+/* Copies the results of a step on batch k to the rows of its points. */
 static falign_status collect(const task *t, uint64_t k, const falign_trace *trace) {
   size_t rows = falign_trace_step(trace)->rows;
   falign_view l, delta, last_delta;

@@ -649,7 +649,7 @@ struct batches : object<falign_batches, falign_batches_destroy> {
   void import_from(uint64_t k, const tensors &set) { call(falign_batches_import, k, set.handle()); }
 };
 
-/** What the units of a layer compute. */
+/** An activation. */
 class activation : public object<falign_activation, falign_activation_destroy> {
  public:
   using object::object;
@@ -694,7 +694,7 @@ struct with_matrices : object<C, destroy_c> {
   writable edit(falign_quantity what, uint32_t l) & { return this->template lend<void>(edit_c, what, l); }
 };
 
-/** What is learned. */
+/** A network. */
 struct network : with_matrices<falign_network, falign_network_destroy, falign_network_set, falign_network_get,
                                falign_network_view, falign_network_edit> {
   using with_matrices::with_matrices;
@@ -724,7 +724,7 @@ struct network : with_matrices<falign_network, falign_network_destroy, falign_ne
   void import_from(const tensors &set) { call(falign_network_import, set.handle()); }
 };
 
-/** What multiplies matrices. */
+/** A backend, which multiplies matrices. */
 class backend : public object<falign_backend, falign_backend_destroy> {
  public:
   using object::object;
@@ -762,7 +762,7 @@ class backend : public object<falign_backend, falign_backend_destroy> {
   }
 };
 
-/** What happened in one step, or in a block of its rows. */
+/** The trace of a step, or of a block of its rows. */
 struct trace : object<falign_trace, falign_trace_destroy> {
   using object::object;
   /** Makes an empty trace of a step that the program made itself, {iteration, rows, 0, eta, loss}, and fills it. */
@@ -849,7 +849,7 @@ class rule : public with_matrices<falign_rule, falign_rule_destroy, falign_rule_
   }
 };
 
-/** What holds the weights after each step. */
+/** A normalization, applied after each step. */
 class norm : public object<falign_norm, falign_norm_destroy> {
  public:
   using object::object;
@@ -887,7 +887,7 @@ struct metric_table {
   std::function<void(trainer &, const trace &)> look; /**< sees every step, due or not */
 };
 
-/** What is measured. */
+/** A metric. */
 class metric : public object<falign_metric, falign_metric_destroy> {
  public:
   using object::object;
@@ -1105,7 +1105,7 @@ struct orders {
 };
 inline orders all_orders(uint32_t degree = 1) { return {{}, degree, true}; }
 
-/** What computes alignment terms, in double precision. Those of several orders are stacked. */
+/** Computes alignment terms in double precision. Those of several orders are stacked. */
 class terms : public object<falign_terms, falign_terms_destroy> {
  public:
   using object::object;

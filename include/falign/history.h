@@ -63,7 +63,7 @@ FALIGN_API void falign_history_clear(falign_history *history);
 FALIGN_API FALIGN_CHECKED falign_status falign_history_range(const falign_history *history, uint64_t *first,
                                                              uint64_t *end);
 /** Returns the bytes in memory and in the file. Outputs that are NULL are not written. @return FALIGN_INVALID for a
- *  NULL history alone. */
+ *  NULL history. */
 FALIGN_API FALIGN_CHECKED falign_status falign_history_used(const falign_history *history, uint64_t *memory,
                                                             uint64_t *file);
 

@@ -3,7 +3,7 @@
 #define FALIGN_NORM_H
 
 /** @file norm.h
- *  @brief What holds the weights after each step: weight normalization (section 2.3.8). */
+ *  @brief Weight normalization after each update (section 2.3.8). */
 
 #include "falign/rule.h"
 
@@ -50,12 +50,12 @@ FALIGN_API const char *falign_norm_name(const falign_norm *norm);
 FALIGN_API FALIGN_CHECKED falign_status falign_norm_match_feedback(falign_norm *norm, int32_t on);
 
 /** Normalizes now. The trainer does this after each update; call it yourself once at the start, as the paper does.
- *  @param rule whose B[l] follow W[l]; may be NULL unless falign_norm_match_feedback() is on
+ *  @param rule whose B[l] are matched to W[l]; may be NULL unless falign_norm_match_feedback() is on
  *  @return FALIGN_SHAPE if the number of gammas or the rule does not fit the network; FALIGN_INVALID naming a column
  *  or matrix whose norm is 0 (it has no direction to keep) or cannot be scaled in the network's precision,
- *  FALIGN_DIVERGED one whose norm is not finite; FALIGN_UNSUPPORTED if B[l] is to follow and there is none;
+ *  FALIGN_DIVERGED one whose norm is not finite; FALIGN_UNSUPPORTED if B[l] must match W[l] but the rule has none;
  *  FALIGN_MEMORY; FALIGN_CALLBACK. A W[l] whose scaling fails is unchanged, those before it are scaled; if only
- *  B[l] cannot follow, W[l] is scaled. */
+ *  B[l] cannot be matched, W[l] is scaled. */
 FALIGN_API FALIGN_CHECKED falign_status falign_norm_apply(const falign_norm *norm, falign_network *network,
                                                           falign_rule *rule);
 

@@ -34,9 +34,9 @@ FALIGN_API void falign_table_set_run(falign_table *table, int64_t run);
  *  @return FALIGN_INVALID for such a name, or a layer or order that is too large; FALIGN_MEMORY. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_add(falign_table *table, const falign_value *value, double epoch);
 
-/** Adds the rows of `other`, which has the same leading column or also none, in their order, each with its run and
- *  condition. What is set for the next rows stays. @return FALIGN_INVALID for another leading column, FALIGN_MEMORY;
- *  the rows are then unchanged. */
+/** Adds the rows of `other`, which must have the same leading column, or none if this table has none, in their order,
+ *  each with its run and condition. What is set for the next rows stays. @return FALIGN_INVALID for another leading
+ *  column, FALIGN_MEMORY; the rows are then unchanged. */
 FALIGN_API FALIGN_CHECKED falign_status falign_table_append(falign_table *table, const falign_table *other);
 
 /** Returns the number of rows. */

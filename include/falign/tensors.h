@@ -69,7 +69,7 @@ FALIGN_API FALIGN_CHECKED falign_status falign_tensors_set_note(falign_tensors *
 FALIGN_API const char *falign_tensors_note(const falign_tensors *tensors, const char *name);
 
 /** Writes a safetensors file: to a temporary file beside the target, renamed when all of it is on disk; on failure
- *  an existing file is unchanged. A target that exists and is no regular file (a device, a pipe) is written
+ *  an existing file is unchanged. A target that exists and is not a regular file (a device, a pipe) is written
  *  directly. @return FALIGN_IO with the path and the system's reason, FALIGN_INVALID for names and notes beyond a
  *  header of 100 MB, FALIGN_MEMORY; FALIGN_UNSUPPORTED in a build without files. */
 FALIGN_API FALIGN_CHECKED falign_status falign_tensors_write(const falign_tensors *tensors, const char *path);

@@ -41,8 +41,8 @@ FALIGN_API double falign_trainer_eta(const falign_trainer *trainer);
  *  mismatch with the network is reported by the first step, as falign_norm_apply() reports it. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_norm(falign_trainer *trainer, const falign_norm *norm);
 
-/** Multiplies with `backend` from now on, to which it keeps a reference. @return FALIGN_INVALID for a NULL, or from
- *  one of the trainer's callbacks. */
+/** Multiplies with `backend` from now on, to which it keeps a reference. @return FALIGN_INVALID for a NULL backend, or
+ *  from one of the trainer's callbacks. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_set_backend(falign_trainer *trainer,
                                                                    const falign_backend *backend);
 /** Returns the backend that multiplies. Borrowed. */
@@ -151,9 +151,9 @@ FALIGN_API void falign_trainer_set_progress(falign_trainer *trainer, falign_prog
  */
 FALIGN_API void falign_trainer_cancel(falign_trainer *trainer);
 
-/** Adds the state of a run (weights, feedback, iteration, starting norms) to a set of tensors, so
- *  that a run with the same settings (activations, eta, normalization, backend) can resume, bitwise identical. The
- *  state of batches is in falign_batches_export().
+/** Adds the state of a run (weights, feedback, iteration, starting norms, and what the rule's `save` adds) to a set of
+ *  tensors, so that a run with the same settings (activations, eta, normalization, backend) can resume, bitwise
+ *  identical. The state of batches is in falign_batches_export().
  *  @return FALIGN_INVALID for a name that exists already, FALIGN_MEMORY, the status of the rule's `save`. */
 FALIGN_API FALIGN_CHECKED falign_status falign_trainer_export(const falign_trainer *trainer,
                                                               struct falign_tensors *tensors);

@@ -171,7 +171,7 @@ static const struct {
     {"{\"a\":[1]}", "field a is neither"},
     {"{\"a\":true}", "field a is neither"},
     {"{\"a\":null}", "field a is neither"},
-    {"{\"a\":1,\"b\":2,\"a\":1}", "field a is there twice"},
+    {"{\"a\":1,\"b\":2,\"a\":1}", "field a is repeated"},
     {"{\"a\":1e999}", "field a is too large a number"},
     {"{\"\":1}", "name is empty"},
     {"{\"a\":\"x\\u0000y\"}", "zero byte"},

@@ -91,7 +91,10 @@ def test_interface():
           "3 public functions, at most 2")
     many = "".join(f"FALIGN_API void falign_f{i}(void);\n" for i in range(230))
     check("count-interface", {name: many}, 1, "there are 232 public functions")
-    check("count-interface", {"lib/base/long.c": f"static void f({seven}, int h) {{}}\n"}, 0, "1 functions of lib/")
+    long = "".join(f"static void f{i}({seven}, int h) {{}}\n" for i in range(5))
+    check("count-interface", {"lib/base/long.c": long.split("\n")[0] + "\n"}, 0, "1 functions of lib/")
+    check("count-interface", {"lib/base/long.c": long}, 1, "5 functions of lib/ have 8 or more arguments, more than 4",
+          "long.c:5: f4() has 8 arguments")
 
 
 if __name__ == "__main__":

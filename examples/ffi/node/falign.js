@@ -19,12 +19,12 @@ export const Status = Object.freeze({
 });
 export const Precision = Object.freeze({ F32: 1, F64: 2 });
 export const Part = Object.freeze({ TRAIN: 1, TEST: 2 });
-/** What an object's matrix is; see falign/matrix.h. */
+/** Names an object's matrix; see falign/matrix.h. */
 export const Quantity = Object.freeze({
   W: 1, BIAS: 2, PARAMETERS: 3, FEEDBACK: 4, L: 5, Z: 6, DELTA: 7, TARGET: 8, DW: 9, DB: 10, DW_APPLIED: 11,
   DELTA_BP: 12, DW_BP: 13, DB_BP: 14,
 });
-/** What a metric needs of a step, to be added up; see falign/metric.h. */
+/** Parts of a step that a metric needs; add them up. See falign/metric.h. */
 export const Needs = Object.freeze({ STEP: 1, ACTIVITY: 2, BP: 4 });
 const LAYER_FEEDBACK = 1;
 

@@ -34,7 +34,7 @@ const FEEDBACK_LAYER: i32 = 1;
 pub const NEEDS_STEP: i32 = 1;
 pub const NEEDS_ACTIVITY: i32 = 2;
 
-/// falign_quantity: what an object's matrix is.
+/// falign_quantity: names an object's matrix.
 #[derive(Clone, Copy, Debug)]
 #[repr(i32)]
 pub enum Quantity {
@@ -706,7 +706,7 @@ pub struct Metric {
     c: *mut c_void,
 }
 
-/// What a metric of a program does; see falign_metric_table.
+/// A user's metric; see falign_metric_table.
 pub trait Measure {
     /// The sum of those NEEDS_... that apply.
     fn needs(&self) -> i32;
@@ -791,7 +791,7 @@ impl TrainerRef {
     pub fn rule(&self) -> &RuleRef {
         unsafe { &*falign_trainer_rule(self) }
     }
-    /// What happened in the last step, which cannot be kept beyond the next.
+    /// The trace of the last step, valid until the next.
     pub fn trace(&self) -> Option<&TraceRef> {
         unsafe { falign_trainer_trace(self).as_ref() }
     }
