@@ -173,9 +173,7 @@ falign_status falign_decomposition_get(const falign_decomposition *decomposition
   FAL_GIVEN(decomposition);
   FAL_TRY(check_factor_layer(decomposition, l));
   FAL_TRY(find_factor(&decomposition->at[l], what, &name, &factor));
-  FAL_TRY(fal_check_matrix_shape(name, l, out, factor.rows, factor.cols));
-  fal_copy(out, &factor);
-  return FALIGN_OK;
+  return fal_get_matrix(name, l, &factor, out);
 }
 
 double falign_decomposition_share(const falign_decomposition *decomposition, uint32_t l) {

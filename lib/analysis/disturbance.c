@@ -376,9 +376,7 @@ falign_status falign_disturbance_get_weights(const falign_disturbance *disturban
                                              const falign_matrix *w) {
   FAL_TRY(check_weights(disturbance, l));
   const falign_view weights = view_weights(disturbance, l);
-  FAL_TRY(fal_check_matrix_shape("W", l, w, weights.rows, weights.cols));
-  fal_copy(w, &weights);
-  return FALIGN_OK;
+  return fal_get_matrix("W", l, &weights, w);
 }
 
 falign_status falign_disturbance_angle(falign_disturbance *disturbance, uint32_t l, double *angle) {

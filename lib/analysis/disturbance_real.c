@@ -25,7 +25,7 @@ static falign_status fill_layer(const fal_disturbed *disturbed, const falign_tra
   REAL(fal_times_derivative)
   (network->activation[l], delta, seen->states[l], seen->outputs[l], delta, rows * n[l]);
   return REAL(fal_gemm)(seen->step.backend, 1, 0, n[l - 1], n[l], rows, (real)seen->step.eta, seen->outputs[l - 1],
-                        l == 1 ? seen->input_stride : n[l - 1], delta, n[l], 0, out, n[l]);
+                        fal_output_stride(seen, l - 1), delta, n[l], 0, out, n[l]);
 }
 
 falign_status REAL(fal_disturbed_fill)(const fal_disturbed *disturbed, const falign_trace *trace, real *out) {

@@ -100,9 +100,9 @@ static double angle_of(const double *a, const double *b, size_t count) {
 static void draw_pair(pair *p) {
   size_t count = p->count;
   double *b = p->b, *w = p->w, r[2];
-  fal_rng_normal_f64(&p->rng, 1, b, count);
-  fal_rng_normal_f64(&p->rng, 1, w, count);
-  fal_rng_normal_f64(&p->rng, 1, r, 2);
+  fal_rng_normal(&p->rng, 1, b, count);
+  fal_rng_normal(&p->rng, 1, w, count);
+  fal_rng_normal(&p->rng, 1, r, 2);
   fal_normalize(b, count);
   double along = fal_inner(w, b, count);
   for (size_t i = 0; i < count; i++) w[i] -= along * b[i];

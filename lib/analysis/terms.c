@@ -67,7 +67,7 @@ falign_status fal_terms_check(const falign_terms *terms, const falign_trace *tra
   return fal_history_check(terms->history, trace->step.iteration);
 }
 
-falign_status fal_terms_check_orders(const falign_history *history, uint64_t k, const falign_orders *orders) {
+static falign_status check_orders(const falign_history *history, uint64_t k, const falign_orders *orders) {
   const unsigned long long now = k;
   for (size_t i = 0; i < orders->count; i++) {
     unsigned long long order = orders->list[i];
@@ -84,7 +84,7 @@ falign_status fal_terms_check_orders(const falign_history *history, uint64_t k, 
 
 falign_status fal_terms_check_listed(const falign_history *history, uint64_t k, const falign_orders *orders) {
   if (!orders->list) return fal_fail(FALIGN_INVALID, "orders have no list: single terms are asked for by their orders");
-  return fal_terms_check_orders(history, k, orders);
+  return check_orders(history, k, orders);
 }
 
 falign_status fal_terms_all_orders(uint64_t k, uint64_t **orders, size_t *count) {
@@ -151,7 +151,7 @@ falign_status fal_terms_expand_all(falign_terms *terms, fal_expansion *what) {
   uint64_t *orders;
   FAL_TRY(fal_terms_all_orders(what->trace->step.iteration, &orders, &what->count));
   const falign_orders all = {.list = orders, .count = what->count};
-  falign_status status = fal_terms_check_orders(terms->history, what->trace->step.iteration, &all);
+  falign_status status = check_orders(terms->history, what->trace->step.iteration, &all);
   what->orders = orders;
   if (status == FALIGN_OK) status = fal_expand(terms->expander, what);
   free(orders);
@@ -228,7 +228,7 @@ falign_status falign_terms_sum(falign_terms *terms, const falign_trace *trace, f
   FAL_TRY(check_request(&asked, kind));
   if (!kinds[kind].sum)
     return fal_fail(FALIGN_UNSUPPORTED, "terms of kind %s are not summed: get them and add them up", kinds[kind].name);
-  if (orders->list) FAL_TRY(fal_terms_check_orders(terms->history, trace->step.iteration, orders));
+  if (orders->list) FAL_TRY(check_orders(terms->history, trace->step.iteration, orders));
   FAL_TRY(fal_terms_room_for(terms->history->network, l, t, 1, &room));
   return fal_terms_deliver(kinds[kind].sum(&asked, room), room, t);
 }
@@ -253,7 +253,7 @@ falign_status falign_terms_remainder(falign_terms *terms, const falign_trace *tr
 static falign_status check_zero(const falign_history *history, uint64_t k, const uint64_t *order) {
   const falign_orders one = {.list = order, .count = 1};
   if (*order == 0 || (*order <= k && k - *order == history->origin)) return FALIGN_OK;
-  return fal_terms_check_orders(history, k, &one);
+  return check_orders(history, k, &one);
 }
 
 falign_status falign_terms_zero(falign_terms *terms, const falign_trace *trace, uint32_t l, uint64_t order,

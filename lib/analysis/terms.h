@@ -23,9 +23,7 @@ typedef struct {
 
 /* Fails unless terms of layer l can be computed for this trace. */
 falign_status fal_terms_check(const falign_terms *terms, const falign_trace *trace, uint32_t l);
-/* Fails unless the history holds what the orders of iteration k need. */
-falign_status fal_terms_check_orders(const falign_history *history, uint64_t k, const falign_orders *orders);
-/* The same for orders that must be listed. */
+/* Fails unless the history holds what the orders of iteration k need, which must be listed. */
 falign_status fal_terms_check_listed(const falign_history *history, uint64_t k, const falign_orders *orders);
 /* Lists the orders 1..k; the caller frees the list. */
 falign_status fal_terms_all_orders(uint64_t k, uint64_t **orders, size_t *count);

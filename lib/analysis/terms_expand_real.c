@@ -97,7 +97,7 @@ typedef struct {
 static block block_at(const group *g, size_t first) {
   const falign_trace *trace = g->what->trace;
   uint32_t l = g->what->l;
-  size_t stride = l == 1 ? trace->input_stride : g->in;
+  size_t stride = fal_output_stride(trace, l - 1);
   return (block){.first = first,
                  .rows = fal_min(trace->step.rows - first, FAL_EXPAND_BLOCK),
                  .l = (const real *)trace->outputs[l - 1] + first * stride,

@@ -55,7 +55,7 @@ static falign_status allocate_linear(linear *x) {
 static falign_status correlate_step(const linear *x) {
   const falign_trace *trace = x->trace;
   const falign_backend *backend = trace->step.backend;
-  size_t rows = trace->step.rows, in = x->in, cols = x->now_cols, stride = x->l == 1 ? trace->input_stride : in;
+  size_t rows = trace->step.rows, in = x->in, cols = x->now_cols, stride = fal_output_stride(trace, x->l - 1);
   const void *left = trace->outputs[x->l - 1], *right = x->delta;
   if (trace->network->precision == FALIGN_F64)
     return fal_gemm_f64(backend, 1, 0, in, cols, rows, 1, left, stride, right, cols, 0, x->now, cols);

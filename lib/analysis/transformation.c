@@ -122,9 +122,7 @@ falign_status falign_transformation_get(const falign_transformation *transformat
                                         const falign_matrix *out) {
   falign_view part;
   FAL_TRY(find_part(transformation, what, &part));
-  FAL_TRY(fal_check_matrix_shape("M", -1, out, part.rows, part.cols));
-  fal_copy(out, &part);
-  return FALIGN_OK;
+  return fal_get_matrix("M", -1, &part, out);
 }
 
 double falign_transformation_trace(const falign_transformation *transformation) {

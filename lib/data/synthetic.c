@@ -30,8 +30,8 @@ static falign_status draw_centers(const falign_synthetic *synthetic, uint64_t se
   FAL_TRY(fal_rng_init(&common, seed, FALIGN_RNG_SYNTHETIC, COMMON, 0));
   FAL_TRY(fal_rng_init(&centers, seed, FALIGN_RNG_SYNTHETIC, CENTERS, 0));
   double *g = rows + categories * width;
-  fal_rng_normal_f64(&common, sqrt(synthetic->between), g, width);
-  fal_rng_normal_f64(&centers, sqrt(synthetic->within - synthetic->between), rows, categories * width);
+  fal_rng_normal(&common, sqrt(synthetic->between), g, width);
+  fal_rng_normal(&centers, sqrt(synthetic->within - synthetic->between), rows, categories * width);
   for (uint32_t c = 0; c < categories; c++) {
     for (size_t j = 0; j < width; j++) rows[c * width + j] += g[j];
   }
@@ -44,7 +44,7 @@ static void draw_points(falign_dataset *dataset, const double *centers, double w
     double *x = (double *)dataset->inputs.data + i * width;
     uint32_t label = (uint32_t)(i % dataset->shape.categories);
     const double *center = centers + label * width;
-    fal_rng_normal_f64(noise, sqrt(1 - within), x, width);
+    fal_rng_normal(noise, sqrt(1 - within), x, width);
     for (size_t j = 0; j < width; j++) x[j] += center[j];
     dataset->labels[i] = label;
   }

@@ -9,16 +9,12 @@
 
 #define gemm REAL(fal_gemm)
 
-static size_t output_stride(const falign_trace *block, uint32_t l) {
-  return l == 0 ? block->input_stride : block->network->widths[l];
-}
-
 /* Z[l] = L[l-1] W[l-1] + b[l], L[l] = f(Z[l]). */
 falign_status REAL(fal_dense_forward)(const falign_trace *block, uint32_t l, bool *finite) {
   const falign_network *network = block->network;
   const size_t *n = network->widths;
   FAL_TRY(gemm(block->step.backend, 0, 0, block->step.rows, n[l], n[l - 1], 1, block->outputs[l - 1],
-               output_stride(block, l - 1), fal_weights(network, l - 1), n[l], 0, block->states[l], n[l]));
+               fal_output_stride(block, l - 1), fal_weights(network, l - 1), n[l], 0, block->states[l], n[l]));
   const real *b = network->biases ? fal_bias(network, l) : NULL;
   *finite = REAL(fal_activate)(network->activation[l], b, block->states[l], block->outputs[l], block->step.rows, n[l]);
   return FALIGN_OK;
@@ -55,7 +51,7 @@ falign_status REAL(fal_dense_add_update)(const falign_trace *block, uint32_t l, 
   const falign_network *network = block->network;
   const size_t *n = network->widths;
   FAL_TRY(gemm(block->step.backend, 1, 0, n[l - 1], n[l], block->step.rows, (real)block->step.eta,
-               block->outputs[l - 1], output_stride(block, l - 1), delta, n[l], fresh ? 0 : 1,
+               block->outputs[l - 1], fal_output_stride(block, l - 1), delta, n[l], fresh ? 0 : 1,
                update + network->w_at[l - 1], n[l]));
   if (network->biases) add_bias_update(block, l, delta, fresh, update + network->b_at[l]);
   return FALIGN_OK;

@@ -69,14 +69,14 @@ size_t fal_history_weights_at(const falign_history *history, uint32_t l) { retur
 
 size_t fal_history_bias_at(const falign_history *history, uint32_t l) { return history->network->b_at[l]; }
 
-size_t fal_history_update_at(const falign_history *history, uint32_t l) {
+static size_t update_at(const falign_history *history, uint32_t l) {
   return history->parameters + history->network->w_at[l];
 }
 
 static bool keeps_applied(const falign_history *history) { return (history->keeps & FALIGN_KEEP_APPLIED) != 0; }
 
 size_t fal_history_applied_at(const falign_history *history, uint32_t l) {
-  return fal_history_update_at(history, l) + (keeps_applied(history) ? history->parameters : 0);
+  return update_at(history, l) + (keeps_applied(history) ? history->parameters : 0);
 }
 
 size_t fal_history_correlations_at(const falign_history *history) {
@@ -314,7 +314,7 @@ static falign_status find_weights(const falign_history *history, falign_quantity
   *out = (kept_matrix){name, 0, n[l], n[l + 1]};
   switch (what) {
     case FALIGN_W: out->at = fal_history_weights_at(history, l); break;
-    case FALIGN_DW: out->at = fal_history_update_at(history, l); break;
+    case FALIGN_DW: out->at = update_at(history, l); break;
     default: out->at = fal_history_applied_at(history, l);
   }
   return FALIGN_OK;
@@ -415,8 +415,8 @@ static void fill_applied(const falign_history *history, const falign_trace *trac
   size_t size = element(history);
   char *applied = numbers + 2 * history->parameters * size;
   if (history->parameters == 0) return;
-  memcpy(applied, trace->applied && !trace->set ? trace->applied : trace->update, history->parameters * size);
-  for (uint32_t l = 0; trace->set && l + 1 < network->layers; l++) {
+  memcpy(applied, trace->update, history->parameters * size);
+  for (uint32_t l = 0; l + 1 < network->layers; l++) {
     falign_view values;
     if (falign_trace_view(trace, FALIGN_DW_APPLIED, l, &values) != FALIGN_OK) continue;
     memcpy(applied + network->w_at[l] * size, values.data, values.rows * values.cols * size);
@@ -471,7 +471,7 @@ static falign_status record_entry(falign_history *history, const falign_trace *t
 
 falign_status fal_history_record(falign_history *history, const falign_trace *trace, const void *correlations) {
   uint64_t k = trace->step.iteration;
-  if (!trace->set && trace->applied && trace->applied != trace->update && !keeps_applied(history))
+  if (!trace->set && trace->applied && !keeps_applied(history))
     return fal_fail(FALIGN_UNSUPPORTED, "the optimizer changes dW: the history must keep FALIGN_KEEP_APPLIED");
   if (!has_begun(history)) FAL_TRY(begin_history(history, k));
   if (k != history->end)
@@ -513,25 +513,20 @@ static falign_status check_trace(const falign_history *history, const falign_tra
   return history->part_count > 0 ? fal_trace_check_activity(trace) : FALIGN_OK;
 }
 
-/* Computes C[l] or L[l-1]^T delta[d] of all hidden layers, at their places in `out`. */
-static falign_status correlate_trace(const falign_history *history, const falign_trace *trace, bool direct, char *out) {
-  uint32_t d = history->network->layers;
-  const size_t *at = direct ? history->direct_at : history->c_at;
-  for (uint32_t l = 1; l < d; l++) {
-    falign_view output, delta;
-    FAL_TRY(falign_trace_view(trace, FALIGN_L, l - 1, &output));
-    FAL_TRY(falign_trace_view(trace, FALIGN_DELTA, direct ? d : l + 1, &delta));
-    falign_view transposed = falign_view_transposed(output);
-    falign_matrix product =
-        fal_matrix_plain(out + at[l] * element(history), history->network->precision, output.cols, delta.cols);
-    FAL_TRY(fal_gemm(trace->step.backend, 1, &transposed, &delta, 0, &product));
+/* Fails unless the trace has what the correlations are computed from. */
+static falign_status check_correlated(const falign_trace *trace) {
+  falign_view view;
+  for (uint32_t l = 1; l < trace->network->layers; l++) {
+    FAL_TRY(falign_trace_view(trace, FALIGN_L, l - 1, &view));
+    FAL_TRY(falign_trace_view(trace, FALIGN_DELTA, l + 1, &view));
   }
   return FALIGN_OK;
 }
 
 static falign_status record_correlated(falign_history *history, const falign_trace *trace, void *correlations) {
-  if (history->keeps & FALIGN_KEEP_C) FAL_TRY(correlate_trace(history, trace, false, correlations));
-  if (history->keeps & FALIGN_KEEP_DIRECT) FAL_TRY(correlate_trace(history, trace, true, correlations));
+  FAL_TRY(check_correlated(trace));
+  FAL_TRY(history->network->precision == FALIGN_F32 ? fal_history_correlate_f32(history, trace, true, correlations)
+                                                    : fal_history_correlate_f64(history, trace, true, correlations));
   return fal_history_record(history, trace, correlations);
 }
 

@@ -62,7 +62,6 @@ falign_status fal_history_eta(const falign_history *history, uint64_t k, double 
 /* Where these begin among the numbers of an entry. */
 size_t fal_history_weights_at(const falign_history *history, uint32_t l);
 size_t fal_history_bias_at(const falign_history *history, uint32_t l);
-size_t fal_history_update_at(const falign_history *history, uint32_t l);
 /* The applied increments; the update without FALIGN_KEEP_APPLIED. */
 size_t fal_history_applied_at(const falign_history *history, uint32_t l);
 size_t fal_history_correlations_at(const falign_history *history);
@@ -75,6 +74,12 @@ falign_status fal_history_add_part(falign_history *history, size_t count,
                                    void (*destroy)(void *user), void *user, size_t *part);
 size_t fal_history_part_at(const falign_history *history, size_t part);
 
+/* Adds the C[l] and L[l-1]^T delta[d] of the trace's rows that the history keeps to `sums`, or writes them there if
+ * they are `fresh`. */
+falign_status fal_history_correlate_f32(const falign_history *history, const falign_trace *trace, bool fresh,
+                                        float *sums);
+falign_status fal_history_correlate_f64(const falign_history *history, const falign_trace *trace, bool fresh,
+                                        double *sums);
 /* For the trainer: records the step of a trace with its correlations, and removes step k again if it failed
  * afterwards. */
 falign_status fal_history_record(falign_history *history, const falign_trace *trace, const void *correlations);

@@ -7,9 +7,6 @@
 #include "learning/activation.h"
 #include "learning/layer.h"
 #include "learning/trainer.h"
-#include "math/backend.h"
-
-#define gemm REAL(fal_gemm)
 
 /* Returns rows of a user's matrix: in place if they are contiguous and not to be kept, else copied to `own`. */
 static const void *load_rows(const fal_pass *pass, const falign_view *given, fal_range range, void *own,
@@ -108,26 +105,6 @@ static falign_status add_block_updates(const falign_trace *block, void *const *d
   return FALIGN_OK;
 }
 
-/* Adds L[l-1]^T delta[l+1], or with `direct` L[l-1]^T delta[d], for l = 1..d-1; writes it if `fresh`. */
-static falign_status add_correlations(const falign_trace *block, const falign_history *history, bool direct, bool fresh,
-                                      real *sums) {
-  const size_t *n = block->network->widths, *at = direct ? history->direct_at : history->c_at;
-  uint32_t d = block->network->layers;
-  for (uint32_t l = 1; l < d; l++) {
-    uint32_t above = direct ? d : l + 1;
-    FAL_TRY(gemm(block->step.backend, 1, 0, n[l - 1], n[above], block->step.rows, 1, block->outputs[l - 1],
-                 l == 1 ? block->input_stride : n[l - 1], block->deltas[above], n[above], fresh ? 0 : 1, sums + at[l],
-                 n[above]));
-  }
-  return FALIGN_OK;
-}
-
-static falign_status correlate_block(const falign_trace *block, const falign_history *history, bool fresh, real *sums) {
-  if (history->keeps & FALIGN_KEEP_C) FAL_TRY(add_correlations(block, history, false, fresh, sums));
-  if (history->keeps & FALIGN_KEEP_DIRECT) FAL_TRY(add_correlations(block, history, true, fresh, sums));
-  return FALIGN_OK;
-}
-
 /* Returns the sum of a lane. */
 static real *lane_sum(const fal_sums *sums, size_t lane) {
   return lane == 0 ? sums->whole : (real *)sums->partial + (lane - 1) * sums->count;
@@ -140,7 +117,8 @@ static falign_status train_block(const fal_pass *pass, falign_trace *block, size
   compute_output_delta(pass, block, &work->lanes[lane]);
   FAL_TRY(compute_hidden_deltas(trainer->rule, block));
   FAL_TRY(add_block_updates(block, block->deltas, fresh, lane_sum(&work->update, lane)));
-  if (pass->correlate) FAL_TRY(correlate_block(block, trainer->history, fresh, lane_sum(&work->correlations, lane)));
+  if (pass->correlate)
+    FAL_TRY(REAL(fal_history_correlate)(trainer->history, block, fresh, lane_sum(&work->correlations, lane)));
   if (!pass->bp) return FALIGN_OK;
   FAL_TRY(compute_bp_deltas(block));
   return add_block_updates(block, block->bp_deltas, fresh, lane_sum(&work->bp_update, lane));

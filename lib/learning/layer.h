@@ -4,10 +4,9 @@
 
 #include "learning/trace.h"
 
-/* A kind of layer l = 1..d, with W[l-1] and b[l]: how it processes a block of rows. To add a kind, add an entry.
+/* How a layer l = 1..d, with W[l-1] and b[l], processes a block of rows. All layers are dense so far.
  * `delta` is delta[l]; `update` has the layout of the network's parameters. */
 typedef struct {
-  const char *name;
   /* Writes Z[l] and L[l] of the block and whether all their numbers are finite. */
   falign_status (*forward_f32)(const falign_trace *block, uint32_t l, bool *finite);
   falign_status (*forward_f64)(const falign_trace *block, uint32_t l, bool *finite);

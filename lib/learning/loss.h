@@ -4,9 +4,8 @@
 
 #include "learning/trace.h"
 
-/* What the output layer is trained to reduce. To add a loss, add an entry. */
+/* A loss. A trainer has one; another is another such struct. */
 typedef struct {
-  const char *name;
   /* Returns the loss of a block's rows and writes the signal to the output layer, minus its gradient with respect to
    * L[d] or to Z[d], to `signal` (contiguous). */
   double (*signal_f32)(const falign_trace *block, float *signal);

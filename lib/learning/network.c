@@ -176,20 +176,15 @@ static falign_status find_parameters(const falign_network *network, falign_quant
 falign_status falign_network_set(falign_network *network, falign_quantity what, uint32_t l, const falign_view *values) {
   named_matrix own;
   FAL_TRY(find_parameters(network, what, l, &own));
-  FAL_TRY(fal_check_view_shape(own.name, own.index, values, own.place.rows, own.place.cols));
-  FAL_TRY(fal_check_finite(own.name, own.index, values, network->precision));
-  fal_copy(&own.place, values);
-  return FALIGN_OK;
+  return fal_set_matrix(own.name, own.index, &own.place, values);
 }
 
 falign_status falign_network_get(const falign_network *network, falign_quantity what, uint32_t l,
                                  const falign_matrix *out) {
   named_matrix own;
   FAL_TRY(find_parameters(network, what, l, &own));
-  FAL_TRY(fal_check_matrix_shape(own.name, own.index, out, own.place.rows, own.place.cols));
   falign_view values = falign_view_of(own.place);
-  fal_copy(out, &values);
-  return FALIGN_OK;
+  return fal_get_matrix(own.name, own.index, &values, out);
 }
 
 falign_status falign_network_view(const falign_network *network, falign_quantity what, uint32_t l, falign_view *out) {
@@ -230,7 +225,8 @@ static falign_status make_network_slots(const falign_network *network, fal_slot 
 }
 
 falign_status falign_network_export(const falign_network *network, falign_tensors *tensors) {
-  if (!network || !tensors) return fal_fail(FALIGN_INVALID, "%s is NULL", network ? "tensors" : "network");
+  FAL_GIVEN(network);
+  FAL_GIVEN(tensors);
   fal_slot *slots;
   FAL_TRY(make_network_slots(network, &slots));
   falign_status status = fal_slots_export(slots, fal_network_slot_count(network), network->precision, tensors);
@@ -239,7 +235,8 @@ falign_status falign_network_export(const falign_network *network, falign_tensor
 }
 
 falign_status falign_network_import(falign_network *network, const falign_tensors *tensors) {
-  if (!network || !tensors) return fal_fail(FALIGN_INVALID, "%s is NULL", network ? "tensors" : "network");
+  FAL_GIVEN(network);
+  FAL_GIVEN(tensors);
   fal_slot *slots;
   FAL_TRY(make_network_slots(network, &slots));
   size_t count = fal_network_slot_count(network);

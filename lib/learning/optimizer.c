@@ -5,8 +5,7 @@
 
 #include "math/matrix.h"
 
-const fal_optimizer fal_optimizer_sgd = {.name = "sgd",
-                                         .propose_f32 = fal_sgd_propose_f32,
+const fal_optimizer fal_optimizer_sgd = {.propose_f32 = fal_sgd_propose_f32,
                                          .propose_f64 = fal_sgd_propose_f64,
                                          .apply_f32 = fal_sgd_apply_f32,
                                          .apply_f64 = fal_sgd_apply_f64};

@@ -17,10 +17,9 @@ typedef struct {
   uint64_t step; /* of the optimizer, counted from 1 */
 } fal_optimizer_piece;
 
-/* Turns the update of a step into the increments of the parameters. To add an optimizer, add an entry. Its functions
- * work element by element, since threads share the parameters. */
+/* Turns the update of a step into the increments of the parameters. Another optimizer is another such struct. Its
+ * functions work element by element, since threads share the parameters. */
 typedef struct {
-  const char *name;
   uint32_t states;     /* arrays with a number for each parameter that persist between steps; they start at 0 */
   bool own_increments; /* increments differ from the update */
   /* Writes its own increments; returns false if w + increment is not finite. Must not change the state, since the step

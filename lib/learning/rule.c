@@ -7,6 +7,8 @@
 
 #include "base/size.h"
 #include "files/tensors.h"
+#include "learning/layer.h"
+#include "math/backend.h"
 #include "math/rng.h"
 #include "math/scale.h"
 
@@ -107,27 +109,41 @@ static bool is_builtin(const falign_rule *rule) {
 
 bool fal_rule_is_bp(const falign_rule *rule) { return rule->table.signal == fal_signal_bp; }
 
-/* ---- Signals ---- */
-
-falign_status fal_signal_bp(void *user, const falign_rule *rule, const falign_network *network,
-                            const falign_trace *trace, uint32_t l, const falign_matrix *out) {
-  (void)user, (void)rule;
-  return out->precision == FALIGN_F32 ? fal_signal_bp_f32(network, trace, l, out->data)
-                                      : fal_signal_bp_f64(network, trace, l, out->data);
+static falign_matrix feedback_matrix(const falign_rule *rule, uint32_t l) {
+  return fal_matrix_plain(rule->feedback[l], rule->precision, fal_rule_feedback_rows(rule, l), rule->widths[l]);
 }
 
+/* ---- Signals ---- */
+
+/* delta[l+1] W[l]^T (eq. 19). */
+falign_status fal_signal_bp(void *user, const falign_rule *rule, const falign_network *network,
+                            const falign_trace *trace, uint32_t l, const falign_matrix *out) {
+  const void *delta = trace->deltas[l + 1];
+  (void)user, (void)rule, (void)network;
+  return out->precision == FALIGN_F32 ? fal_layer_dense.send_back_f32(trace, l + 1, delta, out->data)
+                                      : fal_layer_dense.send_back_f64(trace, l + 1, delta, out->data);
+}
+
+/* out = delta[above] times the feedback matrix of layer l. */
+static falign_status send_feedback(const falign_rule *rule, const falign_trace *trace, uint32_t above, uint32_t l,
+                                   const falign_matrix *out) {
+  const falign_view feedback = falign_view_of(feedback_matrix(rule, l));
+  const falign_view delta = fal_view_plain(trace->deltas[above], out->precision, out->rows, feedback.rows);
+  return fal_gemm(trace->step.backend, 1, &delta, &feedback, 0, out);
+}
+
+/* delta[l+1] B[l] (eq. 21). */
 falign_status fal_signal_fa(void *user, const falign_rule *rule, const falign_network *network,
                             const falign_trace *trace, uint32_t l, const falign_matrix *out) {
   (void)user, (void)network;
-  return out->precision == FALIGN_F32 ? fal_signal_fa_f32(rule, trace, l, out->data)
-                                      : fal_signal_fa_f64(rule, trace, l, out->data);
+  return send_feedback(rule, trace, l + 1, l, out);
 }
 
+/* delta[d] F[l] (eq. 6). */
 falign_status fal_signal_dfa(void *user, const falign_rule *rule, const falign_network *network,
                              const falign_trace *trace, uint32_t l, const falign_matrix *out) {
   (void)user, (void)network;
-  return out->precision == FALIGN_F32 ? fal_signal_dfa_f32(rule, trace, l, out->data)
-                                      : fal_signal_dfa_f64(rule, trace, l, out->data);
+  return send_feedback(rule, trace, rule->layers, l, out);
 }
 
 static void blank_signal(const falign_matrix *out) {
@@ -177,10 +193,6 @@ static const char *feedback_name(const falign_rule *rule) {
 }
 
 /* B[l] or F[l]. */
-static falign_matrix feedback_matrix(const falign_rule *rule, uint32_t l) {
-  return fal_matrix_plain(rule->feedback[l], rule->precision, fal_rule_feedback_rows(rule, l), rule->widths[l]);
-}
-
 falign_status falign_rule_draw(falign_rule *rule, double sd, uint64_t seed, uint32_t run) {
   FAL_GIVEN(rule);
   FAL_TRY(fal_check_sd("sd", rule->precision, sd));
@@ -238,19 +250,14 @@ static falign_status find_feedback(const falign_rule *rule, falign_quantity what
 falign_status falign_rule_set(falign_rule *rule, falign_quantity what, uint32_t l, const falign_view *values) {
   falign_matrix own;
   FAL_TRY(find_feedback(rule, what, l, &own));
-  FAL_TRY(fal_check_view_shape(feedback_name(rule), l, values, own.rows, own.cols));
-  FAL_TRY(fal_check_finite(feedback_name(rule), l, values, rule->precision));
-  fal_copy(&own, values);
-  return FALIGN_OK;
+  return fal_set_matrix(feedback_name(rule), l, &own, values);
 }
 
 falign_status falign_rule_get(const falign_rule *rule, falign_quantity what, uint32_t l, const falign_matrix *out) {
   falign_matrix own;
   FAL_TRY(find_feedback(rule, what, l, &own));
-  FAL_TRY(fal_check_matrix_shape(feedback_name(rule), l, out, own.rows, own.cols));
   falign_view values = falign_view_of(own);
-  fal_copy(out, &values);
-  return FALIGN_OK;
+  return fal_get_matrix(feedback_name(rule), l, &values, out);
 }
 
 falign_status falign_rule_view(const falign_rule *rule, falign_quantity what, uint32_t l, falign_view *out) {
@@ -294,7 +301,8 @@ static falign_status make_rule_slots(const falign_rule *rule, fal_slot **slots) 
 }
 
 falign_status falign_rule_export(const falign_rule *rule, falign_tensors *tensors) {
-  if (!rule || !tensors) return fal_fail(FALIGN_INVALID, "%s is NULL", rule ? "tensors" : "rule");
+  FAL_GIVEN(rule);
+  FAL_GIVEN(tensors);
   fal_slot *slots;
   size_t before = falign_tensors_count(tensors);
   FAL_TRY(make_rule_slots(rule, &slots));
@@ -325,7 +333,8 @@ falign_status fal_rule_import_slots(const falign_rule *rule, const fal_slot *slo
 }
 
 falign_status falign_rule_import(falign_rule *rule, const falign_tensors *tensors) {
-  if (!rule || !tensors) return fal_fail(FALIGN_INVALID, "%s is NULL", rule ? "tensors" : "rule");
+  FAL_GIVEN(rule);
+  FAL_GIVEN(tensors);
   fal_slot *slots;
   FAL_TRY(make_rule_slots(rule, &slots));
   falign_status status = fal_rule_import_slots(rule, slots, fal_rule_slot_count(rule), false, tensors);

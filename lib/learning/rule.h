@@ -42,14 +42,8 @@ falign_status fal_signal_fa(void *user, const falign_rule *rule, const falign_ne
 falign_status fal_signal_dfa(void *user, const falign_rule *rule, const falign_network *network,
                              const falign_trace *trace, uint32_t l, const falign_matrix *out);
 
-/* The same, one for each precision. */
-falign_status fal_signal_bp_f32(const falign_network *network, const falign_trace *trace, uint32_t l, float *out);
-falign_status fal_signal_bp_f64(const falign_network *network, const falign_trace *trace, uint32_t l, double *out);
-falign_status fal_signal_fa_f32(const falign_rule *rule, const falign_trace *trace, uint32_t l, float *out);
-falign_status fal_signal_fa_f64(const falign_rule *rule, const falign_trace *trace, uint32_t l, double *out);
-falign_status fal_signal_dfa_f32(const falign_rule *rule, const falign_trace *trace, uint32_t l, float *out);
-falign_status fal_signal_dfa_f64(const falign_rule *rule, const falign_trace *trace, uint32_t l, double *out);
-/* Fills the matrix for a user's signal with NaN, and checks that all numbers have been written and are finite. */
+/* signals_real.c: fills the matrix for a user's signal with NaN, and checks that all numbers have been written and are
+ * finite. */
 void fal_signal_blank_f32(float *out, size_t count);
 void fal_signal_blank_f64(double *out, size_t count);
 falign_status fal_signal_check_f32(const falign_rule *rule, const falign_trace *trace, uint32_t l, const float *out);

@@ -3,33 +3,6 @@
 
 #include "base/real.h"
 #include "learning/rule.h"
-#include "math/backend.h"
-
-/* out = delta P, where P is n x cols, or its transpose is stored. */
-static falign_status send_back(const falign_trace *trace, const void *delta, size_t n, const void *p, bool transposed,
-                               size_t cols, real *out) {
-  return REAL(fal_gemm)(trace->step.backend, 0, transposed, trace->step.rows, cols, n, 1, delta, n, p,
-                        transposed ? n : cols, 0, out, cols);
-}
-
-/* BP: delta[l+1] W[l]^T (eq. 19). */
-falign_status REAL(fal_signal_bp)(const falign_network *network, const falign_trace *trace, uint32_t l, real *out) {
-  const size_t *n = network->widths;
-  return send_back(trace, trace->deltas[l + 1], n[l + 1], fal_weights(network, l), true, n[l], out);
-}
-
-/* FA: delta[l+1] B[l] (eq. 21). */
-falign_status REAL(fal_signal_fa)(const falign_rule *rule, const falign_trace *trace, uint32_t l, real *out) {
-  const size_t *n = rule->widths;
-  return send_back(trace, trace->deltas[l + 1], n[l + 1], rule->feedback[l], false, n[l], out);
-}
-
-/* DFA: delta[d] F[l] (eq. 6). */
-falign_status REAL(fal_signal_dfa)(const falign_rule *rule, const falign_trace *trace, uint32_t l, real *out) {
-  const size_t *n = rule->widths;
-  uint32_t d = rule->layers;
-  return send_back(trace, trace->deltas[d], n[d], rule->feedback[l], false, n[l], out);
-}
 
 /* Returns the index of the first number that is not finite; `count` if there is none. */
 static size_t find_bad(const real *x, size_t count) {

@@ -42,4 +42,9 @@ bool fal_trace_has(const falign_trace *trace, falign_quantity what, uint32_t l);
 /* Fails unless the trace has L, Z and delta of all hidden layers. */
 falign_status fal_trace_check_activity(const falign_trace *trace);
 
+/* Numbers from one row of L[l] to the next: L[0] may be the caller's. */
+static inline size_t fal_output_stride(const falign_trace *trace, uint32_t l) {
+  return l == 0 ? trace->input_stride : trace->network->widths[l];
+}
+
 #endif

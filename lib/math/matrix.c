@@ -166,6 +166,19 @@ void fal_copy(const falign_matrix *to, const falign_view *from) {
   }
 }
 
+falign_status fal_set_matrix(const char *name, int64_t index, const falign_matrix *own, const falign_view *values) {
+  FAL_TRY(fal_check_view_shape(name, index, values, own->rows, own->cols));
+  FAL_TRY(fal_check_finite(name, index, values, own->precision));
+  fal_copy(own, values);
+  return FALIGN_OK;
+}
+
+falign_status fal_get_matrix(const char *name, int64_t index, const falign_view *own, const falign_matrix *out) {
+  FAL_TRY(fal_check_matrix_shape(name, index, out, own->rows, own->cols));
+  fal_copy(out, own);
+  return FALIGN_OK;
+}
+
 falign_status fal_clone(const char *name, const falign_view *from, falign_precision precision, void **out) {
   FAL_TRY(fal_check_finite(name, -1, from, precision));
   void *copy = fal_alloc_matrix(from->rows, from->cols, fal_element(precision));

@@ -41,6 +41,10 @@ falign_status fal_check_matrix_shape(const char *name, int64_t index, const fali
 /* Fails, naming row and column, if a number is not finite when converted to the precision `as`. */
 falign_status fal_check_finite(const char *name, int64_t index, const falign_view *view, falign_precision as);
 
+/* Sets a matrix of an object from an argument, checked and converted. */
+falign_status fal_set_matrix(const char *name, int64_t index, const falign_matrix *own, const falign_view *values);
+/* Copies a matrix of an object to an argument, checked and converted. */
+falign_status fal_get_matrix(const char *name, int64_t index, const falign_view *own, const falign_matrix *out);
 /* Copies a matrix to one of the same shape, converting between precisions. */
 void fal_copy(const falign_matrix *to, const falign_view *from);
 /* Copies a matrix, which must be finite, to a new contiguous array, which the caller frees. */

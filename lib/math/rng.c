@@ -100,12 +100,7 @@ falign_status falign_rng_normal(falign_rng *rng, double sd, const falign_matrix 
   return FALIGN_OK;
 }
 
-void fal_rng_normal_f32(falign_rng *rng, double sd, float *out, size_t count) {
-  falign_matrix matrix = falign_matrix_f32(out, 1, count);
-  fill_with_normals(rng, sd, &matrix);
-}
-
-void fal_rng_normal_f64(falign_rng *rng, double sd, double *out, size_t count) {
+void fal_rng_normal(falign_rng *rng, double sd, double *out, size_t count) {
   falign_matrix matrix = falign_matrix_f64(out, 1, count);
   fill_with_normals(rng, sd, &matrix);
 }

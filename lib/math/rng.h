@@ -23,8 +23,7 @@ falign_status fal_rng_init(falign_rng *rng, uint64_t seed, uint32_t purpose, uin
 /* Fails if numbers drawn with the standard deviation `sd`, called `name`, could be beyond the precision. */
 falign_status fal_check_sd(const char *name, falign_precision precision, double sd);
 /* falign_rng_normal() without checks, into an array. */
-void fal_rng_normal_f32(falign_rng *rng, double sd, float *out, size_t count);
-void fal_rng_normal_f64(falign_rng *rng, double sd, double *out, size_t count);
+void fal_rng_normal(falign_rng *rng, double sd, double *out, size_t count);
 /* Fills a matrix row by row with N(0, sd) numbers from the beginning of a stream. */
 falign_status fal_draw(const fal_stream *stream, double sd, const falign_matrix *out);
 

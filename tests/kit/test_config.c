@@ -165,7 +165,7 @@ static const struct {
 } malformed[] = {
     {"", "no valid JSON at byte 0"},
     {"{\"a\":1", "no valid JSON"},
-    {"[1]", "no object"},
+    {"[1]", "its JSON is not an object"},
     {"{} {}", "something follows the JSON at byte 3"},
     {"{\"a\":{}}", "field a is neither text nor number"},
     {"{\"a\":[1]}", "field a is neither"},
@@ -174,7 +174,7 @@ static const struct {
     {"{\"a\":1,\"b\":2,\"a\":1}", "field a is repeated"},
     {"{\"a\":1e999}", "field a is too large a number"},
     {"{\"\":1}", "name is empty"},
-    {"{\"a\":\"x\\u0000y\"}", "zero byte"},
+    {"{\"a\":\"x\\u0000y\"}", "its JSON contains a zero byte"},
 };
 
 START_TEST(refuses_malformed_notes) {
