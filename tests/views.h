@@ -5,6 +5,7 @@
 /* Plain arrays as matrices, and objects' matrices as plain arrays, in one expression each. */
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,8 @@ static inline falign_matrix lay_out(layout_room *room, int layout, falign_precis
   if (layout == 3) row_step = -c, col_step = -1;
   if (layout == 4) row_step = 2, col_step = -2 * r;
   ptrdiff_t first = (row_step < 0 ? (1 - r) * row_step : 0) + (col_step < 0 ? (1 - c) * col_step : 0);
+  if (rows == 1) row_step = layout % 2 ? PTRDIFF_MIN : PTRDIFF_MAX; /* never taken, so it may be anything */
+  if (cols == 1) col_step = layout % 2 ? PTRDIFF_MAX : PTRDIFF_MIN;
   for (size_t i = 0; i < LAYOUT_ROOM; i++) {
     if (precision == FALIGN_F32) room->f32[i] = (float)fill;
     if (precision == FALIGN_F64) room->f64[i] = fill;

@@ -378,7 +378,8 @@ START_TEST(records_that_cannot_be_are_refused) {
   falign_network *other = new_network();
   falign_trace *trace;
   falign_step step = {.iteration = STEPS, .rows = ROWS, .eta = eta, .loss = NAN};
-  fails(FALIGN_INVALID, "6", falign_history_record(r->history, r->trace)); /* recorded already */
+  fails(FALIGN_INVALID, "ends with iteration 6 and cannot continue with 6",
+        falign_history_record(r->history, r->trace));
   ok(falign_trace_create(other, &step, &trace));
   fails(FALIGN_SHAPE, "another network", falign_history_record(r->history, trace));
   falign_trace_destroy(trace);

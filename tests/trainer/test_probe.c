@@ -287,7 +287,32 @@ START_TEST(failing_rules_end_it) {
 }
 END_TEST
 
+/* A single row never takes its row_step, which may be anything. */
+START_TEST(one_row_with_any_step) {
+  draw_task();
+  learner by = task_learner(FALIGN_F64, "fa"), same = task_learner(FALIGN_F64, "fa");
+  const ptrdiff_t steps[] = {PTRDIFF_MIN, -1, 0, PTRDIFF_MAX};
+  falign_backend *backend;
+  ok(falign_backend_create(falign_has_feature("cblas") ? "cblas" : "builtin", &backend));
+  ok(falign_trainer_set_backend(by.trainer, backend));
+  ok(falign_trainer_set_backend(same.trainer, backend));
+  for (size_t i = 0; i < 4; i++) {
+    const falign_view x = {task.x, 1, 7, steps[i], 1, FALIGN_F64}, y = {task.y, 1, 4, steps[3 - i], 1, FALIGN_F64};
+    double out[2][4];
+    ok(falign_trainer_forward(by.trainer, &x, &(falign_matrix){out[0], 1, 4, steps[i], 1, FALIGN_F64}));
+    ok(falign_trainer_forward(same.trainer, READ_F64(task.x, 1, 7, 7), WRITE_F64(out[1], 1, 4, 4)));
+    ck_assert(memcmp(out[0], out[1], sizeof out[0]) == 0);
+    ok(falign_trainer_step(by.trainer, &x, &y));
+    ok(step(&same, task.x, 1, task.y));
+    ck_assert(same_parameters(by.network, same.network));
+  }
+  free_learner(&by);
+  free_learner(&same);
+}
+END_TEST
+
 static void add_tests(TCase *tests) {
+  tcase_add_test(tests, one_row_with_any_step);
   tcase_add_loop_test(tests, a_probe_shows_the_next_step, 0, 8);
   tcase_add_test(tests, threads_give_the_same_bits);
   tcase_add_test(tests, nothing_is_learned);
