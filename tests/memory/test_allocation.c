@@ -2,9 +2,8 @@
 /* Lets each allocation of the library, and each start of a thread, fail in turn: every call must say so, leak nothing
  * and leave its outputs alone. The program is linked statically, with malloc and its kin wrapped (see meson.build), and
  * takes cJSON's over. */
-#ifdef FAL_TEST_CJSON
 #include <signal.h>
-
+#ifdef FAL_TEST_CJSON
 #include <cjson/cJSON.h>
 #endif
 
