@@ -17,10 +17,12 @@ TREE = {
     "include/falign/trace.h": '#include "falign/status.h"\nFALIGN_API void falign_trace_fill(int rows, double eta);\n',
     "include/falign/terms.h": '#include "falign/trace.h"\nFALIGN_API void falign_terms(void);\n',
     "include/falign/learning.h": '#include "falign/trace.h"\n',
+    "include/falign/analysis.h": '#include "falign/terms.h"\n',
+    "lib/base/real.h": "typedef float real;\n",
     "lib/base/support.c": '#include "falign/status.h"\nconst char *falign_status_name(int status) {\n  return "";\n}\n',
     "lib/learning/trace.h": '#include "falign/trace.h"\nvoid fal_add_f32(float *x);\nvoid fal_add_f64(double *x);\n',
     "lib/learning/trace.c": '#include "learning/trace.h"\nvoid falign_trace_fill(int rows,\n    double eta) {}\n',
-    "lib/learning/add_real.c": '#include "learning/trace.h"\nvoid REAL(fal_add)(real *x) {}\n',
+    "lib/learning/add_real.c": '#include "base/real.h"\n#include "learning/trace.h"\nvoid REAL(fal_add)(real *x) {}\n',
     "lib/analysis/terms.c": '#include "falign/terms.h"\n#include "learning/trace.h"\nvoid falign_terms(void) {}\n',
 }
 
@@ -47,7 +49,7 @@ def extended(name, text):
 
 
 def test_order():
-    includes({}, 0, "8 includes in 8 files", "learning includes nothing of analysis: 4 includes.")
+    includes({}, 0, "9 includes in 9 files", "learning includes nothing of analysis: 5 includes.")
     up = '#include "falign/terms.h"\n'
     includes(extended("lib/learning/trace.c", up), 1,
              "lib/learning/trace.c:1: learning includes falign/terms.h of analysis, a later wing\n")
@@ -81,6 +83,15 @@ def test_circles():
              "trace in lib/learning/norm.h:1")
 
 
+def test_compiled_twice():
+    includes(extended("lib/learning/trace.c", '#include "base/real.h"\n'), 1, "lib/learning/trace.c: files that include")
+    includes({"lib/learning/sub_real.c": "void REAL(f)(real *x) {}\n"}, 1, "lib/learning/sub_real.c: files that include")
+
+
+def test_lists():
+    includes({"include/falign/analysis.h": ""}, 1, "include/falign/terms.h: is in none of analysis.h, ")
+
+
 def test_interface():
     check("count-interface", {}, 0, "3 public functions, at most 2 arguments\n0 functions of lib/")
     seven, name = "int a, int b, int c, int d, int e, int f, int g", "include/falign/terms.h"
@@ -91,6 +102,11 @@ def test_interface():
           "3 public functions, at most 2")
     many = "".join(f"FALIGN_API void falign_f{i}(void);\n" for i in range(230))
     check("count-interface", {name: many}, 1, "there are 232 public functions")
+    name = "include/falign/terms.h"
+    check("count-interface", {name: "FALIGN_API void falign_terms_f32(void);\n"}, 1, "falign_terms_f32 is for one")
+    check("count-interface", {name: "FALIGN_API void falign_terms(int stride);\n"}, 1, "falign_terms takes a stride")
+    bare = "/* NOLINTNEXTLINE(bugprone-easily-swappable-parameters) */\n"
+    check("count-interface", {"lib/base/bare.c": bare}, 1, "bare.c:1: an exception without a reason")
     long = "".join(f"static void f{i}({seven}, int h) {{}}\n" for i in range(5))
     check("count-interface", {"lib/base/long.c": long.split("\n")[0] + "\n"}, 0, "1 functions of lib/")
     check("count-interface", {"lib/base/long.c": long}, 1, "5 functions of lib/ have 8 or more arguments, more than 4",
