@@ -43,6 +43,27 @@
                   near_b, near_tolerance);                                                                         \
   } while (0)
 
+/* A table is refused that is NULL, has no name or a wrong size, or has an entry of a later version. `create` takes the
+ * table's address. */
+#define bad_tables_are_refused(type, what, good, create)                           \
+  do {                                                                             \
+    struct {                                                                       \
+      type table;                                                                  \
+      void *later;                                                                 \
+    } newer = {(good), &newer};                                                    \
+    type bad = (good);                                                             \
+    bad.name = NULL;                                                               \
+    fails(FALIGN_INVALID, "the " what " table has no name", create(&bad));         \
+    bad = (good);                                                                  \
+    bad.size = offsetof(type, destroy) + sizeof bad.destroy - 1;                   \
+    fails(FALIGN_INVALID, "the " what " table's size is ", create(&bad));          \
+    bad.size = 0;                                                                  \
+    fails(FALIGN_INVALID, "the " what " table's size is 0", create(&bad));         \
+    newer.table.size = sizeof newer;                                               \
+    fails(FALIGN_UNSUPPORTED, "this version does not know", create(&newer.table)); \
+    fails(FALIGN_INVALID, "table is NULL", create(NULL));                          \
+  } while (0)
+
 /* ---- Tests that cannot run here ---- */
 
 /* A byte for each skipped test, from the processes of the tests to that of run_suite(). */

@@ -467,13 +467,9 @@ START_TEST(incomplete_tables_are_refused) {
   falign_norm_table table = clipping;
   table.apply = NULL;
   fails(FALIGN_INVALID, "apply", falign_norm_create_custom(&table, &own, &norm));
-  table = clipping;
-  table.name = NULL;
-  fails(FALIGN_INVALID, "the normalization table has no name", falign_norm_create_custom(&table, &own, &norm));
-  table = clipping;
-  table.size = sizeof(size_t);
-  fails(FALIGN_INVALID, "the normalization table's size is ", falign_norm_create_custom(&table, &own, &norm));
-  fails(FALIGN_INVALID, "table is NULL", falign_norm_create_custom(NULL, &own, &norm));
+#define create(table) falign_norm_create_custom(table, &own, &norm)
+  bad_tables_are_refused(falign_norm_table, "normalization", clipping, create);
+#undef create
   ck_assert_ptr_null(norm);
   ck_assert_int_eq(own.destroyed, 0);
 }

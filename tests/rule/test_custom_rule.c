@@ -495,18 +495,14 @@ START_TEST(incomplete_tables_are_refused) {
   falign_rule_table table = kp_table;
   table.signal = NULL;
   fails(FALIGN_INVALID, "rule kolen-pollack has no signal", falign_rule_create_custom(&table, &own, wide, &rule));
-  table = kp_table;
-  table.name = NULL;
-  fails(FALIGN_INVALID, "the rule table has no name", falign_rule_create_custom(&table, &own, wide, &rule));
-  table = kp_table;
-  table.size = sizeof table - 1;
-  fails(FALIGN_INVALID, "the rule table's size is ", falign_rule_create_custom(&table, &own, wide, &rule));
+#define create(table) falign_rule_create_custom(table, &own, wide, &rule)
+  bad_tables_are_refused(falign_rule_table, "rule", kp_table, create);
+#undef create
   table = kp_table;
   table.feedback = 3;
   fails(FALIGN_INVALID, "feedback", falign_rule_create_custom(&table, &own, wide, &rule));
   table.feedback = -1;
   fails(FALIGN_INVALID, "feedback", falign_rule_create_custom(&table, &own, wide, &rule));
-  fails(FALIGN_INVALID, "table is NULL", falign_rule_create_custom(NULL, &own, wide, &rule));
   fails(FALIGN_INVALID, "network is NULL", falign_rule_create_custom(&kp_table, &own, NULL, &rule));
   fails(FALIGN_INVALID, "out is NULL", falign_rule_create_custom(&kp_table, &own, wide, NULL));
   ck_assert_ptr_null(rule);

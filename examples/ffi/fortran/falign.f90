@@ -15,7 +15,7 @@ module falign
   implicit none
   public
   private :: view_f64, view_f32, view_row_f64, view_row_f32, matrix_f64, matrix_f32, matrix_row_f64, matrix_row_f32, &
-    matrix_of, span, moved, step_between
+    matrix_of, moved, step_between
 
   integer(c_int32_t), parameter :: falign_ok = 0, falign_invalid = 1, falign_shape = 2, falign_memory = 3, &
     falign_io = 4, falign_format = 5, falign_diverged = 6, falign_unsupported = 7, falign_cancelled = 8, &
@@ -709,26 +709,22 @@ contains
   function falign_values(view) result(values)
     type(falign_view), intent(in) :: view
     real(c_double) :: values(view%rows, view%cols)
-    real(c_double), pointer :: doubles(:)
-    real(c_float), pointer :: floats(:)
-    integer(c_intptr_t) :: low, high, i, j
-    if (size(values) == 0) return
-    call span(view, low, high)
-    if (view%precision == falign_f32) then
-      call c_f_pointer(moved(view, low), floats, [high - low + 1])
-      do j = 1, size(values, 2, c_intptr_t)
-        do i = 1, size(values, 1, c_intptr_t)
-          values(i, j) = floats(1 - low + (i - 1) * view%row_step + (j - 1) * view%col_step)
-        end do
+    real(c_double), pointer :: double
+    real(c_float), pointer :: float
+    type(c_ptr) :: at
+    integer(c_intptr_t) :: i, j
+    do j = 1, size(values, 2, c_intptr_t)
+      do i = 1, size(values, 1, c_intptr_t)
+        at = moved(view, (i - 1) * view%row_step + (j - 1) * view%col_step)
+        if (view%precision == falign_f32) then
+          call c_f_pointer(at, float)
+          values(i, j) = float
+        else
+          call c_f_pointer(at, double)
+          values(i, j) = double
+        end if
       end do
-    else
-      call c_f_pointer(moved(view, low), doubles, [high - low + 1])
-      do j = 1, size(values, 2, c_intptr_t)
-        do i = 1, size(values, 1, c_intptr_t)
-          values(i, j) = doubles(1 - low + (i - 1) * view%row_step + (j - 1) * view%col_step)
-        end do
-      end do
-    end if
+    end do
   end function
 
   !> Writes an array (rows, cols) to a matrix of the library, such as the `out` of a rule.
@@ -736,29 +732,25 @@ contains
     real(c_double), intent(in) :: array(:, :)
     type(falign_matrix), intent(in) :: matrix
     type(falign_view) :: view
-    real(c_double), pointer :: doubles(:)
-    real(c_float), pointer :: floats(:)
-    integer(c_intptr_t) :: low, high, i, j
+    real(c_double), pointer :: double
+    real(c_float), pointer :: float
+    type(c_ptr) :: at
+    integer(c_intptr_t) :: i, j
     if (size(array, 1, c_size_t) /= matrix%rows .or. size(array, 2, c_size_t) /= matrix%cols) &
       error stop 'falign_put: the array and the matrix have different shapes'
-    if (size(array) == 0) return
     view = falign_view(matrix%data, matrix%rows, matrix%cols, matrix%row_step, matrix%col_step, matrix%precision)
-    call span(view, low, high)
-    if (view%precision == falign_f32) then
-      call c_f_pointer(moved(view, low), floats, [high - low + 1])
-      do j = 1, size(array, 2, c_intptr_t)
-        do i = 1, size(array, 1, c_intptr_t)
-          floats(1 - low + (i - 1) * view%row_step + (j - 1) * view%col_step) = real(array(i, j), c_float)
-        end do
+    do j = 1, size(array, 2, c_intptr_t)
+      do i = 1, size(array, 1, c_intptr_t)
+        at = moved(view, (i - 1) * view%row_step + (j - 1) * view%col_step)
+        if (view%precision == falign_f32) then
+          call c_f_pointer(at, float)
+          float = real(array(i, j), c_float)
+        else
+          call c_f_pointer(at, double)
+          double = array(i, j)
+        end if
       end do
-    else
-      call c_f_pointer(moved(view, low), doubles, [high - low + 1])
-      do j = 1, size(array, 2, c_intptr_t)
-        do i = 1, size(array, 1, c_intptr_t)
-          doubles(1 - low + (i - 1) * view%row_step + (j - 1) * view%col_step) = array(i, j)
-        end do
-      end do
-    end if
+    end do
   end subroutine
 
   !> Points `array` to a matrix of the library without a copy. The library's own matrices are row-major, so the array is
@@ -771,17 +763,6 @@ contains
     if (view%precision /= falign_f64 .or. view%col_step /= 1 .or. view%row_step < int(view%cols, c_intptr_t)) return
     call c_f_pointer(view%data, all, [view%row_step, int(view%rows, c_intptr_t)])
     array => all(:view%cols, :)
-  end subroutine
-
-  !> The places of the first and the last element in memory, counted from element (0, 0).
-  pure subroutine span(view, low, high)
-    type(falign_view), intent(in) :: view
-    integer(c_intptr_t), intent(out) :: low, high
-    integer(c_intptr_t) :: down, right
-    down = (int(view%rows, c_intptr_t) - 1) * view%row_step
-    right = (int(view%cols, c_intptr_t) - 1) * view%col_step
-    low = min(0_c_intptr_t, down) + min(0_c_intptr_t, right)
-    high = max(0_c_intptr_t, down) + max(0_c_intptr_t, right)
   end subroutine
 
   !> The address of an element.
@@ -800,18 +781,15 @@ contains
     integer(c_size_t), intent(in) :: bytes
     integer(c_intptr_t) :: step
     step = transfer(to, step) - transfer(from, step)
-    if (modulo(step, int(bytes, c_intptr_t)) /= 0) error stop 'falign: the steps of an array are no whole elements'
+    if (modulo(step, int(bytes, c_intptr_t)) /= 0) error stop 'falign: the steps of an array are not whole elements'
     step = step / int(bytes, c_intptr_t)
   end function
 
   function view_f64(array) result(view)
     real(c_double), intent(in), target :: array(:, :)
     type(falign_view) :: view
-    view%rows = size(array, 1, c_size_t)
-    view%cols = size(array, 2, c_size_t)
-    view%precision = falign_f64
-    view%row_step = 1
-    view%col_step = size(array, 1, c_intptr_t)
+    view = falign_view(c_null_ptr, size(array, 1, c_size_t), size(array, 2, c_size_t), 1, size(array, 1, c_intptr_t), &
+      falign_f64)
     if (size(array) == 0) return
     view%data = c_loc(array(1, 1))
     if (view%rows > 1) view%row_step = step_between(view%data, c_loc(array(2, 1)), c_sizeof(array(1, 1)))
@@ -821,24 +799,16 @@ contains
   function view_row_f64(array) result(view)
     real(c_double), intent(in), target :: array(:)
     type(falign_view) :: view
-    view%rows = 1
-    view%cols = size(array, 1, c_size_t)
-    view%precision = falign_f64
-    view%row_step = size(array, 1, c_intptr_t)
-    view%col_step = 1
-    if (size(array) == 0) return
-    view%data = c_loc(array(1))
-    if (view%cols > 1) view%col_step = step_between(view%data, c_loc(array(2)), c_sizeof(array(1)))
+    real(c_double), pointer :: row(:, :)
+    row(1:1, 1:size(array)) => array
+    view = view_f64(row)
   end function
 
   function view_f32(array) result(view)
     real(c_float), intent(in), target :: array(:, :)
     type(falign_view) :: view
-    view%rows = size(array, 1, c_size_t)
-    view%cols = size(array, 2, c_size_t)
-    view%precision = falign_f32
-    view%row_step = 1
-    view%col_step = size(array, 1, c_intptr_t)
+    view = falign_view(c_null_ptr, size(array, 1, c_size_t), size(array, 2, c_size_t), 1, size(array, 1, c_intptr_t), &
+      falign_f32)
     if (size(array) == 0) return
     view%data = c_loc(array(1, 1))
     if (view%rows > 1) view%row_step = step_between(view%data, c_loc(array(2, 1)), c_sizeof(array(1, 1)))
@@ -848,14 +818,9 @@ contains
   function view_row_f32(array) result(view)
     real(c_float), intent(in), target :: array(:)
     type(falign_view) :: view
-    view%rows = 1
-    view%cols = size(array, 1, c_size_t)
-    view%precision = falign_f32
-    view%row_step = size(array, 1, c_intptr_t)
-    view%col_step = 1
-    if (size(array) == 0) return
-    view%data = c_loc(array(1))
-    if (view%cols > 1) view%col_step = step_between(view%data, c_loc(array(2)), c_sizeof(array(1)))
+    real(c_float), pointer :: row(:, :)
+    row(1:1, 1:size(array)) => array
+    view = view_f32(row)
   end function
 
   pure function matrix_of(view) result(matrix)

@@ -167,6 +167,9 @@ contains
     network = drawn_network()
     call random_number(wide)
     w = wide(2::2, 2:n1 + 1)
+    view = falign_view(wide(2::2, 2:n1 + 1))
+    call assert(transfer(view%data, 0_c_intptr_t) == transfer(c_loc(wide(2, 2)), 0_c_intptr_t), &
+      'a section is described where it is, without a copy')
     call falign_check(falign_network_set(network, falign_w, 0, falign_view(wide(2::2, 2:n1 + 1))))
     call assert(.not. differ(falign_weights(network, 0), w) > 0, 'a section goes in as it is')
     call falign_check(falign_network_get(network, falign_w, 0, falign_matrix(back(n0:1:-1, n1:1:-1))))
