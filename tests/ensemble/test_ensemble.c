@@ -14,10 +14,10 @@ typedef struct {
   learner by[MEMBERS];
   falign_trainer *trainers[MEMBERS];
   falign_batches *batches[MEMBERS];
-} crowd;
+} team;
 
 /* Member i has the seed i + 1 and the learning rate 0.001 (i + 1), and an order of its own. All see one dataset. */
-static void gather(crowd *c, const char *rule) {
+static void make_team(team *c, const char *rule) {
   falign_dataset *dataset;
   draw_task();
   ok(falign_dataset_create_regression(READ_F64(task.x, TASK_POINTS, 7, 7), READ_F64(task.y, TASK_POINTS, 4, 4),
@@ -32,7 +32,7 @@ static void gather(crowd *c, const char *rule) {
   falign_dataset_destroy(dataset);
 }
 
-static void scatter(crowd *c) {
+static void free_team(team *c) {
   for (int i = 0; i < MEMBERS; i++) {
     free_learner(&c->by[i]);
     falign_batches_destroy(c->batches[i]);
@@ -53,11 +53,11 @@ static uint32_t most_threads(void) { return have_threads() ? 2 * MEMBERS : 1; }
 START_TEST(same_numbers_as_run_by_run) {
   const char *const rules[] = {"bp", "fa", "dfa"};
   for (size_t r = 0; r < 3; r++) {
-    crowd alone, at_once;
-    gather(&alone, rules[r]);
+    team alone, at_once;
+    make_team(&alone, rules[r]);
     for (int i = 0; i < MEMBERS; i++) ok(falign_trainer_run(alone.trainers[i], alone.batches[i], STEPS));
     for (uint32_t threads = 1; threads <= most_threads(); threads++) {
-      gather(&at_once, rules[r]);
+      make_team(&at_once, rules[r]);
       ok(falign_ensemble_train(at_once.trainers, at_once.batches, MEMBERS, 10, threads));
       ok(falign_ensemble_train(at_once.trainers, at_once.batches, MEMBERS, STEPS, threads));
       for (int i = 0; i < MEMBERS; i++) {
@@ -65,9 +65,9 @@ START_TEST(same_numbers_as_run_by_run) {
         ck_assert(same_parameters(alone.by[i].network, at_once.by[i].network));
       }
       ck_assert(!same_parameters(at_once.by[0].network, at_once.by[1].network));
-      scatter(&at_once);
+      free_team(&at_once);
     }
-    scatter(&alone);
+    free_team(&alone);
   }
 }
 END_TEST
@@ -213,8 +213,8 @@ END_TEST
 /* ---- Trainers that cannot go on ---- */
 
 START_TEST(wrong_trainers) {
-  crowd c;
-  gather(&c, "fa");
+  team c;
+  make_team(&c, "fa");
   fails(FALIGN_INVALID, "trainers is NULL", falign_ensemble_train(NULL, c.batches, MEMBERS, 1, 1));
   fails(FALIGN_INVALID, "batches is NULL", falign_ensemble_train(c.trainers, NULL, MEMBERS, 1, 1));
   fails(FALIGN_INVALID, "threads go from 1 to 1024, got 0",
@@ -238,15 +238,15 @@ START_TEST(wrong_trainers) {
         falign_ensemble_train(c.trainers, c.batches, MEMBERS, 1, 1));
   c.batches[4] = batches;
   for (int i = 0; i < MEMBERS; i++) ck_assert_uint_eq(falign_trainer_iteration(c.trainers[i]), 0);
-  scatter(&c);
+  free_team(&c);
 }
 END_TEST
 
 /* Trainers 1 and 3 go beyond all numbers; 1 is told of. The others, as far as they were begun, get to their end. */
 START_TEST(divergence) {
   for (uint32_t threads = 1; threads <= most_threads(); threads++) {
-    crowd c;
-    gather(&c, "fa");
+    team c;
+    make_team(&c, "fa");
     ok(falign_trainer_set_eta(c.trainers[1], 1e308));
     ok(falign_trainer_set_eta(c.trainers[3], 1e308));
     fails(FALIGN_DIVERGED, "trainer 1: ", falign_ensemble_train(c.trainers, c.batches, MEMBERS, STEPS, threads));
@@ -254,13 +254,13 @@ START_TEST(divergence) {
     ck_assert_uint_lt(falign_trainer_iteration(c.trainers[1]), STEPS);
     uint64_t last = falign_trainer_iteration(c.trainers[4]);
     ck_assert(last == 0 || last == STEPS);
-    scatter(&c);
+    free_team(&c);
   }
 }
 END_TEST
 
 static void *cancel_all(void *arg) {
-  const crowd *c = arg;
+  const team *c = arg;
   take_time();
   for (int i = 0; i < MEMBERS; i++) falign_trainer_cancel(c->trainers[i]);
   return NULL;
@@ -269,10 +269,10 @@ static void *cancel_all(void *arg) {
 /* Without end but by another thread's word. Each can then go on, and comes to what it would have come to. */
 START_TEST(cancelled_from_another_thread) {
   for (uint32_t threads = 1; threads <= (have_threads() ? 4 : 1); threads++) {
-    crowd c, whole;
+    team c, whole;
     pthread_t thread;
-    gather(&c, "fa");
-    gather(&whole, "fa");
+    make_team(&c, "fa");
+    make_team(&whole, "fa");
     ck_assert_int_eq(pthread_create(&thread, NULL, cancel_all, &c), 0);
     fails(FALIGN_CANCELLED, "trainer 0: cancelled",
           falign_ensemble_train(c.trainers, c.batches, MEMBERS, UINT64_MAX, threads));
@@ -287,8 +287,8 @@ START_TEST(cancelled_from_another_thread) {
     ok(falign_ensemble_train(c.trainers, c.batches, MEMBERS, most, threads));
     ok(falign_ensemble_train(whole.trainers, whole.batches, MEMBERS, most, threads));
     for (int i = 0; i < MEMBERS; i++) ck_assert(same_parameters(c.by[i].network, whole.by[i].network));
-    scatter(&c);
-    scatter(&whole);
+    free_team(&c);
+    free_team(&whole);
   }
 }
 END_TEST

@@ -48,14 +48,14 @@ static void record_is_full(void) {
   abort();
 }
 
-static void *born(void *pointer) {
+static void *record_block(void *pointer) {
   if (!pointer) return NULL;
   if (memory.live_count == MOST_LIVE) record_is_full();
   memory.live[memory.live_count++] = pointer;
   return pointer;
 }
 
-static void died(const void *pointer) {
+static void forget_block(const void *pointer) {
   for (size_t i = memory.live_count; i > 0; i--) {
     if (memory.live[i - 1] != pointer) continue;
     memory.live[i - 1] = memory.live[--memory.live_count];
@@ -63,18 +63,18 @@ static void died(const void *pointer) {
   }
 }
 
-void *__wrap_malloc(size_t size) { return refuse() ? NULL : born(__real_malloc(size)); }
+void *__wrap_malloc(size_t size) { return refuse() ? NULL : record_block(__real_malloc(size)); }
 
-void *__wrap_calloc(size_t count, size_t size) { return refuse() ? NULL : born(__real_calloc(count, size)); }
+void *__wrap_calloc(size_t count, size_t size) { return refuse() ? NULL : record_block(__real_calloc(count, size)); }
 
 void *__wrap_realloc(void *old, size_t size) {
   if (refuse()) return NULL;
-  died(old);
-  return born(__real_realloc(old, size));
+  forget_block(old);
+  return record_block(__real_realloc(old, size));
 }
 
 void __wrap_free(void *pointer) {
-  if (pointer) died(pointer);
+  if (pointer) forget_block(pointer);
   __real_free(pointer);
 }
 

@@ -148,7 +148,7 @@ static falign_status look(void *user, falign_trainer *trainer, const falign_trac
   ck_assert_uint_eq(delta.rows, ROWS);
   note_call(by, 'l', falign_trainer_iteration(trainer));
   if (falign_trainer_iteration(trainer) != by->fail_at) return FALIGN_OK;
-  if (!by->quiet) falign_set_last_error("cannot look today");
+  if (!by->quiet) falign_set_last_error("the look failed");
   return FALIGN_IO;
 }
 
@@ -195,7 +195,7 @@ START_TEST(failure_of_a_look_ends_the_step) {
   falign_metric_destroy(metric);
   ok(step(&b));
   matrix before = weights(&b, 1);
-  fails(FALIGN_IO, "cannot look today", step(&b));
+  fails(FALIGN_IO, "the look failed", step(&b));
   by.quiet = true;
   fails(FALIGN_IO, "metric looking failed with status 4 (FALIGN_IO)", step(&b));
   matrix after = weights(&b, 1);

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-#include "threads/life.h"
+#include "threads/whole_run.h"
 
 /* ---- Callbacks that call back ---- */
 
@@ -14,13 +14,13 @@ typedef struct {
   learner by, other;
   falign_batches *batches;
   falign_metric *loss;
-  atomic_int calls, refused, served, gone;
+  atomic_int calls, refused, served, destroyed;
   bool destroys; /* the callback gives the trainer back */
   bool cancels;  /* the callback asks the run that it is within to end */
-} phone;
+} caller;
 
 /* All that a trainer refuses while it is at work; counts as one call. */
-static void call_at_work(phone *p) {
+static void call_at_work(caller *p) {
   falign_trainer *own = p->by.trainer;
   double x[7] = {0};
   if (p->cancels) falign_trainer_cancel(own);
@@ -40,7 +40,7 @@ static void call_at_work(phone *p) {
 }
 
 /* What it also refuses while it computes or evaluates. */
-static void call_while_busy(phone *p) {
+static void call_while_busy(caller *p) {
   double out[OUTPUTS], x[7] = {0}, loss;
   call_at_work(p);
   bool refused = falign_trainer_evaluate(p->by.trainer, p->batches, &loss, NULL) == FALIGN_INVALID &&
@@ -61,7 +61,7 @@ static falign_status busy_adapt(void *user, falign_rule *rule, falign_network *n
 }
 
 static void identity(void *user, const double *z, double *out, size_t count) {
-  phone *p = user;
+  caller *p = user;
   memcpy(out, z, count * sizeof *out);
   call_while_busy(p);
 }
@@ -71,15 +71,15 @@ static void ones(void *user, const double *z, double *out, size_t count) {
   for (size_t i = 0; i < count; i++) out[i] = 1;
 }
 
-static void it_goes(void *user) { atomic_fetch_add(&((phone *)user)->gone, 1); }
+static void count_destroyed(void *user) { atomic_fetch_add(&((caller *)user)->destroyed, 1); }
 
-static void open_phone(phone *p, uint32_t threads) {
+static void new_caller(caller *p, uint32_t threads) {
   const falign_rule_table table = {.size = sizeof table,
                                    .name = "caller",
                                    .concurrent = 1,
                                    .signal = busy_signal,
                                    .adapt = busy_adapt,
-                                   .destroy = it_goes};
+                                   .destroy = count_destroyed};
   memset(p, 0, sizeof *p);
   p->by.network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, TANH);
   ok(falign_network_draw(p->by.network, 0.5, 0.5, 1, 0));
@@ -91,7 +91,7 @@ static void open_phone(phone *p, uint32_t threads) {
   ok(falign_metric_create("loss", &p->loss));
 }
 
-static void close_phone(phone *p) {
+static void free_caller(caller *p) {
   free_learner(&p->by);
   free_learner(&p->other);
   falign_batches_destroy(p->batches);
@@ -100,10 +100,10 @@ static void close_phone(phone *p) {
 
 /* From signals on all threads, `adapt` and activations in steps and evaluations: an error, no deadlock, no harm. */
 START_TEST(busy_trainers_refuse) {
-  phone p;
+  caller p;
   draw_task();
   for (uint32_t threads = 1; threads <= several(); threads++) {
-    open_phone(&p, threads);
+    new_caller(&p, threads);
     ok(falign_trainer_run(p.by.trainer, p.batches, 6));
     ck_assert_int_ge(atomic_load(&p.calls), 6 * (2 * 7 + 1)); /* two hidden layers of seven blocks or more, and adapt */
     ck_assert_int_eq(atomic_load(&p.refused), atomic_load(&p.calls));
@@ -115,7 +115,7 @@ START_TEST(busy_trainers_refuse) {
     ck_assert_int_eq(atomic_load(&p.refused), atomic_load(&p.calls));
     ok(falign_trainer_set_eta(p.by.trainer, 0.002)); /* it is idle again */
     ck_assert_uint_eq(falign_trainer_iteration(p.by.trainer), 6);
-    close_phone(&p);
+    free_caller(&p);
   }
 }
 END_TEST
@@ -123,8 +123,8 @@ END_TEST
 /* A metric may measure, make and destroy objects, and use another trainer; of its own it may evaluate. */
 static falign_status use_the_library(void *user, falign_trainer *trainer, const falign_trace *trace,
                                      falign_value_fn emit, void *emit_user) {
-  phone *p = user;
-  life inner = {.number = 1, .threads = p->destroys ? 1 : falign_trainer_threads(trainer)};
+  caller *p = user;
+  whole_run inner = {.number = 1, .threads = p->destroys ? 1 : falign_trainer_threads(trainer)};
   falign_view view;
   double loss, angle;
   (void)trace;
@@ -136,15 +136,15 @@ static falign_status use_the_library(void *user, falign_trainer *trainer, const 
   TRY(falign_trainer_evaluate(trainer, p->batches, &loss, NULL));
   TRY(falign_trainer_step(p->other.trainer, READ_F64(task.x, 100, 7, 7), READ_F64(task.y, 100, 4, 4)));
   TRY(falign_trainer_evaluate(p->other.trainer, p->batches, &loss, NULL));
-  TRY(live(&inner));
+  TRY(do_run(&inner));
   atomic_fetch_add(&p->served, 1);
   if (!p->destroys) return FALIGN_OK;
   falign_rule_destroy(p->by.rule);
   falign_trainer_destroy(p->by.trainer);
-  return atomic_load(&p->gone) == 0 ? FALIGN_OK : FALIGN_CALLBACK;
+  return atomic_load(&p->destroyed) == 0 ? FALIGN_OK : FALIGN_CALLBACK;
 }
 
-static void observe_by_use(phone *p, int32_t needs) {
+static void observe_by_use(caller *p, int32_t needs) {
   const falign_metric_table table = {.size = sizeof table, .name = "user", .needs = needs, .measure = use_the_library};
   static double values;
   falign_metric *metric;
@@ -154,31 +154,31 @@ static void observe_by_use(phone *p, int32_t needs) {
 }
 
 START_TEST(metrics_use_the_library) {
-  phone p;
+  caller p;
   draw_task();
-  open_phone(&p, several());
+  new_caller(&p, several());
   observe_by_use(&p, FALIGN_NEEDS_STEP);
   ok(falign_trainer_run(p.by.trainer, p.batches, 4));
   ck_assert_int_eq(atomic_load(&p.served), 4);
   ck_assert_uint_eq(falign_trainer_iteration(p.other.trainer), 4);
   ck_assert_int_eq(atomic_load(&p.refused), atomic_load(&p.calls));
-  close_phone(&p);
+  free_caller(&p);
 }
 END_TEST
 
 /* A trainer that its own callback gives back goes when the call that ran the callback is over. */
 START_TEST(destroyed_within_its_own_calls) {
-  phone p;
+  caller p;
   draw_task();
   for (int way = 0; way < 3; way++) {
-    open_phone(&p, several());
+    new_caller(&p, several());
     p.destroys = true;
     observe_by_use(&p, 0);
     if (way == 0) ok(falign_trainer_step(p.by.trainer, READ_F64(task.x, 1000, 7, 7), READ_F64(task.y, 1000, 4, 4)));
     if (way == 1) ok(falign_trainer_measure(p.by.trainer));
     if (way == 2) ok(falign_trainer_run(p.by.trainer, p.batches, 1));
     ck_assert_int_eq(atomic_load(&p.served), 1);
-    ck_assert_int_eq(atomic_load(&p.gone), 1);
+    ck_assert_int_eq(atomic_load(&p.destroyed), 1);
     falign_network_destroy(p.by.network);
     free_learner(&p.other);
     falign_batches_destroy(p.batches);
@@ -189,7 +189,7 @@ END_TEST
 
 /* Between two updates, where progress is told, a trainer is idle: it may be set, evaluated, and trained further. */
 static int32_t change_settings(void *user, uint64_t iteration, uint64_t until) {
-  phone *p = user;
+  caller *p = user;
   double loss;
   (void)until;
   bool served = falign_trainer_set_threads(p->other.trainer, iteration % 2 ? several() : 1) == FALIGN_OK &&
@@ -201,9 +201,9 @@ static int32_t change_settings(void *user, uint64_t iteration, uint64_t until) {
 }
 
 START_TEST(progress_finds_an_idle_trainer) {
-  phone p;
+  caller p;
   draw_task();
-  open_phone(&p, 1);
+  new_caller(&p, 1);
   learner whole = task_learner(FALIGN_F64, "fa");
   falign_trainer_set_progress(p.other.trainer, change_settings, &p);
   ok(falign_trainer_run(p.other.trainer, p.batches, 9));
@@ -211,7 +211,7 @@ START_TEST(progress_finds_an_idle_trainer) {
   ck_assert_int_eq(atomic_load(&p.served), 9);
   ck_assert(same_parameters(p.other.network, whole.network));
   free_learner(&whole);
-  close_phone(&p);
+  free_caller(&p);
 }
 END_TEST
 
@@ -271,15 +271,15 @@ END_TEST
 
 /* The runs that callbacks ask for in vain do not take a request that is for the run they are within. */
 START_TEST(cancelled_from_signals) {
-  phone p;
+  caller p;
   draw_task();
   for (uint32_t threads = 1; threads <= several(); threads++) {
-    open_phone(&p, threads);
+    new_caller(&p, threads);
     p.cancels = true;
     fails(FALIGN_CANCELLED, "cancelled at iteration 1", falign_trainer_run(p.by.trainer, p.batches, 6));
     ck_assert_int_gt(atomic_load(&p.calls), 0);
     ck_assert_int_eq(atomic_load(&p.refused), atomic_load(&p.calls));
-    close_phone(&p);
+    free_caller(&p);
   }
 }
 END_TEST
@@ -332,34 +332,38 @@ END_TEST
 typedef struct {
   learner by;
   bool saving;
-  int gone;
-} giver;
+  int destroyed;
+} releaser;
 
-static void give_back(giver *g) {
+static void release_trainer(releaser *g) {
   falign_trainer_destroy(g->by.trainer);
-  ck_assert_int_eq(g->gone, 0);
+  ck_assert_int_eq(g->destroyed, 0);
 }
 
 static falign_status save(void *user, falign_tensors *tensors) {
-  giver *g = user;
+  releaser *g = user;
   (void)tensors;
-  if (g->saving) give_back(g);
+  if (g->saving) release_trainer(g);
   return FALIGN_OK;
 }
 
 static falign_status load(void *user, const falign_tensors *tensors) {
   (void)tensors;
-  give_back(user);
+  release_trainer(user);
   return FALIGN_OK;
 }
 
-static void rule_goes(void *user) { ((giver *)user)->gone++; }
+static void count_rule_destroyed(void *user) { ((releaser *)user)->destroyed++; }
 
 START_TEST(given_back_while_saved_and_loaded) {
   for (int saving = 0; saving < 2; saving++) {
-    giver g = {.saving = saving};
-    const falign_rule_table table = {
-        .size = sizeof table, .name = "giver", .signal = no_signal, .save = save, .load = load, .destroy = rule_goes};
+    releaser g = {.saving = saving};
+    const falign_rule_table table = {.size = sizeof table,
+                                     .name = "releaser",
+                                     .signal = no_signal,
+                                     .save = save,
+                                     .load = load,
+                                     .destroy = count_rule_destroyed};
     falign_tensors *set = NULL;
     g.by.network = new_network(FALIGN_F64, TASK_LAYERS, task_widths, true, TANH);
     ok(falign_rule_create_custom(&table, &g, g.by.network, &g.by.rule));
@@ -369,7 +373,7 @@ START_TEST(given_back_while_saved_and_loaded) {
     ok(falign_tensors_create(&set));
     ok(falign_trainer_export(g.by.trainer, set));
     if (!saving) ok(falign_trainer_import(g.by.trainer, set));
-    ck_assert_int_eq(g.gone, 1);
+    ck_assert_int_eq(g.destroyed, 1);
     falign_tensors_destroy(set);
   }
 }

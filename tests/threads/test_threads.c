@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 
-#include "threads/life.h"
+#include "threads/whole_run.h"
 
 /* Neither the sanitizer nor QEMU, which Meson starts as a wrapper, lets threads be made in a child of a
  * program that has threads. */
@@ -23,27 +23,27 @@
 
 /* ---- Many threads ---- */
 
-enum { CROWD = 8 };
+enum { TEAM = 8 };
 
-typedef struct crowd crowd;
-typedef falign_status (*member_fn)(crowd *c, uint32_t number);
+typedef struct team team;
+typedef falign_status (*work_fn)(team *c, uint32_t number);
 
-struct crowd {
-  member_fn member;
+struct team {
+  work_fn member;
   void *user;
   pthread_barrier_t barrier;
-  falign_status status[CROWD];
-  char message[CROWD][256];
+  falign_status status[TEAM];
+  char message[TEAM][256];
 };
 
 typedef struct {
-  crowd *crowd;
+  team *team;
   uint32_t number;
 } place;
 
-static void *join_in(void *arg) {
+static void *run_member(void *arg) {
   place *p = arg;
-  crowd *c = p->crowd;
+  team *c = p->team;
   pthread_barrier_wait(&c->barrier);
   c->status[p->number] = c->member(c, p->number);
   if (c->status[p->number] != FALIGN_OK)
@@ -52,24 +52,24 @@ static void *join_in(void *arg) {
 }
 
 /* All members begin at once, each on a thread of its own; none may fail. */
-static void gather(member_fn member, void *user) {
-  crowd c = {.member = member, .user = user};
-  place places[CROWD];
-  pthread_t threads[CROWD];
-  ck_assert_int_eq(pthread_barrier_init(&c.barrier, NULL, CROWD), 0);
-  for (uint32_t i = 0; i < CROWD; i++) {
+static void run_together(work_fn member, void *user) {
+  team c = {.member = member, .user = user};
+  place places[TEAM];
+  pthread_t threads[TEAM];
+  ck_assert_int_eq(pthread_barrier_init(&c.barrier, NULL, TEAM), 0);
+  for (uint32_t i = 0; i < TEAM; i++) {
     places[i] = (place){&c, i};
-    ck_assert_int_eq(pthread_create(&threads[i], NULL, join_in, &places[i]), 0);
+    ck_assert_int_eq(pthread_create(&threads[i], NULL, run_member, &places[i]), 0);
   }
-  for (uint32_t i = 0; i < CROWD; i++) ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+  for (uint32_t i = 0; i < TEAM; i++) ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
   pthread_barrier_destroy(&c.barrier);
-  for (uint32_t i = 0; i < CROWD; i++) ck_assert_msg(c.status[i] == FALIGN_OK, "thread %u: %s", i, c.message[i]);
+  for (uint32_t i = 0; i < TEAM; i++) ck_assert_msg(c.status[i] == FALIGN_OK, "thread %u: %s", i, c.message[i]);
 }
-/* ---- Different objects: whole lives side by side ---- */
+/* ---- Different objects: whole runs side by side ---- */
 
-static falign_status live_one(crowd *c, uint32_t number) { return live((life *)c->user + number); }
+static falign_status do_one(team *c, uint32_t number) { return do_run((whole_run *)c->user + number); }
 
-static void expect_same(const life *a, const life *b) {
+static void expect_same(const whole_run *a, const whole_run *b) {
   ck_assert_mem_eq(a->numbers, b->numbers, sizeof a->numbers);
   ck_assert_double_eq(a->norms, b->norms);
   ck_assert_double_eq(a->loss, b->loss);
@@ -77,16 +77,16 @@ static void expect_same(const life *a, const life *b) {
 }
 
 /* With the bits that each has alone on one thread, though half of them have several threads of their own. */
-START_TEST(whole_lives_side_by_side) {
-  life lives[CROWD];
+START_TEST(whole_runs_side_by_side) {
+  whole_run runs[TEAM];
   uint32_t most = several();
-  for (uint32_t i = 0; i < CROWD; i++) lives[i] = (life){.number = i, .threads = i < CROWD / 2 ? 1 : most};
-  gather(live_one, lives);
-  for (uint32_t i = 0; i < CROWD; i++) {
-    life alone = {.number = i, .threads = 1};
-    ok(live(&alone));
-    expect_same(&alone, &lives[i]);
-    if (i > 0) ck_assert_mem_ne(lives[0].numbers, lives[i].numbers, sizeof lives[0].numbers);
+  for (uint32_t i = 0; i < TEAM; i++) runs[i] = (whole_run){.number = i, .threads = i < TEAM / 2 ? 1 : most};
+  run_together(do_one, runs);
+  for (uint32_t i = 0; i < TEAM; i++) {
+    whole_run alone = {.number = i, .threads = 1};
+    ok(do_run(&alone));
+    expect_same(&alone, &runs[i]);
+    if (i > 0) ck_assert_mem_ne(runs[0].numbers, runs[i].numbers, sizeof runs[0].numbers);
   }
 }
 END_TEST
@@ -99,9 +99,9 @@ typedef struct {
   falign_network *network;
   falign_rule *rule;
   falign_norm *norm;
-  falign_trainer *trainers[CROWD];
-  double loss[CROWD], error[CROWD], angle[CROWD], share[CROWD];
-  uint64_t fingerprint[CROWD];
+  falign_trainer *trainers[TEAM];
+  double loss[TEAM], error[TEAM], angle[TEAM], share[TEAM];
+  uint64_t fingerprint[TEAM];
   uint32_t most; /* threads of a trainer */
   atomic_int rule_gone, norm_gone;
 } shared;
@@ -153,15 +153,15 @@ static falign_status read_all(shared *s, uint32_t number) {
   return status;
 }
 
-static falign_status read_shared(crowd *c, uint32_t number) { return read_all(c->user, number); }
+static falign_status read_shared(team *c, uint32_t number) { return read_all(c->user, number); }
 
 START_TEST(shared_objects_are_read_side_by_side) {
   static shared s, alone;
   make_shared(&s);
   make_shared(&alone);
   ok(read_all(&alone, 0));
-  gather(read_shared, &s);
-  for (uint32_t i = 0; i < CROWD; i++) {
+  run_together(read_shared, &s);
+  for (uint32_t i = 0; i < TEAM; i++) {
     ck_assert_uint_eq(s.fingerprint[i], alone.fingerprint[0]);
     ck_assert_double_eq(s.angle[i], alone.angle[0]);
     ck_assert_double_eq(s.loss[i], alone.loss[0]);
@@ -172,7 +172,7 @@ START_TEST(shared_objects_are_read_side_by_side) {
 }
 END_TEST
 
-static falign_status give_back(crowd *c, uint32_t number) {
+static falign_status release_as_member(team *c, uint32_t number) {
   falign_trainer_destroy(((shared *)c->user)->trainers[number]);
   return FALIGN_OK;
 }
@@ -182,13 +182,13 @@ START_TEST(references_given_back_from_all_threads) {
   static shared s;
   for (int again = 0; again < 20; again++) {
     make_shared(&s);
-    for (uint32_t i = 0; i < CROWD; i++) {
+    for (uint32_t i = 0; i < TEAM; i++) {
       ok(falign_trainer_create(s.network, s.rule, 0.1, &s.trainers[i]));
       ok(falign_trainer_set_norm(s.trainers[i], s.norm));
     }
     release_shared(&s);
     ck_assert_int_eq(atomic_load(&s.rule_gone) + atomic_load(&s.norm_gone), 0);
-    gather(give_back, &s);
+    run_together(release_as_member, &s);
     ck_assert_int_eq(atomic_load(&s.rule_gone), 1);
     ck_assert_int_eq(atomic_load(&s.norm_gone), 1);
   }
@@ -198,10 +198,10 @@ END_TEST
 /* ---- Messages ---- */
 
 typedef struct {
-  bool fresh[CROWD], own[CROWD];
+  bool fresh[TEAM], own[TEAM];
 } messages;
 
-static falign_status fail_in_turn(crowd *c, uint32_t number) {
+static falign_status fail_in_turn(team *c, uint32_t number) {
   messages *m = c->user;
   char text[32];
   falign_code *code;
@@ -221,8 +221,8 @@ static falign_status fail_in_turn(crowd *c, uint32_t number) {
 START_TEST(last_error_of_each_thread) {
   messages m = {{false}, {false}};
   falign_set_last_error("of the test");
-  gather(fail_in_turn, &m);
-  for (uint32_t i = 0; i < CROWD; i++) ck_assert(m.fresh[i] && m.own[i]);
+  run_together(fail_in_turn, &m);
+  for (uint32_t i = 0; i < TEAM; i++) ck_assert(m.fresh[i] && m.own[i]);
   ck_assert_str_eq(falign_last_error(), "of the test");
 }
 END_TEST
@@ -251,43 +251,44 @@ static bool ask_child(falign_status (*work)(void *user, double *numbers), void *
   return got == size && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static falign_status live_in_child(void *user, double *numbers) {
-  life *m = user;
-  TRY(live(m));
+static falign_status run_in_child(void *user, double *numbers) {
+  whole_run *m = user;
+  TRY(do_run(m));
   memcpy(numbers, m->numbers, sizeof m->numbers);
   return FALIGN_OK;
 }
 
 /* Goes on with a trainer of the parent's, destroys it, and makes new ones with threads where that can be. */
 static falign_status go_on_in_child(void *user, double *numbers) {
-  life *m = user, fresh = {.number = m->number, .threads = CHILDREN_HAVE_THREADS ? m->threads : 1};
+  whole_run *m = user, fresh = {.number = m->number, .threads = CHILDREN_HAVE_THREADS ? m->threads : 1};
   TRY(falign_trainer_run(m->trainer, m->batches, 2 * UPDATES));
   if (fresh.threads > 1) TRY(falign_trainer_set_threads(m->trainer, m->threads + 1));
   TRY(falign_trainer_run(m->trainer, m->batches, 3 * UPDATES));
   TRY(read_numbers(m->network, numbers));
   falign_trainer_destroy(m->trainer);
-  return live(&fresh);
+  return do_run(&fresh);
 }
 
 START_TEST(forked_before_and_after_use) {
   uint32_t most = several();
   double before[NUMBERS], after[NUMBERS], numbers[NUMBERS];
-  life in_child = {.number = 4, .threads = CHILDREN_HAVE_THREADS ? most : 1}, here = {.number = 4, .threads = most};
-  ck_assert(ask_child(live_in_child, &in_child, before));
-  life user = {.number = 4, .threads = most};
-  ok(begin(&user));
+  whole_run in_child = {.number = 4, .threads = CHILDREN_HAVE_THREADS ? most : 1},
+            here = {.number = 4, .threads = most};
+  ck_assert(ask_child(run_in_child, &in_child, before));
+  whole_run user = {.number = 4, .threads = most};
+  ok(begin_run(&user));
   ok(falign_trainer_run(user.trainer, user.batches, UPDATES));
   ck_assert(ask_child(go_on_in_child, &user, after));
   ok(falign_trainer_run(user.trainer, user.batches, 3 * UPDATES)); /* the parent's is as it was */
   ok(read_numbers(user.network, numbers));
   ck_assert_mem_eq(after, numbers, sizeof numbers);
-  ok(live(&here));
+  ok(do_run(&here));
   ck_assert_mem_eq(before, here.numbers, sizeof before);
-  end(&user);
+  free_run(&user);
 }
 END_TEST
 static void add_tests(TCase *tests) {
-  tcase_add_test(tests, whole_lives_side_by_side);
+  tcase_add_test(tests, whole_runs_side_by_side);
   tcase_add_test(tests, shared_objects_are_read_side_by_side);
   tcase_add_test(tests, references_given_back_from_all_threads);
   tcase_add_test(tests, last_error_of_each_thread);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef TESTS_THREADS_LIFE_H
-#define TESTS_THREADS_LIFE_H
+#ifndef TESTS_WHOLE_RUN_H
+#define TESTS_WHOLE_RUN_H
 
 /* A whole run as one function that fails by its status, for threads and callbacks, which assert nothing themselves. */
 
@@ -36,7 +36,7 @@ typedef struct {
   falign_metric *metric;
   falign_trainer *trainer;
   double norms, loss, error, numbers[NUMBERS];
-} life;
+} whole_run;
 
 static inline falign_status add_value(void *user, const falign_value *value) {
   *(double *)user += value->value;
@@ -59,7 +59,7 @@ static inline falign_status make_data(uint64_t seed, falign_dataset **data, fali
   return falign_code_create_n_hot(OUTPUTS, OUTPUTS, 1, seed, 0, code);
 }
 
-static inline falign_status begin(life *m) {
+static inline falign_status begin_run(whole_run *m) {
   static const char *const rules[] = {"bp", "fa", "dfa"};
   static const double gamma = 1;
   TRY(make_data(m->number, &m->data, &m->code));
@@ -77,7 +77,7 @@ static inline falign_status begin(life *m) {
   return falign_trainer_observe(m->trainer, m->metric, 4, add_value, &m->norms);
 }
 
-static inline void end(life *m) {
+static inline void free_run(whole_run *m) {
   falign_dataset_destroy(m->data);
   falign_code_destroy(m->code);
   falign_rule_destroy(m->rule);
@@ -88,12 +88,12 @@ static inline void end(life *m) {
   falign_batches_destroy(m->batches);
 }
 
-static inline falign_status live(life *m) {
-  falign_status status = begin(m);
+static inline falign_status do_run(whole_run *m) {
+  falign_status status = begin_run(m);
   if (status == FALIGN_OK) status = falign_trainer_run(m->trainer, m->batches, UPDATES);
   if (status == FALIGN_OK) status = falign_trainer_evaluate(m->trainer, m->batches, &m->loss, &m->error);
   if (status == FALIGN_OK) status = read_numbers(m->network, m->numbers);
-  end(m);
+  free_run(m);
   return status;
 }
 
